@@ -1,0 +1,73 @@
+"""What can go wrong for a user, each with its exit code and one readable line.
+
+| code | class             | meaning                                        |
+|------|-------------------|------------------------------------------------|
+| 2    | `ConfigError`     | usage or configuration                         |
+| 3    | `DataError`       | data missing or damaged                        |
+| 4    | `DivergedError`   | loss not finite                                |
+| 5    | `CheckpointError` | checkpoint or disk                             |
+| 6    | `WorkdirInUse`    | another run holds the workdir                  |
+| 75   | `Interrupted`     | stopped by a signal, saved; run again to go on |
+
+Anything else that leaves a command is a defect: a traceback and exit code 1.
+"""
+
+import difflib
+from collections.abc import Collection
+
+
+class AsrnnError(Exception):
+    """A foreseeable failure; its text is one line: what was wrong, found, to do."""
+
+    exit_code = 1
+
+
+class ConfigError(AsrnnError):
+    """A flag, a config field or a combination of them that cannot be used."""
+
+    exit_code = 2
+
+
+class DataError(AsrnnError):
+    """A data file that is missing, truncated or not what it should be."""
+
+    exit_code = 3
+
+
+class DivergedError(AsrnnError):
+    """A loss or gradient that is not finite."""
+
+    exit_code = 4
+
+
+class CheckpointError(AsrnnError):
+    """A checkpoint that cannot be written or read, or a full disk."""
+
+    exit_code = 5
+
+
+class WorkdirInUse(AsrnnError):
+    """A workdir that another running process writes to."""
+
+    exit_code = 6
+
+
+class Interrupted(AsrnnError):
+    """A run stopped by a signal after its state was saved."""
+
+    exit_code = 75
+
+
+def check_choice(what: str, value: str, choices: Collection[str]) -> None:
+    """Raises ConfigError, listing the names, unless value is one of choices."""
+    if value not in choices:
+        raise ConfigError(
+            f"{what} must be one of {', '.join(choices)}; found {value!r}"
+            + near_miss(value, choices)
+        )
+
+
+def near_miss(value: str, choices: Collection[str]) -> str:
+    """The suffix "; did you mean ...?" where one of choices is close, else nothing."""
+    close = difflib.get_close_matches(value, choices, n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""

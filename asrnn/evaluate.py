@@ -1,0 +1,30 @@
+"""Evaluates the best checkpoint of a workdir.
+
+python -m asrnn.evaluate --workdir=DIR [--split=test]
+"""
+
+from pathlib import Path
+
+from absl import flags
+
+from asrnn.command import run
+
+WORKDIR = flags.DEFINE_string("workdir", None, "The folder of a run.", required=True)
+SPLIT = flags.DEFINE_enum(
+    "split", "test", ["train", "validation", "test"], "The part of the data to evaluate on."
+)
+
+
+def main() -> None:
+    """Prints loss and accuracy of one part of the data."""
+    from asrnn.training.evaluation import evaluate_workdir
+
+    result = evaluate_workdir(Path(WORKDIR.value), SPLIT.value)
+    print(
+        f"{SPLIT.value} accuracy {result['accuracy']:.2%}, loss {result['loss']:.4f},"
+        f" checkpoint {result['step']}, {result['examples']:,} examples"
+    )
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,46 @@
+"""Figures, drawn without a display and without matplotlib's global state."""
+
+from pathlib import Path
+
+from asrnn.training.records import Row, read_rows
+from asrnn.training.workdir import METRICS
+
+COLOURS = {"train": "#4c78a8", "validation": "#e45756", "test": "#222222"}
+
+
+def draw_learning_curve(workdir: Path) -> Path:
+    """Draws loss and accuracy over steps of all parts into learning_curve.png."""
+    from matplotlib.figure import Figure
+
+    rows = read_rows(workdir / METRICS)
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    axes = figure.subplots(1, 2)
+    for axis, name, label in zip(
+        axes, ("loss", "accuracy"), ("cross-entropy (nats)", "accuracy (%)"), strict=True
+    ):
+        for split, colour in COLOURS.items():
+            points = _points(rows, split, name)
+            if points:
+                steps, values = zip(*points, strict=True)
+                if len(points) == 1:
+                    axis.plot(steps, values, "o", color=colour, label=f"{split} {values[0]:.3g}")
+                else:
+                    axis.plot(steps, values, color=colour, label=split, linewidth=1.4)
+        axis.set_xlabel("step")
+        axis.set_ylabel(label)
+        axis.grid(alpha=0.3)
+    if any(row["loss"] for row in rows):
+        axes[0].set_yscale("log")
+    axes[1].legend(frameon=False)
+    path = workdir / "learning_curve.png"
+    figure.savefig(path, dpi=120)
+    return path
+
+
+def _points(rows: list[Row], split: str, name: str) -> list[tuple[int, float]]:
+    scale = 100 if name == "accuracy" else 1
+    return [
+        (row["step"], scale * row[name])
+        for row in rows
+        if row["split"] == split and row[name] is not None
+    ]

@@ -1,0 +1,46 @@
+"""Trains a network from a config file, or goes on where the same command stopped.
+
+python -m asrnn.train --config=configs/mnist.py[:variant] [--workdir=DIR]
+                      [--config.model.hidden_size=64 ...] [--dry_run]
+"""
+
+from pathlib import Path
+
+from absl import flags
+from ml_collections import config_flags
+
+from asrnn.command import read_config_flag, run
+from asrnn.config import default_workdir, to_json
+
+CONFIG = config_flags.DEFINE_config_file(
+    "config", None, "The config file, with a variant after a colon.", lock_config=True
+)
+WORKDIR = flags.DEFINE_string(
+    "workdir", None, "Folder of the run; by default runs/<task>-<cell>-<hash of the config>."
+)
+DRY_RUN = flags.DEFINE_bool(
+    "dry_run", False, "Print the resolved config and the parameters, and stop."
+)
+
+
+def main() -> None:
+    """Reads the flags and trains."""
+    from asrnn.reports.figures import draw_learning_curve
+    from asrnn.reports.summary import summary_table
+    from asrnn.training.experiment import make_experiment, parameter_table
+    from asrnn.training.loop import train_and_evaluate
+
+    config = read_config_flag(CONFIG)
+    if DRY_RUN.value:
+        experiment = make_experiment(config)
+        print(to_json(config), parameter_table(experiment.initial_params), sep="\n")
+        return
+    workdir = Path(WORKDIR.value) if WORKDIR.value else default_workdir(config)
+    summary = train_and_evaluate(config, workdir)
+    print(summary_table(summary))
+    print(f"{'learning curve':<20} {draw_learning_curve(workdir)}")
+    print(f"{'workdir':<20} {workdir}")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,205 @@
+"""Checkpoints: the only file that knows orbax.
+
+    checkpoints/1200/         what orbax wrote
+    checkpoints/1200.json     our manifest: step, info, shapes, sha256 of every file
+
+Orbax can restore damaged arrays without an error, counts empty folders as checkpoints
+and casts dtypes silently. So a checkpoint exists for us only when its manifest is there
+and every file has the recorded hash; the manifest is written last and removed first.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+
+from asrnn.errors import CheckpointError
+
+KEEP_LATEST = 2  # a damaged one then has a predecessor
+
+
+class Checkpoint(NamedTuple):
+    """A restored checkpoint: the step, the pytree, and the JSON values saved with it."""
+
+    step: int
+    tree: Any
+    info: dict[str, Any]
+
+
+class Checkpoints:
+    """The checkpoints of one workdir: the latest ones and the best.
+
+    Args:
+      directory: where they are; created when the first is saved.
+      report: called with one line for every damaged checkpoint that is passed over.
+    """
+
+    def __init__(self, directory: Path, report: Callable[[str], None] = print):
+        self.directory = directory.absolute()
+        self.report = report
+
+    def steps(self) -> list[int]:
+        """The steps that have a manifest, oldest first."""
+        names = (path.stem for path in self.directory.glob("*.json"))
+        return sorted(int(name) for name in names if name.isdecimal())
+
+    def save(self, step: int, tree: Any, info: dict[str, Any], *, best: int | None) -> None:
+        """Writes a checkpoint, then removes all but the latest and the best.
+
+        Args:
+          step: its number; one that exists is replaced.
+          tree: a pytree of arrays.
+          info: JSON values to keep with it.
+          best: the step that must not be removed, if any.
+
+        Raises:
+          CheckpointError: if the disk is full or the directory cannot be written.
+        """
+        try:
+            self._remove(step)
+            self.directory.mkdir(parents=True, exist_ok=True)
+            flat = _flat(tree)
+            _orbax_save(self.directory / str(step), flat)
+            manifest = {
+                "step": step,
+                "info": info,
+                "leaves": _describe(flat),
+                "files": _hashes(self.directory / str(step)),
+            }
+            write_atomically(self._manifest(step), json.dumps(manifest, indent=1))
+        except (OSError, ValueError) as error:
+            raise CheckpointError(
+                f"cannot write checkpoint {step} in {self.directory}: {_one_line(error)};"
+                " free some space or permissions and run the same command again,"
+                " it resumes from the last checkpoint"
+            ) from None
+        steps = self.steps()
+        for old in set(steps[:-KEEP_LATEST]) - {best}:
+            self._remove(old)
+
+    def latest(self, template: Any) -> Checkpoint | None:
+        """Restores the newest undamaged checkpoint; None if there never was one.
+
+        Args:
+          template: a pytree with the structure, shapes and dtypes that are expected.
+
+        Raises:
+          CheckpointError: if all are damaged, or shapes or dtypes differ.
+        """
+        steps = self.steps()
+        for step in reversed(steps):
+            damage = self._damage(step)
+            if damage is None:
+                return self.load(step, template)
+            self.report(f"checkpoint {step} is damaged ({damage}); trying the one before")
+        if steps:
+            raise CheckpointError(
+                f"every checkpoint in {self.directory} is damaged;"
+                " start again in another workdir, or remove that folder to start anew here"
+            )
+        return None
+
+    def load(self, step: int, template: Any) -> Checkpoint:
+        """Restores the checkpoint of that step, verified.
+
+        Raises:
+          CheckpointError: if it is missing, damaged, or of other shapes or dtypes.
+        """
+        damage = self._damage(step)
+        if damage is not None:
+            raise CheckpointError(f"checkpoint {step} in {self.directory} is damaged: {damage}")
+        manifest = json.loads(self._manifest(step).read_text())
+        flat = _flat(template)
+        expected = _describe(flat)
+        for name in sorted(expected.keys() | manifest["leaves"].keys()):
+            found = manifest["leaves"].get(name, "nothing")
+            if found != expected.get(name, "nothing"):
+                raise CheckpointError(
+                    f"checkpoint {step} in {self.directory} holds {found} for {name},"
+                    f" expected {expected.get(name, 'nothing')}; it is of another model"
+                )
+        restored = _orbax_restore(self.directory / str(step), flat)
+        leaves = [restored[name] for name in flat]
+        tree = jax.tree.unflatten(jax.tree.structure(template), leaves)
+        return Checkpoint(step, tree, manifest["info"])
+
+    def _damage(self, step: int) -> str | None:
+        """What is wrong with a checkpoint, or None."""
+        try:
+            recorded = json.loads(self._manifest(step).read_text())["files"]
+            found = _hashes(self.directory / str(step))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            return f"{self._manifest(step).name} or a file is unreadable: {_one_line(error)}"
+        for name in sorted(recorded.keys() | found.keys()):
+            if recorded.get(name) != found.get(name):
+                return f"sha256 of {step}/{name} is not the recorded one"
+        return None
+
+    def _manifest(self, step: int) -> Path:
+        return self.directory / f"{step}.json"
+
+    def _remove(self, step: int) -> None:
+        self._manifest(step).unlink(missing_ok=True)
+        shutil.rmtree(self.directory / str(step), ignore_errors=True)
+        for leftover in self.directory.glob(f"{step}.orbax-checkpoint-tmp*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Writes a file so that a reader sees the old text or the new, never a part."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(text)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _flat(tree: Any) -> dict[str, Any]:
+    """Leaves by path, so that what is on disk depends on no Python type."""
+    leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
+    return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
+
+
+def _describe(flat: dict[str, Any]) -> dict[str, str]:
+    return {name: f"{leaf.dtype}{list(leaf.shape)}" for name, leaf in flat.items()}
+
+
+def _hashes(directory: Path) -> dict[str, str]:
+    if not directory.is_dir():
+        raise FileNotFoundError(f"{directory.name}/ is missing")
+    files = sorted(path for path in directory.rglob("*") if path.is_file())
+    return {
+        str(path.relative_to(directory)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+    }
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
+
+
+def _checkpointer() -> Any:
+    import orbax.checkpoint as ocp
+
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    return ocp.Checkpointer(ocp.StandardCheckpointHandler())
+
+
+def _orbax_save(path: Path, flat: dict[str, Any]) -> None:
+    import orbax.checkpoint as ocp
+
+    _checkpointer().save(path, args=ocp.args.StandardSave(flat))
+
+
+def _orbax_restore(path: Path, flat: dict[str, Any]) -> Any:
+    import orbax.checkpoint as ocp
+
+    abstract = {name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for name, leaf in flat.items()}
+    return _checkpointer().restore(path, args=ocp.args.StandardRestore(abstract))

@@ -1,0 +1,117 @@
+"""What a person sees of a run: a progress bar on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+PLAIN_LINE_EVERY = 10.0  # seconds
+
+
+class Display:
+    """Shows the progress of a run on stderr.
+
+    Args:
+      total: the number of steps of the whole run.
+      first: the step it starts from.
+    """
+
+    def __init__(self, total: int, first: int):
+        self._total = total
+        self._started = time.monotonic()
+        self._first = self._step = first
+        self._last_line = self._started
+        self._scores: dict[str, float] = {}
+        console = Console(file=sys.stderr)
+        self._bar = _progress_bar(console) if console.is_terminal else None
+        if self._bar is not None:
+            self._task = self._bar.add_task("", total=total, completed=first, speed="", scores="")
+
+    def __enter__(self) -> "Display":
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+        elif self._step > self._first:
+            self._print_line()
+
+    def advance(self, step: int) -> None:
+        """Notes that `step` updates have been made."""
+        self._step = step
+        if self._bar is not None:
+            self._bar.update(self._task, completed=step, speed=self._speed_text())
+        elif time.monotonic() - self._last_line > PLAIN_LINE_EVERY:
+            self._print_line()
+
+    def show(self, row: dict[str, Any]) -> None:
+        """Shows the loss and accuracy of a row of metrics.jsonl from now on."""
+        prefix = "" if row["split"] == "train" else f"{row['split']} "
+        self._scores[f"{prefix}loss"] = row["loss"]
+        self._scores[f"{prefix}accuracy"] = row["accuracy"]
+        if self._bar is not None:
+            self._bar.update(self._task, scores=self._scores_text())
+
+    def message(self, text: str) -> None:
+        """Prints a line, above the bar where there is one."""
+        if self._bar is not None:
+            self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        else:
+            to_stderr(text)
+
+    def _speed(self) -> float:
+        return (self._step - self._first) / max(time.monotonic() - self._started, 1e-9)
+
+    def _speed_text(self) -> str:
+        return f"{self._speed():.3g} steps/s"
+
+    def _scores_text(self) -> str:
+        return "  ".join(
+            f"{name} {value:.2%}" if name.endswith("accuracy") else f"{name} {value:.4f}"
+            for name, value in self._scores.items()
+        )
+
+    def _print_line(self) -> None:
+        self._last_line = time.monotonic()
+        left = (self._total - self._step) / max(self._speed(), 1e-9)
+        parts = [f"step {self._step}/{self._total}", self._speed_text(), self._scores_text()]
+        if self._step < self._total:
+            parts.append(f"{duration(left)} left")
+        to_stderr("  ".join(filter(None, parts)))
+
+
+def duration(seconds: float) -> str:
+    """90 -> "1m30s"."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}h{minutes:02d}m"
+    return f"{minutes}m{rest:02d}s" if minutes else f"{rest}s"
+
+
+def _progress_bar(console: Console) -> Progress:
+    return Progress(
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[speed]}"),
+        TimeRemainingColumn(compact=True),
+        TextColumn("{task.fields[scores]}"),
+        console=console,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
+
+
+def to_stderr(line: str) -> None:
+    """Prints one line for a person; what is piped on from stdout stays clean."""
+    print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,90 @@
+"""Loss and accuracy over a part of the data, every example counted once."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from asrnn.config import read_config
+from asrnn.dynamics import Coefficients
+from asrnn.errors import CheckpointError, ConfigError
+from asrnn.tasks import evaluation_batches, load_image_set
+from asrnn.training.checkpoints import Checkpoints
+from asrnn.training.console import to_stderr
+from asrnn.training.examples import Examples, place_examples
+from asrnn.training.experiment import make_experiment
+from asrnn.training.step import Counts, Stream, make_eval_step
+from asrnn.training.workdir import CHECKPOINTS, CONFIG
+from asrnn.typing import Key
+
+BATCH_SIZE = 500
+
+
+def evaluate(
+    eval_step: Callable[..., Counts],
+    params: Any,
+    coefficients: Coefficients,
+    examples: Examples,
+    key: Key,
+    wanted: Callable[[], bool] = lambda: True,
+) -> dict[str, float] | None:
+    """Mean loss and accuracy; None if `wanted` turned false before the end.
+
+    Args:
+      eval_step: what `make_eval_step` compiled.
+      params: the parameters to evaluate.
+      coefficients: ε and γ.
+      examples: the part of the data.
+      key: for noise; example i always sees the same.
+      wanted: asked before each batch, so that a signal need not wait for the end.
+    """
+    number = len(examples.labels)
+    totals = np.zeros(len(Counts._fields), np.float64)
+    for indices, mask in zip(*evaluation_batches(number, min(BATCH_SIZE, number)), strict=True):
+        if not wanted():
+            return None
+        counts = eval_step(params, coefficients, examples, indices, mask, key)
+        totals += np.array(jax.device_get(counts), np.float64)
+    loss, correct, counted = totals
+    if counted != number:
+        raise AssertionError(f"evaluated {counted} of {number} examples")
+    return {"loss": loss / number, "accuracy": correct / number}
+
+
+def evaluate_workdir(workdir: Path, split: str) -> dict[str, float]:
+    """Loss and accuracy of the best checkpoint of a run on "train", "validation" or "test".
+
+    Without a validation part the last checkpoint is evaluated.
+
+    Raises:
+      ConfigError: if the workdir is not one of a run, or has no such part.
+      DataError: if the data are missing or damaged.
+      CheckpointError: if there is no checkpoint, or it is damaged.
+    """
+    config = read_config(workdir / CONFIG)
+    experiment = make_experiment(config)
+    task = experiment.task
+    images = load_image_set(
+        task.image_set, config.task.source, config.task.data_dir, report=to_stderr
+    )
+    parts = place_examples(images, config.task.validation_size, config.seed)
+    examples: Examples | None = getattr(parts, split)
+    if examples is None:
+        raise ConfigError(f"the run in {workdir} has no validation part; give --split=test")
+    checkpoints = Checkpoints(workdir / CHECKPOINTS, report=to_stderr)
+    latest = checkpoints.latest(experiment.initial_snapshot())
+    if latest is None:
+        raise CheckpointError(f"no checkpoint in {workdir / CHECKPOINTS}; train first")
+    best = latest.info["best"]["step"]
+    checkpoint = latest if best in (None, latest.step) else checkpoints.load(best, latest.tree)
+    scores = evaluate(
+        make_eval_step(experiment.model, task.sequence),
+        checkpoint.tree.state.params,
+        experiment.hyper.coefficients,
+        examples,
+        experiment.key(Stream.EVALUATION_NOISE),
+    )
+    assert scores is not None
+    return {"step": checkpoint.step, "examples": len(examples.labels), **scores}

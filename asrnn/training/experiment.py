@@ -1,0 +1,83 @@
+"""From a config to the parts of a run: task, model, parameters, hyper-parameters."""
+
+from typing import Any, NamedTuple
+
+import jax
+from flax import nnx
+from ml_collections import ConfigDict
+
+from asrnn.config import check_config
+from asrnn.dynamics import Coefficients
+from asrnn.errors import check_choice
+from asrnn.models import SequenceClassifier
+from asrnn.recurrence import resolve_backend
+from asrnn.tasks import SOURCES_OF, Task, make_task
+from asrnn.training.optimizers import make_optimizer
+from asrnn.training.step import Hyperparameters, Model, Snapshot, Stream, initial_snapshot
+
+
+class Experiment(NamedTuple):
+    """All of a run but its data and its workdir."""
+
+    config: ConfigDict
+    task: Task
+    model: Model
+    initial_params: Any
+    hyper: Hyperparameters
+    settings: dict[str, Any]
+    """The optimizer section and `steps`: what the update is compiled for."""
+
+    def key(self, stream: Stream) -> jax.Array:
+        """The key of one of the random streams of this run."""
+        return jax.random.fold_in(jax.random.key(self.config.seed), stream)
+
+    def initial_snapshot(self) -> Snapshot:
+        """The state before the first update."""
+        return initial_snapshot(self.initial_params, self.hyper, self.settings)
+
+
+def make_experiment(config: ConfigDict) -> Experiment:
+    """Builds the parts that a config names; needs no data.
+
+    Raises:
+      ConfigError: for a field that cannot be used.
+    """
+    check_config(config)
+    task = make_task(
+        config.task.name,
+        permutation_seed=config.task.permutation_seed,
+        noise=config.task.noise,
+        noise_seed=config.seed,
+    )
+    check_choice(f"task.source for {task.name}", config.task.source, SOURCES_OF[task.name])
+    settings = config.optimizer.to_dict() | {"steps": config.training.steps}
+    hyper = Hyperparameters(
+        Coefficients(float(config.model.step_size), float(config.model.diffusion)),
+        {name: float(value) for name, value in settings.items() if type(value) is float},
+    )
+    make_optimizer(hyper.optimizer, settings)
+    init_key = jax.random.fold_in(jax.random.key(config.seed), Stream.INIT)
+    module = SequenceClassifier(
+        config.model.cell,
+        task.input_size,
+        config.model.hidden_size,
+        task.num_classes,
+        discretization=config.model.discretization,
+        init_scale=config.model.init_scale,
+        rngs=nnx.Rngs(params=init_key),
+    )
+    backend = resolve_backend(config.recurrence.backend, module.cell)
+    graphdef, params = nnx.split(module)
+    model = Model(graphdef, config.recurrence.to_dict() | {"backend": backend})
+    return Experiment(config, task, model, nnx.to_pure_dict(params), hyper, settings)
+
+
+def parameter_table(params: Any) -> str:
+    """A table of all parameters: name, shape, number of entries, and the total."""
+    leaves, _ = jax.tree_util.tree_flatten_with_path(params)
+    rows = [
+        (jax.tree_util.keystr(path, simple=True, separator="."), leaf.shape, leaf.size)
+        for path, leaf in leaves
+    ]
+    rows.append(("total", "", sum(size for _, _, size in rows)))
+    return "\n".join(f"{name:<32}{shape!s:<16}{size:>12,}" for name, shape, size in rows)

@@ -1,0 +1,82 @@
+"""metrics.jsonl: one JSON object a line, appended and flushed, cut back on resuming."""
+
+import json
+import math
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+Row = dict[str, Any]
+
+
+class Records:
+    """The metrics of one run, in metrics.jsonl and optionally as TensorBoard events.
+
+    Args:
+      path: the file; rows after `last_step` and rows of the final test are cut off, so
+        that no step is recorded twice by a run that resumes.
+      last_step: the step that the run resumes from.
+      tensorboard: a folder for TensorBoard events, or None.
+    """
+
+    def __init__(self, path: Path, last_step: int, tensorboard: Path | None = None):
+        kept = [
+            row for row in read_rows(path) if row["step"] <= last_step and row["split"] != "test"
+        ]
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        temporary.write_text("".join(map(_line, kept)))
+        os.replace(temporary, path)
+        self._file = path.open("a")
+        self._events = None if tensorboard is None else _event_writer(tensorboard, last_step)
+
+    def __enter__(self) -> "Records":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._file.close()
+        if self._events is not None:
+            self._events.close()
+
+    def write(self, row: Row) -> None:
+        """Appends a row that has at least `step` and `split`."""
+        self._file.write(_line(row))
+        self._file.flush()
+        if self._events is not None:
+            for name, value in row.items():
+                if name not in ("step", "split"):
+                    self._events.add_scalar(f"{row['split']}/{name}", value, row["step"])
+
+
+def read_rows(path: Path) -> list[Row]:
+    """The rows of a metrics.jsonl; a torn last line, left by a kill, is dropped."""
+    if not path.exists():
+        return []
+    rows = []
+    for line in path.read_text().splitlines():
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            break
+    return rows
+
+
+def _line(row: Row) -> str:
+    """JSON has no NaN: a value that is not finite becomes null."""
+    finite = {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in row.items()
+    }
+    return json.dumps(finite, allow_nan=False) + "\n"
+
+
+def _event_writer(directory: Path, last_step: int) -> Any:
+    from tensorboardX import SummaryWriter
+
+    # TensorBoard hides what an earlier, interrupted part of the run wrote after this step.
+    return SummaryWriter(str(directory), purge_step=last_step + 1)

@@ -1,0 +1,74 @@
+"""The folder of one run: its lock, its config.json, and what may differ on resuming."""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ml_collections import ConfigDict
+
+from asrnn.config import flatten, read_config, to_json
+from asrnn.errors import CheckpointError, ConfigError, WorkdirInUse
+from asrnn.training.checkpoints import write_atomically
+
+CONFIG = "config.json"
+METRICS = "metrics.jsonl"
+CHECKPOINTS = "checkpoints"
+LOCK = ".lock"
+
+# Fields that leave the trajectory as it is, or only carry it further.
+MAY_DIFFER = (
+    "recurrence.backend",
+    "recurrence.remat",
+    "recurrence.unroll",
+    "task.data_dir",
+    "training.checkpoint_every",
+    "training.steps",
+    "training.tensorboard",
+)
+
+
+@contextmanager
+def open_workdir(workdir: Path, config: ConfigDict) -> Iterator[None]:
+    """Creates or reopens a workdir and holds its lock.
+
+    Raises:
+      WorkdirInUse: if another process holds it.
+      ConfigError: if it belongs to a run with another config; it is left untouched.
+      CheckpointError: if it cannot be created.
+    """
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        lock = (workdir / LOCK).open("w")
+    except OSError as error:
+        raise CheckpointError(
+            f"cannot write to workdir {workdir}: {error.strerror}; give another --workdir"
+        ) from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise WorkdirInUse(
+                f"workdir {workdir} is in use by another run; wait for it to end,"
+                " or give another --workdir"
+            ) from None
+        if (workdir / CONFIG).exists():
+            _check_same_run(workdir, config)
+        write_atomically(workdir / CONFIG, to_json(config))
+        yield
+
+
+def _check_same_run(workdir: Path, config: ConfigDict) -> None:
+    before = flatten(read_config(workdir / CONFIG).to_dict())
+    now = flatten(config.to_dict())
+    # With a cosine schedule the length of the run shapes every step of it.
+    may_differ = set(MAY_DIFFER)
+    if now["optimizer.schedule"] == "cosine":
+        may_differ.remove("training.steps")
+    differing = [name for name in now if now[name] != before[name] and name not in may_differ]
+    if differing:
+        changes = ", ".join(f"{name}: {before[name]} -> {now[name]}" for name in differing)
+        raise ConfigError(
+            f"workdir {workdir} holds a run with another config ({changes});"
+            " give another --workdir, or none to get one of its own"
+        )
