@@ -1,0 +1,144 @@
+"""The datasets that tensorflow-datasets (tfds) keeps prepared in a folder, read without TensorFlow.
+
+tfds stores examples in a shuffled order: ascending MD5 of split name and key, the key of the
+stock MNIST and CIFAR-10 builders being the position in the original files. Being a function of
+the key alone, it can be undone, so that `tfds` and `files` give the same arrays.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import shlex
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from asrnn.errors import DataError
+from asrnn.tasks.images import Located, Split
+
+# The folder below data_dir that holds each image set, and the shape of one image.
+FOLDERS = {"mnist": "mnist/3.0.1", "cifar10": "cifar10/3.0.2"}
+_SHAPES = {"mnist": (28, 28, 1), "cifar10": (32, 32, 3)}
+_CLASSES = 10
+# Written by tfds as the last file.
+_INFO = "dataset_info.json"
+# Bounds the memory for encoded images, while large enough that reading is as fast as it gets.
+_CHUNK = 5000
+
+
+def resolve_data_dir(data_dir: str) -> Path:
+    """Returns `data_dir`, or where it is empty what tfds takes then."""
+    chosen = data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+    return Path(chosen).expanduser()
+
+
+def is_prepared(image_set: str, data_dir: Path) -> bool:
+    """Says whether tfds has finished preparing `image_set` below `data_dir`, in any format."""
+    return (data_dir / FOLDERS[image_set] / _INFO).is_file()
+
+
+def one_line(error: BaseException) -> str:
+    """Returns the text of an exception of a library as one line of bounded length."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:300]
+
+
+def file_order(split: str, count: int) -> np.ndarray:
+    """Returns int64 [count]: where the example number i of the original files is stored by tfds.
+
+    Example i is stored by rank of MD5(split i), i in decimal. Source: tfds core/hashing.py and
+    core/shuffle.py, whose order is part of the version of a dataset.
+    """
+    salt = hashlib.md5(split.encode(), usedforsecurity=False)
+
+    def key(position: int) -> bytes:
+        salted = salt.copy()
+        salted.update(str(position).encode())
+        return salted.digest()
+
+    stored = sorted(range(count), key=key)
+    order = np.empty(count, np.int64)
+    order[stored] = np.arange(count)
+    return order
+
+
+def _read_split(builder: Any, split: str, shape: tuple[int, ...]) -> Split:
+    import tensorflow_datasets as tfds
+    from PIL import Image
+
+    source = builder.as_data_source(
+        split=split, decoders={"image": tfds.decode.SkipDecoding()}
+    )  # SkipDecoding: the features decode each PNG three times slower than PIL does by itself.
+    count = len(source)
+    images = np.empty((count, *shape), np.uint8)
+    labels = np.empty(count, np.int32)
+    for start in range(0, count, _CHUNK):
+        examples = source.__getitems__(list(range(start, min(start + _CHUNK, count))))
+        for position, example in enumerate(examples, start):
+            with Image.open(io.BytesIO(example["image"]), formats=("PNG",)) as image:
+                images[position] = np.asarray(image, np.uint8).reshape(shape)
+            labels[position] = example["label"]
+    if count == 0 or labels.min() < 0 or labels.max() >= _CLASSES:
+        raise ValueError(f"labels from 0 to {_CLASSES - 1} expected in split {split}")
+    order = file_order(split, count)
+    return Split(images[order], labels[order])
+
+
+def _decode(image_set: str, folder: Path, advice: str) -> tuple[Split, Split]:
+    try:
+        import tensorflow_datasets as tfds
+    except ImportError as error:
+        raise DataError(
+            f"task.source=tfds needs tensorflow-datasets ({one_line(error)}); run: "
+            "python -m pip install tensorflow-datasets array_record"
+        ) from error
+    shape = _SHAPES[image_set]
+    try:
+        builder = tfds.builder_from_directory(folder)
+        file_format = builder.info.file_format.value
+        if file_format != "array_record":
+            raise DataError(
+                f"{folder} is prepared as {file_format}; array_record expected, which can be read "
+                f"without TensorFlow: remove it, or take another data_dir, and run: {advice}"
+            )
+        return _read_split(builder, "train", shape), _read_split(builder, "test", shape)
+    except DataError:
+        raise
+    except Exception as error:  # tfds, array_record and PIL have no common one for damaged data.
+        raise DataError(
+            f"the {image_set} dataset in {folder} is damaged ({one_line(error)}); remove that "
+            f"folder and run: {advice}"
+        ) from error
+
+
+def _fingerprint(folder: Path) -> str:
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    facts = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    return hashlib.sha256(repr(facts).encode()).hexdigest()
+
+
+def locate_prepared(image_set: str, data_dir: str) -> Located:
+    """Finds what `prepare_task` or tfds itself prepared, without a look at the network.
+
+    `decode` returns the examples in the order of the original files, as `originals` does.
+
+    Args:
+      image_set: mnist | cifar10.
+      data_dir: as for tfds; empty for $TFDS_DATA_DIR or ~/tensorflow_datasets.
+
+    Raises:
+      DataError: nothing is prepared; from `decode`: a damaged file, another file format, or a
+        library that is not installed.
+    """
+    root = resolve_data_dir(data_dir)
+    folder = root / FOLDERS[image_set]
+    advice = f"python -m asrnn.prepare --task={image_set} --data_dir={shlex.quote(str(root))}"
+    if not is_prepared(image_set, root):
+        raise DataError(f"{image_set} is not prepared: no {folder / _INFO}; run: {advice}")
+    return Located(
+        f"tfds {FOLDERS[image_set]} in {root}, in the order of the original files",
+        _fingerprint(folder),
+        lambda: _decode(image_set, folder, advice),
+    )
