@@ -1,5 +1,6 @@
 """What the commands share: flags in, one call, an exit code and one readable line out."""
 
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,9 @@ def run(main: Callable[[], None], argv: Sequence[str] | None = None) -> None:
     except AsrnnError as error:
         print(f"{_name()}: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print(f"{_name()}: interrupted; what was saved before is kept", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
 
 
 def read_config_flag(flag: flags.FlagHolder[ConfigDict]) -> ConfigDict:

@@ -10,7 +10,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from asrnn.command import read_config_flag, run
-from asrnn.config import default_workdir, to_json
+from asrnn.config import check_config, default_workdir, to_json
 
 CONFIG = config_flags.DEFINE_config_file(
     "config", None, "The config file, with a variant after a colon.", lock_config=True
@@ -31,6 +31,7 @@ def main() -> None:
     from asrnn.training.loop import train_and_evaluate
 
     config = read_config_flag(CONFIG)
+    check_config(config)
     if DRY_RUN.value:
         experiment = make_experiment(config)
         print(to_json(config), parameter_table(experiment.initial_params), sep="\n")

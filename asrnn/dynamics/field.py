@@ -30,13 +30,19 @@ class TanhField(NamedTuple):
     gate_bias: Array | None = None
 
     def __call__(self, h: Array, x: Array) -> Array:
-        """Evaluates f at h `[B, n]` and x `[B, m]`; the result is `[B, n]`."""
-        recurrent = lax.dot_general(h, self.recurrent_matrix, (((1,), (1,)), ((), ())))
+        """Evaluates f at h `[..., n]` and x `[..., m]`; the result is `[..., n]`."""
+        candidate, gate = self.candidate_and_gate(h, x)
+        return candidate if gate is None else gate * candidate
+
+    def candidate_and_gate(self, h: Array, x: Array) -> tuple[Array, Array | None]:
+        """tanh(A h + V x + b) and z, both `[..., n]`; None for a field without a gate."""
+        contracted = ((h.ndim - 1,), (1,))
+        recurrent = lax.dot_general(h, self.recurrent_matrix, (contracted, ((), ())))
         candidate = jnp.tanh(recurrent + affine(x, self.input_kernel, self.bias))
         if self.gate_input_kernel is None or self.gate_bias is None:
-            return candidate
+            return candidate, None
         gate = jax.nn.sigmoid(recurrent + affine(x, self.gate_input_kernel, self.gate_bias))
-        return gate * candidate
+        return candidate, gate
 
 
 def affine(x: Array, kernel: Array, bias: Array) -> Array:

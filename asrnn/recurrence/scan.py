@@ -1,15 +1,12 @@
 """`jax.lax.scan` along the sequence: the definition of what is right."""
 
-import math
-from collections.abc import Callable
+from functools import partial
 
-import jax
 from jax import lax
 
 from asrnn.dynamics import Cell, Coefficients
+from asrnn.recurrence.segments import by_segments
 from asrnn.typing import Array, Carry, Params
-
-Body = Callable[[Carry, Array], tuple[Carry, Array | None]]
 
 
 def scan(
@@ -46,25 +43,6 @@ def scan(
         return carry, cell.hidden(carry) if return_states else None
 
     if remat:
-        return _checkpointed_scan(body, initial_carry, inputs, unroll)
+        segment = partial(lax.scan, body, unroll=unroll)
+        return by_segments(segment, initial_carry, inputs)
     return lax.scan(body, initial_carry, inputs, unroll=unroll)
-
-
-def _checkpointed_scan(
-    body: Body, carry: Carry, inputs: Array, unroll: int
-) -> tuple[Carry, Array | None]:
-    """Scans over √T segments, each of which is computed again when differentiated."""
-    length = math.isqrt(max(inputs.shape[0] - 1, 0)) + 1
-    segments, rest = divmod(inputs.shape[0], length)
-
-    @jax.checkpoint
-    def segment(carry: Carry, xs: Array) -> tuple[Carry, Array | None]:
-        return lax.scan(body, carry, xs, unroll=unroll)
-
-    head = inputs[: segments * length].reshape(segments, length, *inputs.shape[1:])
-    carry, states = lax.scan(segment, carry, head)
-    carry, tail = segment(carry, inputs[inputs.shape[0] - rest :])
-    if states is None or tail is None:
-        return carry, None
-    joined = states.reshape(segments * length, *states.shape[2:])
-    return carry, lax.concatenate([joined, tail], 0)

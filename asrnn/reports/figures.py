@@ -29,9 +29,10 @@ def draw_learning_curve(workdir: Path) -> Path:
         axis.set_xlabel("step")
         axis.set_ylabel(label)
         axis.grid(alpha=0.3)
-    if any(row["loss"] for row in rows):
+    if any(row.get("loss") for row in rows):
         axes[0].set_yscale("log")
-    axes[1].legend(frameon=False)
+    if axes[1].has_data():
+        axes[1].legend(frameon=False)
     path = workdir / "learning_curve.png"
     figure.savefig(path, dpi=120)
     return path
@@ -42,5 +43,5 @@ def _points(rows: list[Row], split: str, name: str) -> list[tuple[int, float]]:
     return [
         (row["step"], scale * row[name])
         for row in rows
-        if row["split"] == split and row[name] is not None
+        if row["split"] == split and row.get(name) is not None
     ]

@@ -1,7 +1,7 @@
 """Checkpoints: the only file that knows orbax.
 
     checkpoints/1200/         what orbax wrote
-    checkpoints/1200.json     our manifest: step, info, shapes, sha256 of every file
+    checkpoints/1200.json     our manifest: step, info, shapes, sha256 of every file and of itself
 
 Orbax can restore damaged arrays without an error, counts empty folders as checkpoints
 and casts dtypes silently. So a checkpoint exists for us only when its manifest is there
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 from asrnn.errors import CheckpointError
 
@@ -52,6 +53,8 @@ class Checkpoints:
     def save(self, step: int, tree: Any, info: dict[str, Any], *, best: int | None) -> None:
         """Writes a checkpoint, then removes all but the latest and the best.
 
+        Later steps are removed too: the run went back behind them because they are damaged.
+
         Args:
           step: its number; one that exists is replaced.
           tree: a pytree of arrays.
@@ -69,19 +72,15 @@ class Checkpoints:
             manifest = {
                 "step": step,
                 "info": info,
+                "best": best,
                 "leaves": _describe(flat),
                 "files": _hashes(self.directory / str(step)),
             }
+            manifest["sha256"] = _digest(manifest)
             write_atomically(self._manifest(step), json.dumps(manifest, indent=1))
+            self._remove_all_but_latest_and_best(step)
         except (OSError, ValueError) as error:
-            raise CheckpointError(
-                f"cannot write checkpoint {step} in {self.directory}: {_one_line(error)};"
-                " free some space or permissions and run the same command again,"
-                " it resumes from the last checkpoint"
-            ) from None
-        steps = self.steps()
-        for old in set(steps[:-KEEP_LATEST]) - {best}:
-            self._remove(old)
+            raise cannot_write(self.directory / str(step), error) from None
 
     def latest(self, template: Any) -> Checkpoint | None:
         """Restores the newest undamaged checkpoint; None if there never was one.
@@ -114,7 +113,7 @@ class Checkpoints:
         damage = self._damage(step)
         if damage is not None:
             raise CheckpointError(f"checkpoint {step} in {self.directory} is damaged: {damage}")
-        manifest = json.loads(self._manifest(step).read_text())
+        manifest = self._read_manifest(step)
         flat = _flat(template)
         expected = _describe(flat)
         for name in sorted(expected.keys() | manifest["leaves"].keys()):
@@ -125,16 +124,17 @@ class Checkpoints:
                     f" expected {expected.get(name, 'nothing')}; it is of another model"
                 )
         restored = _orbax_restore(self.directory / str(step), flat)
-        leaves = [restored[name] for name in flat]
+        # What orbax gives is tied to a device, for which jit would compile once more.
+        leaves = [jnp.array(jax.device_get(restored[name])) for name in flat]
         tree = jax.tree.unflatten(jax.tree.structure(template), leaves)
         return Checkpoint(step, tree, manifest["info"])
 
     def _damage(self, step: int) -> str | None:
         """What is wrong with a checkpoint, or None."""
         try:
-            recorded = json.loads(self._manifest(step).read_text())["files"]
+            recorded = self._read_manifest(step)["files"]
             found = _hashes(self.directory / str(step))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError) as error:
             return f"{self._manifest(step).name} or a file is unreadable: {_one_line(error)}"
         for name in sorted(recorded.keys() | found.keys()):
             if recorded.get(name) != found.get(name):
@@ -144,6 +144,22 @@ class Checkpoints:
     def _manifest(self, step: int) -> Path:
         return self.directory / f"{step}.json"
 
+    def _read_manifest(self, step: int) -> dict[str, Any]:
+        """The manifest of a step; ValueError if it is not what was written."""
+        manifest = json.loads(self._manifest(step).read_text())
+        if not isinstance(manifest, dict) or manifest.pop("sha256", None) != _digest(manifest):
+            raise ValueError("its sha256 is not the recorded one")
+        return manifest
+
+    def _remove_all_but_latest_and_best(self, latest: int) -> None:
+        """Keeps what each of the latest takes for the best, lest a fallback miss it."""
+        kept = [step for step in self.steps() if step <= latest][-KEEP_LATEST:]
+        bests = {self._read_manifest(step)["best"] for step in kept if not self._damage(step)}
+        for path in self.directory.iterdir():
+            name = path.name.partition(".")[0]  # 12, 12.json, 12.orbax-checkpoint-tmp
+            if name.isdecimal() and int(name) not in bests.union(kept):
+                self._remove(int(name))
+
     def _remove(self, step: int) -> None:
         self._manifest(step).unlink(missing_ok=True)
         shutil.rmtree(self.directory / str(step), ignore_errors=True)
@@ -152,13 +168,27 @@ class Checkpoints:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Writes a file so that a reader sees the old text or the new, never a part."""
+    """Writes a file so that a reader sees the old text or the new, never a part.
+
+    Raises:
+      CheckpointError: if the disk is full or the file cannot be written.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         temporary.write_text(text)
         os.replace(temporary, path)
+    except OSError as error:
+        raise cannot_write(path, error) from None
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def cannot_write(path: Path, error: Exception) -> CheckpointError:
+    """What to say when a file of a workdir cannot be written."""
+    return CheckpointError(
+        f"cannot write {path}: {_one_line(error)}; free some space or permissions and run the"
+        " same command again, it resumes from the last checkpoint"
+    )
 
 
 def _flat(tree: Any) -> dict[str, Any]:
@@ -169,6 +199,10 @@ def _flat(tree: Any) -> dict[str, Any]:
 
 def _describe(flat: dict[str, Any]) -> dict[str, str]:
     return {name: f"{leaf.dtype}{list(leaf.shape)}" for name, leaf in flat.items()}
+
+
+def _digest(manifest: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
 def _hashes(directory: Path) -> dict[str, str]:

@@ -50,7 +50,7 @@ def evaluate(
     loss, correct, counted = totals
     if counted != number:
         raise AssertionError(f"evaluated {counted} of {number} examples")
-    return {"loss": loss / number, "accuracy": correct / number}
+    return {"loss": float(loss / number), "accuracy": float(correct / number)}
 
 
 def evaluate_workdir(workdir: Path, split: str) -> dict[str, float]:

@@ -6,14 +6,17 @@ import jax
 from flax import nnx
 from ml_collections import ConfigDict
 
-from asrnn.config import check_config
+from asrnn.config import base_config, check_config
 from asrnn.dynamics import Coefficients
 from asrnn.errors import check_choice
 from asrnn.models import SequenceClassifier
-from asrnn.recurrence import resolve_backend
+from asrnn.recurrence import choose_backend
 from asrnn.tasks import SOURCES_OF, Task, make_task
 from asrnn.training.optimizers import make_optimizer
 from asrnn.training.step import Hyperparameters, Model, Snapshot, Stream, initial_snapshot
+
+
+FLOAT_SETTINGS = [name for name, v in base_config().optimizer.items() if type(v) is float]
 
 
 class Experiment(NamedTuple):
@@ -26,6 +29,8 @@ class Experiment(NamedTuple):
     hyper: Hyperparameters
     settings: dict[str, Any]
     """The optimizer section and `steps`: what the update is compiled for."""
+    note: str | None
+    """A line for the user about the backend, if there is something to say."""
 
     def key(self, stream: Stream) -> jax.Array:
         """The key of one of the random streams of this run."""
@@ -53,7 +58,7 @@ def make_experiment(config: ConfigDict) -> Experiment:
     settings = config.optimizer.to_dict() | {"steps": config.training.steps}
     hyper = Hyperparameters(
         Coefficients(float(config.model.step_size), float(config.model.diffusion)),
-        {name: float(value) for name, value in settings.items() if type(value) is float},
+        {name: float(settings[name]) for name in FLOAT_SETTINGS},
     )
     make_optimizer(hyper.optimizer, settings)
     init_key = jax.random.fold_in(jax.random.key(config.seed), Stream.INIT)
@@ -66,10 +71,12 @@ def make_experiment(config: ConfigDict) -> Experiment:
         init_scale=config.model.init_scale,
         rngs=nnx.Rngs(params=init_key),
     )
-    backend = resolve_backend(config.recurrence.backend, module.cell)
-    graphdef, params = nnx.split(module)
-    model = Model(graphdef, config.recurrence.to_dict() | {"backend": backend})
-    return Experiment(config, task, model, nnx.to_pure_dict(params), hyper, settings)
+    graphdef, split = nnx.split(module)
+    params = nnx.to_pure_dict(split)
+    choice = choose_backend(config.recurrence.backend, module.cell, params["recurrent"])
+    recurrence = config.recurrence.to_dict() | {"backend": choice.backend}
+    model = Model(graphdef, recurrence)
+    return Experiment(config, task, model, params, hyper, settings, choice.note)
 
 
 def parameter_table(params: Any) -> str:

@@ -1,7 +1,9 @@
 """The run of one config: train, evaluate, keep everything in the workdir."""
 
 import time
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from asrnn.errors import DivergedError, Interrupted
+from asrnn.errors import ConfigError, DivergedError, Interrupted
 from asrnn.models import num_parameters
 from asrnn.tasks import batch_indices, load_image_set
 from asrnn.training import pace
@@ -89,35 +91,38 @@ class _Run:
         self.best: dict[str, Any] = {"step": None, "accuracy": None}
         self.validated = 0  # the last step whose validation accuracy is recorded
         self.seconds = 0.0  # spent by earlier processes
-        self.mark = 0.0  # since when, in seconds, nothing but updates was done
+        self.mark = 0.0  # when the updates of the window began, in seconds without pauses
 
     def run(self) -> dict[str, Any]:
         first = self.restore()
         self.started = time.monotonic() - self.seconds
-        self.mark = self.seconds
         events = self.workdir / "tensorboard" if self.training.tensorboard else None
         with (
-            Records(self.workdir / METRICS, first, events) as self.records,
+            Records(self.workdir / METRICS, first, self.validated, events) as self.records,
             Display(self.training.steps, first) as self.display,
             ThreadPoolExecutor(max_workers=1) as self.fetcher,
         ):
             self.display.message(self.headline(first))
-            try:
-                self.train(first)
-                return self.finish()
-            except DivergedError:
-                self.summarize("diverged", int(self.state.step))
-                raise
+            if self.experiment.note is not None:
+                self.display.message(self.experiment.note)
+            self.train(first)
+            return self.finish()
 
     def restore(self) -> int:
         """Goes back to the latest checkpoint, if there is one; returns its step."""
         checkpoint = self.checkpoints.latest(self.snapshot())
         if checkpoint is None:
             return 0
+        if checkpoint.step > self.training.steps:
+            raise ConfigError(
+                f"the run in {self.workdir} has already made {checkpoint.step} steps, more than"
+                f" config.training.steps={self.training.steps}; give more, or another --workdir"
+            )
         self.state, self.window = checkpoint.tree
         self.best = checkpoint.info["best"]
         self.validated = checkpoint.info["validated"]
         self.seconds = checkpoint.info["seconds"]
+        self.mark = checkpoint.info["mark"]
         return checkpoint.step
 
     def train(self, step: int) -> None:
@@ -127,7 +132,10 @@ class _Run:
         pacer = pace.Pace()
         key = self.experiment.key(Stream.TRAINING_NOISE)
         unread: tuple[int, Future[Fetched]] | None = None
-        self.validate(step)  # a signal may have cut it short at the step that was saved
+        began = step - int(self.window.steps)  # the step before the first of the window
+        with self.pause():
+            if self.validate(step):  # a signal had cut it short at the step that was saved
+                self.save(step)
         while step < last:
             count = min(pacer.count, pace.next_event(step, last, periods) - step)
             self.state, self.window = self.train_steps(
@@ -146,19 +154,22 @@ class _Run:
             pacer.wait(self.window.steps, count)
             self.display.advance(step)
             if step % training.log_every == 0 or step == last:
-                unread = (step, self.fetcher.submit(self.fetch, self.window))
+                unread = (began, self.fetcher.submit(self.fetch, self.window))
                 self.window = empty_window()
+                began = step
             saving = step % training.checkpoint_every == 0 or step == last
             if saving or self.validation_due(step) or self.stop.received:
                 if unread is not None:
                     self.write_window(*unread)
                     unread = None
-                self.check_finite(step, self.window)
-                if self.validate(step) or saving or self.stop.received:
-                    self.save(step)
+                self.check_finite(began, self.window)
+                with self.pause():
+                    saving |= self.validate(step)
+                if saving or self.stop.received:
+                    with self.pause():
+                        self.save(step)
                 if self.stop.received:
                     self.interrupt(step)
-                self.mark = self.elapsed()
 
     def batches(self, step: int, count: int) -> np.ndarray:
         """The batches of the next updates, padded to one shape so that nothing recompiles."""
@@ -171,13 +182,13 @@ class _Run:
         """Brings a window to the host, in a thread of its own so that no update waits."""
         return jax.device_get(window), self.elapsed()
 
-    def write_window(self, step: int, fetched: Future[Fetched]) -> None:
-        """Records the mean over the steps since the last row."""
+    def write_window(self, began: int, fetched: Future[Fetched]) -> None:
+        """Records the mean over the steps of a window, those after `began`."""
         window, seconds = fetched.result()
-        self.check_finite(step, window)
+        self.check_finite(began, window)
         steps = int(window.steps)
         row = {
-            "step": step,
+            "step": began + steps,
             "split": "train",
             "loss": float(window.loss) / steps,
             "accuracy": float(window.accuracy) / steps,
@@ -189,12 +200,15 @@ class _Run:
         self.records.write(row)
         self.display.show(row)
 
-    def check_finite(self, step: int, window: Window) -> None:
+    def check_finite(self, began: int, window: Window) -> None:
+        """Ends the run at the first update, the last of its window, that was not finite."""
         if bool(window.finite):
             return
+        step = began + int(window.steps)
+        self.summarize("diverged", step)
         kept = self.checkpoints.steps()
         raise DivergedError(
-            f"loss or gradient is not finite at step {min(step, int(self.state.step))};"
+            f"loss or gradient is not finite at step {step};"
             " lower config.optimizer.learning_rate or config.model.step_size; "
             + (f"checkpoint {kept[-1]} is kept" if kept else "no checkpoint was written yet")
         )
@@ -230,11 +244,23 @@ class _Run:
             wanted=lambda: self.stop.received is None,
         )
 
+    @contextmanager
+    def pause(self) -> Iterator[None]:
+        """Keeps what is done in it out of the time of the window."""
+        began = self.elapsed()
+        yield
+        self.mark += self.elapsed() - began
+
     def snapshot(self) -> Snapshot:
         return Snapshot(self.state, self.window)
 
     def save(self, step: int) -> None:
-        info = {"best": self.best, "validated": self.validated, "seconds": self.elapsed()}
+        info = {
+            "best": self.best,
+            "validated": self.validated,
+            "seconds": self.elapsed(),
+            "mark": self.mark,
+        }
         self.checkpoints.save(step, self.snapshot(), info, best=self.best["step"])
 
     def interrupt(self, step: int) -> None:

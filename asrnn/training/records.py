@@ -2,10 +2,12 @@
 
 import json
 import math
-import os
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+from asrnn.errors import ConfigError
+from asrnn.training.checkpoints import cannot_write, write_atomically
 
 Row = dict[str, Any]
 
@@ -17,18 +19,19 @@ class Records:
       path: the file; rows after `last_step` and rows of the final test are cut off, so
         that no step is recorded twice by a run that resumes.
       last_step: the step that the run resumes from.
+      last_validated: the last step whose validation the run knows of.
       tensorboard: a folder for TensorBoard events, or None.
     """
 
-    def __init__(self, path: Path, last_step: int, tensorboard: Path | None = None):
-        kept = [
-            row for row in read_rows(path) if row["step"] <= last_step and row["split"] != "test"
-        ]
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        temporary.write_text("".join(map(_line, kept)))
-        os.replace(temporary, path)
-        self._file = path.open("a")
+    def __init__(
+        self, path: Path, last_step: int, last_validated: int, tensorboard: Path | None = None
+    ):
+        last = {"train": last_step, "validation": last_validated}
+        kept = [row for row in read_rows(path) if row["step"] <= last.get(row["split"], -1)]
+        self._path = path
         self._events = None if tensorboard is None else _event_writer(tensorboard, last_step)
+        write_atomically(path, "".join(map(_line, kept)))
+        self._file = path.open("ab", buffering=0)  # so that nothing is left over to fail later
 
     def __enter__(self) -> "Records":
         return self
@@ -45,8 +48,10 @@ class Records:
 
     def write(self, row: Row) -> None:
         """Appends a row that has at least `step` and `split`."""
-        self._file.write(_line(row))
-        self._file.flush()
+        try:
+            self._file.write(_line(row).encode())
+        except OSError as error:
+            raise cannot_write(self._path, error) from None
         if self._events is not None:
             for name, value in row.items():
                 if name not in ("step", "split"):
@@ -58,11 +63,14 @@ def read_rows(path: Path) -> list[Row]:
     if not path.exists():
         return []
     rows = []
-    for line in path.read_text().splitlines():
+    for line in path.read_bytes().splitlines():
         try:
-            rows.append(json.loads(line))
+            row = json.loads(line)
         except ValueError:
             break
+        if not isinstance(row, dict) or not {"step", "split"} <= row.keys():
+            break
+        rows.append(row)
     return rows
 
 
@@ -76,7 +84,12 @@ def _line(row: Row) -> str:
 
 
 def _event_writer(directory: Path, last_step: int) -> Any:
-    from tensorboardX import SummaryWriter
-
+    try:
+        from tensorboardX import SummaryWriter
+    except ImportError:
+        raise ConfigError(
+            "config.training.tensorboard needs tensorboardX, which is not installed;"
+            " run: python -m pip install 'asrnn[tensorboard]'"
+        ) from None
     # TensorBoard hides what an earlier, interrupted part of the run wrote after this step.
     return SummaryWriter(str(directory), purge_step=last_step + 1)

@@ -139,7 +139,7 @@ def make_train_steps(
             window.steps + 1,
             window.loss + loss,
             window.accuracy + accuracy,
-            window.grad_norm + optax.global_norm(grads),
+            window.grad_norm + optax.tree.norm(grads),
             jnp.asarray(rate, jnp.float32),
         )
         return TrainState(state.step + 1, params, opt_state), window

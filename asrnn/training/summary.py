@@ -35,7 +35,7 @@ def read_summary(workdir: Path) -> dict[str, Any] | None:
         summary: dict[str, Any] = json.loads((workdir / SUMMARY).read_text())
     except (OSError, ValueError):
         return None
-    return summary
+    return summary if isinstance(summary, dict) and "status" in summary else None
 
 
 def device_name() -> str:

@@ -52,10 +52,20 @@ def open_workdir(workdir: Path, config: ConfigDict) -> Iterator[None]:
                 f"workdir {workdir} is in use by another run; wait for it to end,"
                 " or give another --workdir"
             ) from None
-        if (workdir / CONFIG).exists():
+        except OSError as error:
+            raise CheckpointError(
+                f"cannot lock workdir {workdir}: {error.strerror}; give one on another disk"
+            ) from None
+        if _anything_trained(workdir):
             _check_same_run(workdir, config)
         write_atomically(workdir / CONFIG, to_json(config))
         yield
+
+
+def _anything_trained(workdir: Path) -> bool:
+    """Whether there is more than the config of a run that failed before its first step."""
+    traces = (METRICS, CHECKPOINTS, "summary.json")
+    return (workdir / CONFIG).exists() and any((workdir / name).exists() for name in traces)
 
 
 def _check_same_run(workdir: Path, config: ConfigDict) -> None:

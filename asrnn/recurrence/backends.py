@@ -1,0 +1,146 @@
+"""The front door: one signature for all backends, and the choice between them.
+
+| backend  | where            | for                                              |
+|----------|------------------|--------------------------------------------------|
+| `scan`   | everywhere       | every cell and discretisation; defines the result |
+| `fused`  | everywhere       | `TanhField` cells under Euler's method           |
+| `native` | CPU, float32     | the same, where a C++ compiler is at hand        |
+
+All agree with `scan` to rounding, in values and gradients.
+"""
+
+import functools
+import logging
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from asrnn.dynamics import Cell, Coefficients, OdeCell, TanhField
+from asrnn.errors import check_choice
+from asrnn.recurrence import native
+from asrnn.recurrence.fused import fused
+from asrnn.recurrence.scan import scan
+from asrnn.recurrence.segments import by_segments
+from asrnn.typing import Array, Carry, Params
+
+BACKENDS = ("scan", "fused", "native")
+
+
+class Choice(NamedTuple):
+    """A backend, and one line where it is not the one that was asked for."""
+
+    backend: str
+    note: str | None = None
+
+
+def choose_backend(wanted: str, cell: Cell, params: Params) -> Choice:
+    """The backend that will run a cell: the fastest that is there and right for "auto".
+
+    Args:
+      wanted: "auto" or a name of `BACKENDS`.
+      cell: the cell.
+      params: its parameters.
+
+    Raises:
+      ConfigError: for an unknown name.
+    """
+    check_choice("recurrence.backend", wanted, ("auto", *BACKENDS))
+    if wanted == "scan":
+        return Choice("scan")
+    if not _has_tanh_field(cell, params):
+        note = f"no {wanted} recurrence for this cell and discretisation; scan takes its place"
+        return Choice("scan", None if wanted == "auto" else note)
+    if wanted == "fused":
+        return Choice("fused")
+    obstacle = _native_obstacle(params)
+    if obstacle is None:
+        return Choice("native")
+    # Without a compiler "auto" is slower than it could be, which is worth a line.
+    silent = wanted == "auto" and jax.default_backend() != "cpu"
+    note = f"no native recurrence ({obstacle}); fused takes its place"
+    return Choice("fused", None if silent else note)
+
+
+def unroll(
+    cell: Cell,
+    params: Params,
+    coefficients: Coefficients,
+    inputs: Array,
+    initial_carry: Carry = None,
+    *,
+    backend: str = "auto",
+    unroll: int = 1,
+    remat: bool = False,
+    return_states: bool = False,
+) -> tuple[Carry, Array | None]:
+    """Steps a cell along a batch of sequences.
+
+    Args:
+      cell: what `asrnn.dynamics.make_cell` returns.
+      params: the cell's parameters, as `cell.init` draws them.
+      coefficients: step size ε and diffusion γ; both may be traced.
+      inputs: `[T, B, m]`.
+      initial_carry: the state before the first step; zeros by default.
+      backend: "auto" or a name of `BACKENDS`.
+      unroll: steps per loop iteration of the `scan` backend.
+      remat: stores the state every √T steps only and computes the rest again in the
+        backward pass: O(√T) memory for one more forward pass.
+      return_states: whether to return all hidden states, not only the last.
+
+    Returns:
+      The carry after the last step, and the hidden states `[T, B, n]` or None.
+
+    Raises:
+      ConfigError: for an unknown backend.
+    """
+    if initial_carry is None:
+        initial_carry = cell.initial_carry(params, inputs.shape[1])
+    choice = choose_backend(backend, cell, params)
+    if choice.note is not None:
+        _say_once(choice.note)
+    if choice.backend == "scan":
+        return scan(
+            cell,
+            params,
+            coefficients,
+            inputs,
+            initial_carry,
+            unroll=unroll,
+            remat=remat,
+            return_states=return_states,
+        )
+    assert isinstance(cell, OdeCell)
+    field = cell.field(params, coefficients.diffusion)
+    run = native.unroll if choice.backend == "native" else fused
+
+    def segment(state: Array, xs: Array) -> tuple[Array, Array | None]:
+        assert isinstance(field, TanhField)
+        return run(*field, coefficients.step_size, xs, state, return_states=return_states)
+
+    if remat:
+        return by_segments(segment, initial_carry, inputs)
+    return segment(initial_carry, inputs)
+
+
+def _has_tanh_field(cell: Cell, params: Params) -> bool:
+    """Whether a cell is a `TanhField` under Euler's method, for which there are kernels."""
+    return (
+        isinstance(cell, OdeCell)
+        and cell.discretization == "euler"
+        and isinstance(cell.field(params, 0.0), TanhField)
+    )
+
+
+def _native_obstacle(params: Params) -> str | None:
+    """Why the native backend cannot be used, in a few words; None if it can."""
+    if jax.default_backend() != "cpu":
+        return f"there is none for {jax.default_backend()}"
+    if any(leaf.dtype != jnp.float32 for leaf in params.values()):
+        return "it is float32 only"
+    return native.available()
+
+
+@functools.cache
+def _say_once(line: str) -> None:
+    logging.getLogger("asrnn").warning(line)
