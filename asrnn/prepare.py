@@ -18,10 +18,10 @@ RAW_DIR = flags.DEFINE_string(
 
 
 def main() -> None:
-    """Prepares and says where the result is."""
+    """Prepares; the last line says where the result is."""
     from asrnn.tasks import prepare_task
 
-    print(prepare_task(TASK.value, DATA_DIR.value, RAW_DIR.value))
+    prepare_task(TASK.value, DATA_DIR.value, RAW_DIR.value)
 
 
 if __name__ == "__main__":

@@ -27,11 +27,13 @@ def main() -> None:
     """Reads the flags and trains."""
     from asrnn.reports.figures import draw_learning_curve
     from asrnn.reports.summary import summary_table
+    from asrnn.training.devices import split_cpu_into_cores
     from asrnn.training.experiment import make_experiment, parameter_table
     from asrnn.training.loop import train_and_evaluate
 
     config = read_config_flag(CONFIG)
     check_config(config)
+    split_cpu_into_cores()
     if DRY_RUN.value:
         experiment = make_experiment(config)
         print(to_json(config), parameter_table(experiment.initial_params), sep="\n")

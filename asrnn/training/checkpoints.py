@@ -23,6 +23,7 @@ import jax.numpy as jnp
 from asrnn.errors import CheckpointError
 
 KEEP_LATEST = 2  # a damaged one then has a predecessor
+ORBAX_FILES = 2**17  # bytes that a checkpoint takes beside its arrays, generously
 
 
 class Checkpoint(NamedTuple):
@@ -68,6 +69,7 @@ class Checkpoints:
             self._remove(step)
             self.directory.mkdir(parents=True, exist_ok=True)
             flat = _flat(tree)
+            self._check_room(step, sum(leaf.nbytes for leaf in flat.values()))
             _orbax_save(self.directory / str(step), flat)
             manifest = {
                 "step": step,
@@ -129,6 +131,14 @@ class Checkpoints:
         tree = jax.tree.unflatten(jax.tree.structure(template), leaves)
         return Checkpoint(step, tree, manifest["info"])
 
+    def _check_room(self, step: int, size: int) -> None:
+        """Finds a full disk by writing a file: orbax meets it with pages of tracebacks."""
+        probe = self.directory / f"{step}.room"
+        try:
+            probe.write_bytes(os.urandom(2 * size + ORBAX_FILES))
+        finally:
+            probe.unlink(missing_ok=True)
+
     def _damage(self, step: int) -> str | None:
         """What is wrong with a checkpoint, or None."""
         try:
@@ -162,6 +172,7 @@ class Checkpoints:
 
     def _remove(self, step: int) -> None:
         self._manifest(step).unlink(missing_ok=True)
+        (self.directory / f"{step}.room").unlink(missing_ok=True)
         shutil.rmtree(self.directory / str(step), ignore_errors=True)
         for leftover in self.directory.glob(f"{step}.orbax-checkpoint-tmp*"):
             shutil.rmtree(leftover, ignore_errors=True)
@@ -222,7 +233,7 @@ def _one_line(error: Exception) -> str:
 def _checkpointer() -> Any:
     import orbax.checkpoint as ocp
 
-    logging.getLogger("absl").setLevel(logging.ERROR)
+    logging.getLogger("absl").setLevel(logging.CRITICAL)
     return ocp.Checkpointer(ocp.StandardCheckpointHandler())
 
 

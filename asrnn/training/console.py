@@ -2,6 +2,7 @@
 
 import sys
 import time
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
@@ -113,5 +114,9 @@ def _progress_bar(console: Console) -> Progress:
 
 
 def to_stderr(line: str) -> None:
-    """Prints one line for a person; what is piped on from stdout stays clean."""
-    print(line, file=sys.stderr, flush=True)
+    """Prints one line for a person; what is piped on from stdout stays clean.
+
+    A run outlives its reader: a log on a full disk or a terminal that is gone is no error.
+    """
+    with suppress(OSError):
+        print(line, file=sys.stderr, flush=True)

@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 from ml_collections import ConfigDict
 
@@ -12,6 +13,7 @@ from asrnn.errors import check_choice
 from asrnn.models import SequenceClassifier
 from asrnn.recurrence import choose_backend
 from asrnn.tasks import SOURCES_OF, Task, make_task
+from asrnn.training.devices import batch_mesh
 from asrnn.training.optimizers import make_optimizer
 from asrnn.training.step import Hyperparameters, Model, Snapshot, Stream, initial_snapshot
 
@@ -37,8 +39,9 @@ class Experiment(NamedTuple):
         return jax.random.fold_in(jax.random.key(self.config.seed), stream)
 
     def initial_snapshot(self) -> Snapshot:
-        """The state before the first update."""
-        return initial_snapshot(self.initial_params, self.hyper, self.settings)
+        """The state before the first update; its arrays are copies, as updates consume them."""
+        params = jax.tree.map(jnp.copy, self.initial_params)
+        return initial_snapshot(params, self.hyper, self.settings)
 
 
 def make_experiment(config: ConfigDict) -> Experiment:
@@ -75,7 +78,8 @@ def make_experiment(config: ConfigDict) -> Experiment:
     params = nnx.to_pure_dict(split)
     choice = choose_backend(config.recurrence.backend, module.cell, params["recurrent"])
     recurrence = config.recurrence.to_dict() | {"backend": choice.backend}
-    model = Model(graphdef, recurrence)
+    mesh = batch_mesh(config.training.batch_size, choice.backend)
+    model = Model(graphdef, recurrence, mesh)
     return Experiment(config, task, model, params, hyper, settings, choice.note)
 
 

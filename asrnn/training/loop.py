@@ -1,11 +1,12 @@
 """The run of one config: train, evaluate, keep everything in the workdir."""
 
+import math
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import jax
 import numpy as np
@@ -17,6 +18,7 @@ from asrnn.tasks import batch_indices, load_image_set
 from asrnn.training import pace
 from asrnn.training.checkpoints import Checkpoints
 from asrnn.training.console import Display, to_stderr
+from asrnn.training.devices import replicated
 from asrnn.training.evaluation import evaluate
 from asrnn.training.examples import Examples, place_examples
 from asrnn.training.experiment import Experiment, make_experiment
@@ -83,11 +85,14 @@ class _Run:
             task.image_set, config.task.source, config.task.data_dir, report=to_stderr
         )
         self.origin = images.origin
-        self.parts = place_examples(images, config.task.validation_size, config.seed)
+        self.everywhere = replicated(experiment.model.mesh)
+        self.parts = jax.device_put(
+            place_examples(images, config.task.validation_size, config.seed), self.everywhere
+        )
         self.batches(0, 1)  # refuses a batch larger than the data, before compiling
         self.train_steps = make_train_steps(experiment.model, task.sequence, experiment.settings)
         self.eval_step = make_eval_step(experiment.model, task.sequence)
-        self.state, self.window = experiment.initial_snapshot()
+        self.state, self.window = jax.device_put(experiment.initial_snapshot(), self.everywhere)
         self.best: dict[str, Any] = {"step": None, "accuracy": None}
         self.validated = 0  # the last step whose validation accuracy is recorded
         self.seconds = 0.0  # spent by earlier processes
@@ -118,7 +123,7 @@ class _Run:
                 f"the run in {self.workdir} has already made {checkpoint.step} steps, more than"
                 f" config.training.steps={self.training.steps}; give more, or another --workdir"
             )
-        self.state, self.window = checkpoint.tree
+        self.state, self.window = jax.device_put(checkpoint.tree, self.everywhere)
         self.best = checkpoint.info["best"]
         self.validated = checkpoint.info["validated"]
         self.seconds = checkpoint.info["seconds"]
@@ -201,10 +206,11 @@ class _Run:
         self.display.show(row)
 
     def check_finite(self, began: int, window: Window) -> None:
-        """Ends the run at the first update, the last of its window, that was not finite."""
-        if bool(window.finite):
-            return
-        step = began + int(window.steps)
+        """The first update that was not finite is the last of its window."""
+        if not bool(window.finite):
+            self.diverge(began + int(window.steps))
+
+    def diverge(self, step: int) -> NoReturn:
         self.summarize("diverged", step)
         kept = self.checkpoints.steps()
         raise DivergedError(
@@ -221,7 +227,7 @@ class _Run:
         """Records validation loss and accuracy if due; whether they are the best so far."""
         if self.parts.validation is None or not self.validation_due(step):
             return False
-        scores = self.evaluate(self.state.params, self.parts.validation)
+        scores = self.evaluate(step, self.state.params, self.parts.validation)
         if scores is None:
             return False
         self.validated = step
@@ -233,9 +239,9 @@ class _Run:
         self.best = {"step": step, "accuracy": scores["accuracy"]}
         return True
 
-    def evaluate(self, params: Any, examples: Examples) -> dict[str, float] | None:
+    def evaluate(self, step: int, params: Any, examples: Examples) -> dict[str, float] | None:
         """Scores, or None if a signal came before all examples were evaluated."""
-        return evaluate(
+        scores = evaluate(
             self.eval_step,
             params,
             self.experiment.hyper.coefficients,
@@ -243,6 +249,9 @@ class _Run:
             self.experiment.key(Stream.EVALUATION_NOISE),
             wanted=lambda: self.stop.received is None,
         )
+        if scores is not None and not math.isfinite(scores["loss"]):
+            self.diverge(step)
+        return scores
 
     @contextmanager
     def pause(self) -> Iterator[None]:
@@ -277,8 +286,9 @@ class _Run:
         step = self.best["step"] or last
         params = self.state.params
         if step != last:
-            params = self.checkpoints.load(step, self.snapshot()).tree.state.params
-        scores = self.evaluate(params, self.parts.test)
+            best = self.checkpoints.load(step, self.snapshot()).tree.state.params
+            params = jax.device_put(best, self.everywhere)
+        scores = self.evaluate(step, params, self.parts.test)
         if scores is None:
             self.interrupt(last)
         else:

@@ -14,8 +14,10 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 from jax import lax
+from jax.sharding import Mesh
 
 from asrnn.dynamics import Coefficients
+from asrnn.training.devices import over_devices
 from asrnn.training.examples import Examples
 from asrnn.training.optimizers import learning_rate, make_optimizer
 from asrnn.typing import Array, Key
@@ -78,10 +80,11 @@ class Counts(NamedTuple):
 
 
 class Model(NamedTuple):
-    """The static part of a run: the structure of its module and how to run it."""
+    """The static part of a run: the structure of its module, how and where to run it."""
 
     graphdef: nnx.GraphDef[Any]
     recurrence: Mapping[str, Any]
+    mesh: Mesh
 
     def logits(self, params: Any, coefficients: Coefficients, inputs: Array) -> Array:
         """Logits [B, C] of inputs [T, B, m]."""
@@ -119,17 +122,25 @@ def make_train_steps(
         losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
         return losses.mean(), jnp.mean(logits.argmax(-1) == labels)
 
+    def scores_and_gradients(
+        params: Any, coefficients: Coefficients, examples: Examples, batch: Array, keys: Array
+    ) -> Any:
+        inputs, labels = sequence(examples.images[batch], keys), examples.labels[batch]
+        return jax.value_and_grad(loss_fn, has_aux=True)(params, coefficients, inputs, labels)
+
+    in_parallel = over_devices(scores_and_gradients, model.mesh, lax.pmean, num_shared=3)
+
     def train_step(
         state: TrainState,
         window: Window,
         hyper: Hyperparameters,
-        images: Array,
-        labels: Array,
+        examples: Examples,
+        batch: Array,
         key: Key,
     ) -> tuple[TrainState, Window]:
-        keys = jax.random.split(jax.random.fold_in(key, state.step), labels.shape[0])
-        (loss, accuracy), grads = jax.value_and_grad(loss_fn, has_aux=True)(
-            state.params, hyper.coefficients, sequence(images, keys), labels
+        keys = jax.random.split(jax.random.fold_in(key, state.step), batch.shape[0])
+        (loss, accuracy), grads = in_parallel(
+            state.params, hyper.coefficients, examples, batch, keys
         )
         rate = learning_rate(hyper.optimizer, state.step, settings)
         optimizer = make_optimizer({**hyper.optimizer, "learning_rate": rate}, settings)
@@ -162,9 +173,7 @@ def make_train_steps(
 
         def update(carry: tuple[TrainState, Window]) -> tuple[TrainState, Window]:
             state, window = carry
-            batch = indices[state.step - first]
-            images, labels = examples.images[batch], examples.labels[batch]
-            return train_step(state, window, hyper, images, labels, key)
+            return train_step(state, window, hyper, examples, indices[state.step - first], key)
 
         return lax.while_loop(unfinished, update, (state, window))
 
@@ -178,13 +187,13 @@ def make_eval_step(model: Model, sequence: Sequence) -> Callable[..., Counts]:
     not depend on how the examples are batched.
     """
 
-    def eval_step(
+    def part_of_batch(
         params: Any,
         coefficients: Coefficients,
         examples: Examples,
+        key: Key,
         indices: Array,
         mask: Array,
-        key: Key,
     ) -> Counts:
         keys = jax.vmap(jax.random.fold_in, (None, 0))(key, indices)
         labels = examples.labels[indices]
@@ -193,5 +202,20 @@ def make_eval_step(model: Model, sequence: Sequence) -> Callable[..., Counts]:
         losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
         correct = logits.argmax(-1) == labels
         return Counts((losses * mask).sum(), (correct * mask).sum(), mask.sum())
+
+    in_parallel = over_devices(part_of_batch, model.mesh, lax.psum, num_shared=4)
+
+    def eval_step(
+        params: Any,
+        coefficients: Coefficients,
+        examples: Examples,
+        indices: Array,
+        mask: Array,
+        key: Key,
+    ) -> Counts:
+        padding = (0, -len(indices) % model.mesh.size)
+        indices, mask = jnp.pad(indices, padding), jnp.pad(mask, padding)
+        counts: Counts = in_parallel(params, coefficients, examples, key, indices, mask)
+        return counts
 
     return jax.jit(eval_step)

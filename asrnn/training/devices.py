@@ -1,0 +1,73 @@
+"""Data parallelism: the batch is split over devices, the parameters are on each of them."""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import jax
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+BATCH = "batch"
+
+
+def cpu_cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def split_cpu_into_cores() -> None:
+    """Makes each CPU core a device of jax; to be called before jax starts, by a command.
+
+    XLA runs a recurrence's small products on one core, so that is how a batch gets all of
+    them. A process that embeds asrnn decides for itself, with `jax_num_cpu_devices`.
+    """
+    jax.config.update("jax_num_cpu_devices", cpu_cores())
+
+
+def batch_mesh(batch_size: int, backend: str) -> Mesh:
+    """The devices that share a batch: as many as divide it.
+
+    The native recurrence has threads of its own, so on a CPU it takes one device.
+    """
+    devices = jax.devices()
+    threaded = backend == "native" and devices[0].platform == "cpu"
+    limit = 1 if threaded else len(devices)
+    count = max(k for k in range(1, limit + 1) if batch_size % k == 0)
+    return Mesh(devices[:count], (BATCH,), axis_types=(AxisType.Auto,))
+
+
+def replicated(mesh: Mesh) -> NamedSharding:
+    """The placement of what every device needs whole."""
+    return NamedSharding(mesh, PartitionSpec())
+
+
+def over_devices(
+    function: Callable[..., Any],
+    mesh: Mesh,
+    reduce: Callable[[Any, str], Any],
+    num_shared: int,
+) -> Callable[..., Any]:
+    """Splits a function's batch over the devices and reduces what they return.
+
+    Args:
+      function: of `num_shared` arguments that every device gets whole, and then of arrays
+        whose first axis is the batch.
+      mesh: what `batch_mesh` returned; its size must divide the batch.
+      reduce: `jax.lax.pmean` or `jax.lax.psum`.
+      num_shared: how many leading arguments are shared.
+    """
+    if mesh.size == 1:
+        return function
+
+    def part(*args: Any) -> Any:
+        return reduce(function(*args), BATCH)
+
+    def split(*args: Any) -> Any:
+        whole, parts = PartitionSpec(), PartitionSpec(BATCH)
+        specs = (whole,) * num_shared + (parts,) * (len(args) - num_shared)
+        run = jax.shard_map(part, mesh=mesh, in_specs=specs, out_specs=whole, check_vma=False)
+        return run(*args)
+
+    return split
