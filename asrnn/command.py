@@ -64,11 +64,13 @@ def _config_errors() -> Iterator[None]:
     """Turns what ml_collections and a user's config file raise into ConfigErrors."""
     try:
         yield
+    except (AsrnnError, flags.Error):
+        raise
     except (AttributeError, KeyError) as error:
         text = _sentence(error)
         hint = text[max(text.find("Did you mean"), 0) :]
         raise ConfigError(f"unknown config field: {hint}") from None
-    except (ValueError, TypeError, SyntaxError, ImportError, NameError, OSError) as error:
+    except Exception as error:  # whatever a user's file may raise
         raise ConfigError(
             f"the config cannot be read ({type(error).__name__}: {_sentence(error)})"
         ) from None

@@ -8,10 +8,15 @@ V x_t + b and v_t = A h_{t-1} + V_z x_t + b_z, and g_t the gradient of the loss 
     g_{t-1} = g_t + Aᵀ (δ_t + η_t)
     ∂A = Σ (δ_t + η_t) h_{t-1}ᵀ,  ∂V = Σ δ_t x_tᵀ,  ∂b = Σ δ_t,  ∂ε = Σ ⟨g_t, z_t ∘ c_t⟩
 
-The forward pass keeps h_{t-1}, c_t and z_t, so no matrix product is computed twice. Autodiff
-of a scan would keep more and read it more often. What is fastest depends on the platform: a
-CPU wants a working set that stays in its cache, so the batch is cut into chunks and ∂A is
-summed within the loop; an accelerator wants one large product after it.
+The forward pass keeps c_t and z_t alone, so no matrix product is computed twice. The backward
+pass takes the states back, h_{t-1} = h_t - ε z_t ∘ c_t. While |h| stays between two powers of
+two, this undoes the rounding of the forward step exactly; where it crosses one, half a unit in
+the last place is lost. Half the memory is worth more than it seems: what XLA allocates anew
+for each execution, the system has to hand out page by page.
+
+States are columns, `[n, B]`, so that all products of the loop read their left operand along
+its rows, which is what a CPU's product wants. It sums ∂A within the loop, where it stays in
+the cache; an accelerator wants one large product after it.
 """
 
 from functools import partial
@@ -24,11 +29,9 @@ from jax import lax
 from asrnn.dynamics import TanhField
 from asrnn.typing import Array
 
-CPU_CHUNK = 32  # batch rows whose states of a few steps stay in a core's cache
-
 
 class Operands(NamedTuple):
-    """All that a sequence is computed from."""
+    """All that a sequence is computed from; states are columns."""
 
     field: TanhField
     step_size: Array
@@ -36,12 +39,35 @@ class Operands(NamedTuple):
     initial_state: Array
 
 
-class Residual(NamedTuple):
-    """What one step keeps for the backward pass: h_{t-1}, c_t, z_t, each `[B, n]`."""
+class Slopes(NamedTuple):
+    """The gradients δ and η in the arguments of tanh and σ, `[n, B]`; no η without a gate."""
 
-    state: Array
     candidate: Array
     gate: Array | None
+
+    @property
+    def total(self) -> Array:
+        """The gradient in A h, which both arguments share."""
+        return self.candidate if self.gate is None else self.candidate + self.gate
+
+
+class Growth(NamedTuple):
+    """What one step keeps for the backward pass: c_t and z_t, `[n, B]`."""
+
+    candidate: Array
+    gate: Array | None
+
+    @property
+    def rate(self) -> Array:
+        """z ∘ c, the value of the field."""
+        return self.candidate if self.gate is None else self.gate * self.candidate
+
+    def slopes(self, gradient: Array) -> Slopes:
+        """δ and η, given the gradient in z ∘ c."""
+        c, z = self
+        if z is None:
+            return Slopes(gradient * (1 - c * c), None)
+        return Slopes(gradient * z * (1 - c * c), gradient * c * z * (1 - z))
 
 
 def fused(
@@ -75,131 +101,108 @@ def fused(
     """
     field = TanhField(recurrent_matrix, input_kernel, bias, gate_input_kernel, gate_bias)
     step_size = jnp.asarray(step_size, inputs.dtype)
-    length, batch, m = inputs.shape
-    chunks = _chunks(batch)
-    if chunks == 1:
-        return _sequence(return_states, Operands(field, step_size, inputs, initial_state))
-    n = initial_state.shape[1]
-    last, states = lax.map(
-        lambda chunk: _sequence(return_states, Operands(field, step_size, *chunk)),
-        (
-            inputs.reshape(length, chunks, batch // chunks, m).swapaxes(0, 1),
-            initial_state.reshape(chunks, batch // chunks, n),
-        ),
-    )
-    if states is not None:
-        states = states.swapaxes(0, 1).reshape(length, batch, n)
-    return last.reshape(batch, n), states
+    last, states = _sequence(return_states, Operands(field, step_size, inputs, initial_state.T))
+    return last.T, None if states is None else states.swapaxes(1, 2)
 
 
-def _chunks(batch: int) -> int:
-    """Into how many equal chunks to cut a batch: as few as make them fit the cache."""
-    if jax.default_backend() != "cpu":
-        return 1
-    fitting = (k for k in range(1, batch + 1) if batch % k == 0)
-    return next((k for k in fitting if CPU_CHUNK // 4 <= batch // k <= CPU_CHUNK), 1)
+def _growth(field: TanhField, h: Array, x: Array) -> Growth:
+    """c and z at h `[n, B]` and x `[B, m]`."""
+    recurrent = field.recurrent_matrix @ h
+    candidate = jnp.tanh(recurrent + _affine(field.input_kernel, x, field.bias))
+    if field.gate_input_kernel is None or field.gate_bias is None:
+        return Growth(candidate, None)
+    gate = jax.nn.sigmoid(recurrent + _affine(field.gate_input_kernel, x, field.gate_bias))
+    return Growth(candidate, gate)
 
 
-def _step(operands: Operands, h: Array, x: Array) -> tuple[Array, Residual]:
-    candidate, gate = operands.field.candidate_and_gate(h, x)
-    growth = candidate if gate is None else gate * candidate
-    return h + operands.step_size * growth, Residual(h, candidate, gate)
+def _affine(kernel: Array, x: Array, bias: Array) -> Array:
+    """V x + b as columns, `[n, B]`."""
+    return lax.dot_general(kernel.T, x, (((1,), (1,)), ((), ()))) + bias[:, None]
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _sequence(return_states: bool, operands: Operands) -> tuple[Array, Array | None]:
-    def body(h: Array, x: Array) -> tuple[Array, Array | None]:
-        h, _ = _step(operands, h, x)
-        return h, h if return_states else None
-
-    return lax.scan(body, operands.initial_state, operands.inputs)
+    results, _ = _forward(return_states, operands, keep=False)
+    return results
 
 
 def _forward(
-    return_states: bool, operands: Operands
-) -> tuple[tuple[Array, Array | None], tuple[Operands, Residual]]:
-    def body(h: Array, x: Array) -> tuple[Array, Residual]:
-        return _step(operands, h, x)
+    return_states: bool, operands: Operands, *, keep: bool = True
+) -> tuple[tuple[Array, Array | None], tuple[Operands, Array, Growth | None]]:
+    def body(h: Array, x: Array) -> tuple[Array, tuple[Array | None, Growth | None]]:
+        growth = _growth(operands.field, h, x)
+        h = h + operands.step_size * growth.rate
+        return h, (h if return_states else None, growth if keep else None)
 
-    last, residuals = lax.scan(body, operands.initial_state, operands.inputs)
-    states = None
-    if return_states:
-        states = lax.concatenate([residuals.state[1:], last[None]], 0)
-    return (last, states), (operands, residuals)
+    last, (states, growths) = lax.scan(body, operands.initial_state, operands.inputs)
+    return (last, states), (operands, last, growths)
 
 
 def _backward(
     return_states: bool,
-    saved: tuple[Operands, Residual],
+    saved: tuple[Operands, Array, Growth],
     cotangents: tuple[Array, Array | None],
 ) -> tuple[Operands]:
-    operands, residuals = saved
+    del return_states
+    operands, last, growths = saved
+    field, step_size = operands.field, operands.step_size
+    transposed = field.recurrent_matrix.T
     in_loop = jax.default_backend() == "cpu"
 
     def body(carry: Any, now: Any) -> Any:
-        g, sums, step_size_sum = carry
-        residual, x, state_cotangent = now
-        if return_states:
+        h, g, sums, step_size_sum = carry
+        growth, x, state_cotangent = now
+        h = h - step_size * growth.rate
+        if state_cotangent is not None:
             g = g + state_cotangent
-        delta, eta, growth = _local_gradients(residual, operands.step_size, g)
-        total = delta if eta is None else delta + eta
-        step_size_sum = step_size_sum + growth
+        slopes = growth.slopes(step_size * g)
+        step_size_sum = step_size_sum + (g * growth.rate).sum()
         if in_loop:
-            step = _field_gradient(residual.state, x, delta, eta)
-            sums = jax.tree.map(jnp.add, sums, step)
-        g = g + total @ operands.field.recurrent_matrix
-        dx = _input_gradient(operands.field, delta, eta)
-        return (g, sums, step_size_sum), (dx, None if in_loop else (delta, eta))
+            sums = jax.tree.map(jnp.add, sums, _field_gradient(slopes, h, x))
+        g = g + transposed @ slopes.total
+        dx = _input_gradient(field, slopes)
+        return (h, g, sums, step_size_sum), (dx, None if in_loop else (slopes, h))
 
-    zeros = jax.tree.map(jnp.zeros_like, operands.field) if in_loop else None
-    (g, sums, step_size_sum), (dx, deltas) = lax.scan(
-        body,
-        (cotangents[0], zeros, jnp.zeros_like(operands.step_size)),
-        (residuals, operands.inputs, cotangents[1]),
-        reverse=True,
+    zeros = jax.tree.map(jnp.zeros_like, field) if in_loop else None
+    start: Any = (last, cotangents[0], zeros, jnp.zeros_like(step_size))
+    (_, g, sums, step_size_sum), (dx, factors) = lax.scan(
+        body, start, (growths, operands.inputs, cotangents[1]), reverse=True
     )
     if not in_loop:
-        sums = _field_gradient(residuals.state, operands.inputs, *deltas)
-    assert sums is not None
+        slopes, states = factors
+        sums = _field_gradient(slopes, states, operands.inputs)
     return (Operands(sums, step_size_sum, dx, g),)
 
 
 _sequence.defvjp(_forward, _backward)
 
 
-def _local_gradients(
-    residual: Residual, step_size: Array, g: Array
-) -> tuple[Array, Array | None, Array]:
-    """δ, η (None without a gate) and ⟨g, z ∘ c⟩ of one step."""
-    c, z = residual.candidate, residual.gate
-    scaled = step_size * g
-    if z is None:
-        return scaled * (1 - c * c), None, (g * c).sum()
-    return scaled * z * (1 - c * c), scaled * c * z * (1 - z), (g * z * c).sum()
-
-
-def _field_gradient(state: Array, x: Array, delta: Array, eta: Array | None) -> TanhField:
-    """The gradient in A, V, b, V_z, b_z, summed over all axes but the last."""
+def _field_gradient(slopes: Slopes, h: Array, x: Array) -> TanhField:
+    """The gradient in A, V, b, V_z, b_z: of one step, or summed over a leading axis of steps."""
+    delta, eta = slopes
+    gradient = TanhField(_sum_of_products(slopes.total, h.mT), *_affine_gradient(delta, x))
     if eta is None:
-        return TanhField(_outer(delta, state), _outer(x, delta), _sum(delta))
-    return TanhField(
-        _outer(delta + eta, state), _outer(x, delta), _sum(delta), _outer(x, eta), _sum(eta)
-    )
-
-
-def _input_gradient(field: TanhField, delta: Array, eta: Array | None) -> Array:
-    """V δ + V_z η; computed only where the caller differentiates in the inputs."""
-    gradient = delta @ field.input_kernel.T
-    if eta is None or field.gate_input_kernel is None:
         return gradient
-    return gradient + eta @ field.gate_input_kernel.T
+    kernel, bias = _affine_gradient(eta, x)
+    return gradient._replace(gate_input_kernel=kernel, gate_bias=bias)
 
 
-def _outer(left: Array, right: Array) -> Array:
-    """Σ over all axes but the last of left ⊗ right: one matrix product."""
-    axes = tuple(range(left.ndim - 1))
-    return lax.dot_general(left, right, ((axes, axes), ((), ())))
+def _affine_gradient(slope: Array, x: Array) -> tuple[Array, Array]:
+    """The gradient of `_affine` in its kernel `[m, n]` and its bias `[n]`."""
+    ones = jnp.ones((*x.shape[:-1], 1), x.dtype)  # a sum along rows is slow, a product is not
+    return _sum_of_products(slope, x).T, _sum_of_products(slope, ones)[:, 0]
 
 
-def _sum(array: Array) -> Array:
-    return array.sum(tuple(range(array.ndim - 1)))
+def _sum_of_products(left: Array, right: Array) -> Array:
+    """Σ left @ right over a leading axis of steps, if there is one, as one product."""
+    steps = tuple(range(left.ndim - 2))
+    axes = ((*steps, left.ndim - 1), (*steps, right.ndim - 2))
+    return lax.dot_general(left, right, (axes, ((), ())))
+
+
+def _input_gradient(field: TanhField, slopes: Slopes) -> Array:
+    """V δ + V_z η, `[B, m]`; computed only where the caller differentiates in the inputs."""
+    gradient = (field.input_kernel @ slopes.candidate).T
+    if slopes.gate is None or field.gate_input_kernel is None:
+        return gradient
+    return gradient + (field.gate_input_kernel @ slopes.gate).T

@@ -31,6 +31,8 @@ def draw_learning_curve(workdir: Path) -> Path:
         axis.grid(alpha=0.3)
     if any(row.get("loss") for row in rows):
         axes[0].set_yscale("log")
+        for place in (axes[0].yaxis.set_major_formatter, axes[0].yaxis.set_minor_formatter):
+            place(lambda value, _: f"{value:g}")
     if axes[1].has_data():
         axes[1].legend(frameon=False)
     path = workdir / "learning_curve.png"

@@ -12,7 +12,7 @@ def summary_table(summary: Mapping[str, Any]) -> str:
         "task, cell": f"{summary['task']}, {summary['cell']}",
         "test accuracy": _percent(summary["test_accuracy"]),
         "validation accuracy": _percent(summary["validation_accuracy"])
-        + (f" (best, step {summary['best_step']})" if summary["best_step"] else ""),
+        + (f" (best, step {summary['best_step']:,})" if summary["best_step"] else ""),
         "parameters": f"{summary['num_parameters']:,}",
         "steps": f"{summary['steps']:,} in {duration(summary['seconds'])}",
         "recurrence": f"{summary['backend']} on {summary['device']}",

@@ -246,5 +246,10 @@ def _orbax_save(path: Path, flat: dict[str, Any]) -> None:
 def _orbax_restore(path: Path, flat: dict[str, Any]) -> Any:
     import orbax.checkpoint as ocp
 
-    abstract = {name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for name, leaf in flat.items()}
+    # Without a placement orbax wants the devices, as many, on which it was saved.
+    here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+    abstract = {
+        name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here)
+        for name, leaf in flat.items()
+    }
     return _checkpointer().restore(path, args=ocp.args.StandardRestore(abstract))

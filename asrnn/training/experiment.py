@@ -17,7 +17,6 @@ from asrnn.training.devices import batch_mesh
 from asrnn.training.optimizers import make_optimizer
 from asrnn.training.step import Hyperparameters, Model, Snapshot, Stream, initial_snapshot
 
-
 FLOAT_SETTINGS = [name for name, v in base_config().optimizer.items() if type(v) is float]
 
 

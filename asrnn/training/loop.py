@@ -160,7 +160,7 @@ class _Run:
             self.display.advance(step)
             if step % training.log_every == 0 or step == last:
                 unread = (began, self.fetcher.submit(self.fetch, self.window))
-                self.window = empty_window()
+                self.window = jax.device_put(empty_window(), self.everywhere)
                 began = step
             saving = step % training.checkpoint_every == 0 or step == last
             if saving or self.validation_due(step) or self.stop.received:

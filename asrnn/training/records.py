@@ -27,7 +27,11 @@ class Records:
         self, path: Path, last_step: int, last_validated: int, tensorboard: Path | None = None
     ):
         last = {"train": last_step, "validation": last_validated}
-        kept = [row for row in read_rows(path) if row["step"] <= last.get(row["split"], -1)]
+        try:
+            rows = read_rows(path)
+        except OSError as error:
+            raise cannot_write(path, error) from None
+        kept = [row for row in rows if row["step"] <= last.get(row["split"], -1)]
         self._path = path
         self._events = None if tensorboard is None else _event_writer(tensorboard, last_step)
         write_atomically(path, "".join(map(_line, kept)))
@@ -92,4 +96,6 @@ def _event_writer(directory: Path, last_step: int) -> Any:
             " run: python -m pip install 'asrnn[tensorboard]'"
         ) from None
     # TensorBoard hides what an earlier, interrupted part of the run wrote after this step.
-    return SummaryWriter(str(directory), purge_step=last_step + 1)
+    # Its files are named by the second, and one of the same name would be overwritten.
+    suffix = f".{last_step}"
+    return SummaryWriter(str(directory), purge_step=last_step + 1, filename_suffix=suffix)

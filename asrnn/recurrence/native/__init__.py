@@ -1,0 +1,190 @@
+"""The recurrence as one native kernel on the CPU, forward and backward.
+
+    u_t = A h_{t-1} + V x_t + b
+    plain   h_t = h_{t-1} + step_size * tanh(u_t)
+    gated   h_t = h_{t-1} + step_size * sigmoid(A h_{t-1} + Vz x_t + bz) * tanh(u_t)
+
+The kernel is C++ (folder `cpu/`), compiled at first use for the machine at hand; `available()` says
+whether that is possible. float32 only; the results do not depend on the number of threads.
+"""
+
+import dataclasses
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.custom_derivatives import SymbolicZero
+
+from asrnn.recurrence.native import calls, library
+from asrnn.recurrence.native.calls import Problem
+
+__all__ = ["available", "unroll"]
+
+
+class Operands(NamedTuple):
+    """What a result depends on: the differentiable arguments of `unroll`, in its order."""
+
+    recurrent_matrix: jax.Array
+    input_kernel: jax.Array
+    bias: jax.Array
+    gate_input_kernel: jax.Array | None
+    gate_bias: jax.Array | None
+    step_size: jax.Array
+    inputs: jax.Array
+    initial_state: jax.Array
+
+
+Result = tuple[jax.Array, jax.Array | None]
+
+
+@jax.tree_util.register_static
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """Which of the costly gradients anybody asks for."""
+
+    weights: bool
+    inputs: bool
+
+
+class Residuals(NamedTuple):
+    """What the backward pass needs of the forward pass."""
+
+    wanted: Wanted
+    operands: Operands
+    ticket: jax.Array
+    anchors: jax.Array
+
+
+def available() -> str | None:
+    """None if the kernel can be used on this machine, else the reason in one line.
+
+    The first call compiles the kernel unless it is in the user's cache.
+    """
+    return library.reason_unavailable()
+
+
+def unroll(
+    recurrent_matrix: jax.Array,
+    input_kernel: jax.Array,
+    bias: jax.Array,
+    gate_input_kernel: jax.Array | None,
+    gate_bias: jax.Array | None,
+    step_size: jax.Array | float,
+    inputs: jax.Array,
+    initial_state: jax.Array,
+    *,
+    return_states: bool,
+    threads: int | None = None,
+) -> Result:
+    """The final state [B, n] and, if asked for, the states after every step [T, B, n].
+
+    Args:
+      recurrent_matrix: A, [n, n].
+      input_kernel: V, [m, n].
+      bias: b, [n].
+      gate_input_kernel: Vz, [m, n], or None for the plain cell.
+      gate_bias: bz, [n], or None with it.
+      step_size: a scalar.
+      inputs: [T, B, m].
+      initial_state: [B, n].
+      return_states: whether the states are wanted; otherwise the second result is None.
+      threads: at most so many; None: as many as XLA's pool has.
+
+    Differentiable (reverse mode) with respect to every array. Raises RuntimeError with the reason
+    where the kernel is not available.
+    """
+    library.loaded_library()
+    operands = Operands(
+        recurrent_matrix,
+        input_kernel,
+        bias,
+        gate_input_kernel,
+        gate_bias,
+        jnp.asarray(step_size, jnp.float32),
+        inputs,
+        initial_state,
+    )
+    steps, batch, features = inputs.shape
+    problem = Problem(
+        steps=steps,
+        batch=batch,
+        inputs=features,
+        units=recurrent_matrix.shape[0],
+        gated=gate_input_kernel is not None,
+        return_states=return_states,
+        threads=threads or 0,
+        isa=library.instruction_set(),
+        trace_limit=calls.trace_limit(),
+    )
+    _check(problem, operands)
+    return _run(problem, calls.vary_alike(operands))
+
+
+def _check(problem: Problem, operands: Operands) -> None:
+    m, n = problem.inputs, problem.units
+    gate: list[tuple[int, ...] | None] = [(m, n), (n,)] if problem.gated else [None, None]
+    sequence = (problem.steps, problem.batch, m)
+    shapes = [(n, n), (m, n), (n,), *gate, (), sequence, (problem.batch, n)]
+    for name, shape, operand in zip(Operands._fields, shapes, operands, strict=True):
+        found = None if operand is None else operand.shape
+        if found != shape:
+            raise ValueError(f"{name} has shape {found}, expected {shape}")
+        if operand is not None and operand.dtype != jnp.float32:
+            raise TypeError(f"{name} is {operand.dtype}, expected float32")
+    if problem.batch < 1 or n < 1:
+        raise ValueError(f"batch {problem.batch} and hidden size {n} must be at least 1")
+
+
+def _forward(
+    problem: Problem, operands: Operands, *, keep_trace: bool
+) -> tuple[Result, jax.Array, jax.Array]:
+    final, states, ticket, anchors = calls.forward(
+        problem, [_member(array) for array in operands], keep_trace=keep_trace
+    )
+    return (final[0], states[0] if problem.return_states else None), ticket[0], anchors[0]
+
+
+def _member(array: jax.Array | None) -> jax.Array:
+    """With the population axis; nothing becomes an array without elements."""
+    return jnp.zeros((1, 0), jnp.float32) if array is None else array[None]
+
+
+def _run_plain(problem: Problem, operands: Operands) -> Result:
+    return _forward(problem, operands, keep_trace=False)[0]
+
+
+def _run_forward(problem: Problem, operands: Operands) -> tuple[Result, Residuals]:
+    # With symbolic_zeros each leaf tells whether anybody differentiates with respect to it.
+    values = jax.tree.map(lambda leaf: leaf.value, operands)
+    result, ticket, anchors = _forward(problem, values, keep_trace=True)
+    perturbed = jax.tree.map(lambda leaf: leaf.perturbed, operands)
+    wanted = Wanted(weights=any(jax.tree.leaves(perturbed[:5])), inputs=perturbed.inputs)
+    return result, Residuals(wanted, values, ticket, anchors)
+
+
+def _run_backward(
+    problem: Problem, residuals: Residuals, cotangents: tuple[jax.Array | SymbolicZero, ...]
+) -> tuple[Operands]:
+    wanted, operands, ticket, anchors = residuals
+    final, states = cotangents
+    if isinstance(final, SymbolicZero):
+        final = jnp.zeros(final.shape, final.dtype)
+    given = None if isinstance(states, SymbolicZero) else states
+    gradients = calls.backward(
+        problem,
+        [_member(array) for array in (*operands[:7], ticket, anchors, final, given)],
+        weights=wanted.weights,
+        inputs=wanted.inputs,
+    )
+    unknown = {
+        *(Operands._fields[:5] if not wanted.weights else ()),
+        *(("gate_input_kernel", "gate_bias") if not problem.gated else ()),
+        *(("inputs",) if not wanted.inputs else ()),
+    }
+    named = zip(Operands._fields, gradients, strict=True)
+    # None stands for a gradient that nobody reads.
+    return (Operands._make(None if name in unknown else gradient[0] for name, gradient in named),)
+
+
+_run = jax.custom_vjp(_run_plain, nondiff_argnums=(0,))
+_run.defvjp(_run_forward, _run_backward, symbolic_zeros=True)

@@ -1,0 +1,69 @@
+"""The loaded kernel: its FFI targets and what this machine can run of it."""
+
+import ctypes
+import functools
+import os
+
+import jax
+
+from asrnn.recurrence.native import build
+
+FORWARD = "asrnn_cpu_forward"
+BACKWARD = "asrnn_cpu_backward"
+# Best first; the position is the kernel's number for it.
+INSTRUCTION_SETS = ("avx512", "avx2", "portable")
+
+
+@functools.cache
+def _load() -> ctypes.CDLL | str:
+    """The library with its targets registered, or the reason why there is none."""
+    try:
+        path = build.library()
+        loaded = ctypes.CDLL(str(path))
+    except build.Unavailable as reason:
+        return str(reason)
+    except OSError as error:
+        return f"cannot load the compiled kernel: {error}"
+    for target in (FORWARD, BACKWARD):
+        capsule = jax.ffi.pycapsule(getattr(loaded, target))
+        jax.ffi.register_ffi_target(target, capsule, platform="cpu")
+    loaded.asrnn_cpu_supports.argtypes = [ctypes.c_int64]
+    pointer = ctypes.POINTER(ctypes.c_float)
+    loaded.asrnn_cpu_activations.argtypes = [
+        ctypes.c_int64,
+        pointer,
+        pointer,
+        pointer,
+        ctypes.c_int64,
+    ]
+    return loaded
+
+
+def reason_unavailable() -> str | None:
+    """None if the kernel is compiled and loaded, else why not, in one line."""
+    loaded = _load()
+    return loaded if isinstance(loaded, str) else None
+
+
+def loaded_library() -> ctypes.CDLL:
+    """The library; RuntimeError with the reason if there is none."""
+    loaded = _load()
+    if isinstance(loaded, str):
+        raise RuntimeError(f"the native CPU kernel is not available: {loaded}")
+    return loaded
+
+
+@functools.cache
+def usable_instruction_sets() -> tuple[str, ...]:
+    """The instruction sets this machine can run, best first."""
+    supports = loaded_library().asrnn_cpu_supports
+    return tuple(name for i, name in enumerate(INSTRUCTION_SETS) if supports(i))
+
+
+def instruction_set() -> int:
+    """The number of the instruction set to use: the best, or $ASRNN_NATIVE_ISA."""
+    usable = usable_instruction_sets()
+    chosen = os.environ.get("ASRNN_NATIVE_ISA") or usable[0]
+    if chosen not in usable:
+        raise ValueError(f"ASRNN_NATIVE_ISA={chosen}: this machine can run {', '.join(usable)}")
+    return INSTRUCTION_SETS.index(chosen)

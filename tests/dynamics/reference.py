@@ -1,0 +1,120 @@
+"""Every cell in NumPy and float64, written from the paper and from nothing in the package.
+
+States are columns here, as in the paper: `h` is `[n]`, V is `[n, m]`.
+"""
+
+import numpy as np
+
+N, M = 5, 3
+"""An odd hidden size and an input size that no axis can be mistaken for."""
+
+STEP_SIZE, DIFFUSION = 0.3, 0.2
+
+SHAPES = {
+    "antisymmetric": {"recurrent_triangle": (10,), "input_kernel": (M, N), "bias": (N,)},
+    "gated_antisymmetric": {
+        "recurrent_triangle": (10,),
+        "input_kernel": (M, N),
+        "bias": (N,),
+        "gate_input_kernel": (M, N),
+        "gate_bias": (N,),
+    },
+    "ablation": {
+        "recurrent_kernel": (N, N),
+        "input_kernel": (M, N),
+        "bias": (N,),
+        "gate_input_kernel": (M, N),
+        "gate_bias": (N,),
+    },
+    "vanilla": {"recurrent_kernel": (N, N), "input_kernel": (M, N), "bias": (N,)},
+    "lstm": {"recurrent_kernel": (N, 4 * N), "input_kernel": (M, 4 * N), "bias": (4 * N,)},
+    "gru": {
+        "recurrent_kernel": (N, 3 * N),
+        "input_kernel": (M, 3 * N),
+        "bias": (3 * N,),
+        "recurrent_bias": (N,),
+    },
+}
+"""The parameters of each cell for hidden size N and input size M."""
+
+ODE_CELLS = ("antisymmetric", "gated_antisymmetric", "ablation")
+STAGES = {"euler": 1, "midpoint": 2, "rk4": 4}
+
+
+def random_params(name, seed=0):
+    """Parameters of which none is zero, so that none can be forgotten unnoticed."""
+    rng = np.random.default_rng(seed)
+    return {key: 0.7 * rng.standard_normal(shape) for key, shape in SHAPES[name].items()}
+
+
+def random_sequence(length, batch, seed=1):
+    return np.random.default_rng(seed).standard_normal((length, batch, M))
+
+
+def sigmoid(a):
+    return 1 / (1 + np.exp(-a))
+
+
+def skew(triangle, n):
+    """W - Wᵀ, entry by entry."""
+    matrix = np.zeros((n, n))
+    entries = iter(triangle)
+    for i in range(n):
+        for j in range(i + 1, n):
+            matrix[i, j] = next(entries)
+            matrix[j, i] = -matrix[i, j]
+    return matrix
+
+
+def field(name, p, diffusion, h, x):
+    """The right-hand side of the ODE at one state and one input."""
+    n = len(p["bias"])
+    w = p["recurrent_kernel"] if name == "ablation" else skew(p["recurrent_triangle"], n)
+    a = np.array([sum(w[i, j] * h[j] for j in range(n)) - diffusion * h[i] for i in range(n)])
+    candidate = np.tanh(a + p["input_kernel"].T @ x + p["bias"])
+    if name == "antisymmetric":
+        return candidate
+    return sigmoid(a + p["gate_input_kernel"].T @ x + p["gate_bias"]) * candidate
+
+
+def step(name, p, carry, x, *, eps=STEP_SIZE, diffusion=DIFFUSION, scheme="euler"):
+    """One time step of one example; the carry is a tuple of `[n]`, the hidden state first."""
+    h = carry[0]
+    if name in ODE_CELLS:
+
+        def f(h):
+            return field(name, p, diffusion, h, x)
+
+        if scheme == "euler":
+            return (h + eps * f(h),)
+        if scheme == "midpoint":
+            return (h + eps * f(h + eps / 2 * f(h)),)
+        k1 = f(h)
+        k2 = f(h + eps / 2 * k1)
+        k3 = f(h + eps / 2 * k2)
+        k4 = f(h + eps * k3)
+        return (h + eps * (k1 / 6 + k2 / 3 + k3 / 3 + k4 / 6),)
+    v, u, b = p["input_kernel"].T, p["recurrent_kernel"].T, p["bias"]
+    if name == "vanilla":
+        return (np.tanh(u @ h + v @ x + b),)
+    if name == "lstm":
+        i, f, g, o = np.split(u @ h + v @ x + b, 4)
+        c = sigmoid(f) * carry[1] + sigmoid(i) * np.tanh(g)
+        return (sigmoid(o) * np.tanh(c), c)
+    (xr, xz, xg), (hr, hz, hg) = np.split(v @ x + b, 3), np.split(u @ h, 3)
+    r, z = sigmoid(xr + hr), sigmoid(xz + hz)
+    return ((1 - z) * np.tanh(xg + r * (hg + p["recurrent_bias"])) + z * h,)
+
+
+def unroll(name, p, carry, inputs, **options):
+    """Final carry `[B, n]` each, and states `[T, B, n]`, one example and one step at a time."""
+    carries, states = [], []
+    for example in range(inputs.shape[1]):
+        state, row = tuple(part[example] for part in carry), []
+        for x in inputs[:, example]:
+            state = step(name, p, state, x, **options)
+            row.append(state[0])
+        carries.append(state)
+        states.append(row)
+    final = tuple(np.stack(parts) for parts in zip(*carries, strict=True))
+    return final, np.array(states).reshape(*inputs.shape[1::-1], -1).swapaxes(0, 1)

@@ -1,0 +1,108 @@
+"""What is needed to have a kernel, and what is said where something is missing."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jax.numpy as jnp
+import pytest
+
+from asrnn.recurrence import native
+from asrnn.recurrence.native import build
+from tests.recurrence.native.reference import Sizes, as_jax, random_arguments
+
+PROGRAM = "from asrnn.recurrence import native; print(native.available())"
+
+
+def available_in_new_process(**environment: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.strip()
+
+
+def test_says_that_there_is_no_compiler(tmp_path: Path) -> None:
+    cache = str(tmp_path / "cache")
+    found = available_in_new_process(PATH=str(tmp_path), CXX="", ASRNN_CACHE_DIR=cache)
+    assert found == "no C++ compiler: c++, g++ or clang++ not found"
+    found = available_in_new_process(CXX="no-such-compiler", ASRNN_CACHE_DIR=cache)
+    assert found == "no C++ compiler: CXX=no-such-compiler not found"
+
+
+def test_says_that_the_compiler_failed_and_keeps_the_log(tmp_path: Path) -> None:
+    compiler = tmp_path / "compiler"
+    compiler.write_text(
+        '#!/bin/sh\n[ "$1" = --version ] && exit 0\necho "x.cc:1: error: too old"; exit 1\n'
+    )
+    compiler.chmod(0o755)
+    found = available_in_new_process(CXX=str(compiler), ASRNN_CACHE_DIR=str(tmp_path / "cache"))
+    assert "failed: x.cc:1: error: too old" in found
+    assert "\n" not in found
+    (log,) = (tmp_path / "cache" / "native").iterdir()
+    assert "too old" in log.read_text()
+
+
+def test_the_cache_is_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASRNN_CACHE_DIR", str(tmp_path))
+    folder = build.cache_dir()
+    assert folder == tmp_path / "native"
+    assert folder.stat().st_mode & 0o777 == 0o700
+    folder.chmod(0o777)
+    with pytest.raises(build.Unavailable, match="can be written by others"):
+        build.cache_dir()
+    monkeypatch.delenv("ASRNN_CACHE_DIR")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert build.cache_dir() == tmp_path / "asrnn" / "native"
+
+
+def test_a_cache_that_cannot_be_made_is_a_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("ASRNN_CACHE_DIR", str(tmp_path / "file"))
+    with pytest.raises(build.Unavailable, match="cannot use the cache folder"):
+        build.cache_dir()
+
+
+def test_a_finished_library_is_not_built_again(
+    kernel: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise AssertionError("built again")
+
+    monkeypatch.setattr(build, "_build", fail)
+    assert build.library().exists()
+
+
+@pytest.mark.usefixtures("kernel")
+class TestArguments:
+    """Mistakes are named before anything runs."""
+
+    def test_shapes(self) -> None:
+        arguments = list(as_jax(random_arguments(Sizes(3, 4, 5, 2, False))))
+        arguments[2] = jnp.zeros(6)
+        with pytest.raises(ValueError, match=r"bias has shape \(6,\), expected \(5,\)"):
+            native.unroll(*arguments, return_states=False)
+
+    def test_dtypes(self) -> None:
+        arguments = list(as_jax(random_arguments(Sizes(3, 4, 5, 2, False))))
+        arguments[6] = arguments[6].astype(jnp.bfloat16)
+        with pytest.raises(TypeError, match="inputs is bfloat16, expected float32"):
+            native.unroll(*arguments, return_states=False)
+
+    def test_a_gate_needs_its_bias(self) -> None:
+        arguments = list(as_jax(random_arguments(Sizes(3, 4, 5, 2, True))))
+        arguments[4] = None
+        with pytest.raises(ValueError, match="gate_bias has shape None"):
+            native.unroll(*arguments, return_states=False)
+
+    def test_unknown_instruction_set(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("ASRNN_NATIVE_ISA", "mmx")
+        arguments = as_jax(random_arguments(Sizes(3, 4, 5, 2, False)))
+        with pytest.raises(ValueError, match="ASRNN_NATIVE_ISA=mmx"):
+            native.unroll(*arguments, return_states=False)

@@ -1,0 +1,189 @@
+"""The kernel under JAX's transformations."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import Mesh, PartitionSpec
+
+from asrnn.recurrence import native
+from tests.recurrence.native.reference import Sizes, as_jax, distance, random_arguments, scan
+
+pytestmark = pytest.mark.usefixtures("kernel")
+SIZES = Sizes(12, 19, 24, 2, True)
+run = partial(native.unroll, return_states=True)
+scan_run = partial(scan, return_states=True)
+
+
+def arguments(seed: int = 0, sizes: Sizes = SIZES) -> tuple[jax.Array, ...]:
+    return as_jax(random_arguments(sizes, seed))
+
+
+def stack(seeds: range) -> tuple[jax.Array, ...]:
+    return tuple(jnp.stack(parts) for parts in zip(*map(arguments, seeds), strict=True))
+
+
+def weighted(unroll, *args: jax.Array) -> jax.Array:
+    final, states = unroll(*args)
+    return jnp.sum(jnp.sin(final)) + jnp.sum(jnp.cos(states))
+
+
+def assert_close(found: object, expected: object, tolerance: float = 1e-4) -> None:
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        assert a.shape == b.shape
+        assert distance(a, b) < tolerance
+
+
+EVERYTHING = (0,) * 8
+AXES = {
+    "everything": EVERYTHING,
+    "parameters": (0, 0, 0, 0, 0, None, None, None),
+    "step size": (None,) * 5 + (0, None, None),
+    "inputs": (None,) * 6 + (0, None),
+}
+
+
+@pytest.mark.parametrize("axes", AXES.values(), ids=AXES)
+def test_vmap_of_value_and_gradient(axes: tuple[int | None, ...]) -> None:
+    many = stack(range(3))
+    given = tuple(a if axis == 0 else a[0] for a, axis in zip(many, axes, strict=True))
+    every = tuple(range(8))
+
+    def transformed(unroll):
+        loss = partial(weighted, unroll)
+        return jax.jit(jax.vmap(jax.value_and_grad(loss, every), axes))(*given)
+
+    assert_close(transformed(run), transformed(scan_run))
+
+
+def test_gradient_of_vmap() -> None:
+    many = stack(range(3))
+    shared = (*arguments()[:6], many[6], many[7])
+    axes = (None,) * 6 + (0, 0)
+
+    def gradient(unroll):
+        def loss(*args: jax.Array) -> jax.Array:
+            return jnp.sum(jax.vmap(partial(weighted, unroll), axes)(*args))
+
+        return jax.jit(jax.grad(loss, tuple(range(8))))(*shared)
+
+    assert_close(gradient(run), gradient(scan_run))
+
+
+def test_vmap_of_vmap() -> None:
+    six = stack(range(6))
+    grid = tuple(a.reshape(2, 3, *a.shape[1:]) for a in six)
+    rows = (*grid[:5], six[5][:2], *grid[6:])
+    axes = (0, 0, 0, 0, 0, None, 0, 0)
+
+    def gradient(unroll):
+        inner = jax.vmap(jax.grad(partial(weighted, unroll), (0, 5, 7)), axes)
+        return jax.jit(jax.vmap(inner))(*rows)
+
+    assert_close(gradient(run), gradient(scan_run))
+
+
+def test_a_population_member_has_the_bits_of_a_single_model() -> None:
+    many = stack(range(3))
+    gradient = jax.grad(partial(weighted, run))
+    together = jax.jit(jax.vmap(gradient))(*many)
+    for i in range(3):
+        alone = jax.jit(gradient)(*(a[i] for a in many))
+        np.testing.assert_array_equal(together[i], alone)
+
+
+def test_inside_loops_and_remat() -> None:
+    args = arguments()
+
+    def descend(unroll, matrix: jax.Array) -> jax.Array:
+        loss = jax.checkpoint(partial(weighted, unroll))
+
+        def body(matrix: jax.Array, _: None) -> tuple[jax.Array, None]:
+            return matrix - 1e-3 * jax.grad(loss)(matrix, *args[1:]), None
+
+        return jax.lax.scan(body, matrix, None, length=3)[0]
+
+    assert_close(jax.jit(partial(descend, run))(args[0]), descend(scan_run, args[0]))
+
+
+def test_two_layers_and_gradient_of_scan_over_them() -> None:
+    sizes = Sizes(9, 6, 8, 8, True)
+    layers = [arguments(seed, sizes) for seed in range(3)]
+    weights = tuple(jnp.stack(parts) for parts in zip(*(a[:5] for a in layers), strict=True))
+    _, _, _, _, _, step_size, inputs, state = layers[0]
+
+    def loss(unroll, weights: tuple[jax.Array, ...]) -> jax.Array:
+        def layer(x: jax.Array, own: tuple[jax.Array, ...]) -> tuple[jax.Array, None]:
+            return unroll(*own, step_size, x, state)[1], None
+
+        return jnp.sum(jax.lax.scan(layer, inputs, weights)[0] ** 2)
+
+    assert_close(
+        jax.jit(jax.grad(partial(loss, run)))(weights), jax.grad(partial(loss, scan_run))(weights)
+    )
+
+
+def test_a_second_backward_pass_of_the_same_forward_pass() -> None:
+    args = arguments()
+    _, pull = jax.vjp(run, *args)
+    ones = (jnp.ones((19, 24)), jnp.ones((12, 19, 24)))
+    first = pull(ones)
+    jax.grad(partial(weighted, run))(*args)  # takes the memory of the first trace
+    for a, b in zip(first, pull(ones), strict=True):
+        np.testing.assert_array_equal(a, b)
+    many = jax.vmap(pull)(jax.tree.map(lambda a: jnp.stack([a, 2 * a]), ones))
+    assert_close(jax.tree.map(lambda a: a[0], many), first)
+
+
+def test_donated_buffers() -> None:
+    args = arguments()
+    expected = scan_run(*args)
+    donated = jax.jit(lambda state, *rest: run(*rest, state)[0], donate_argnums=0)
+    state = jnp.array(args[7])
+    assert_close(donated(state, *args[:7]), expected[0])
+    assert state.is_deleted()
+
+
+def test_shard_map_sums_gradients_of_replicated_parameters() -> None:
+    mesh = Mesh(np.array(jax.devices()[:1]), ("data",))
+    args = arguments()
+    everywhere, rows, sequence = (
+        PartitionSpec(),
+        PartitionSpec("data"),
+        PartitionSpec(None, "data"),
+    )
+    specs = (*(everywhere,) * 6, sequence, rows)
+
+    @partial(jax.shard_map, mesh=mesh, in_specs=specs, out_specs=everywhere)
+    def loss(*args: jax.Array) -> jax.Array:
+        return jax.lax.psum(weighted(run, *args), "data")
+
+    found = jax.jit(jax.grad(loss, tuple(range(8))))(*args)
+    assert_close(found, jax.grad(partial(weighted, scan_run), tuple(range(8)))(*args))
+
+
+def results_of_calls(function, *args: jax.Array) -> list[str]:
+    """The result types of each call of the kernel, in order."""
+    text = jax.jit(function).lower(*args).as_text().splitlines()
+    return [line.rsplit("->")[-1] for line in text if "custom_call @asrnn_cpu" in line]
+
+
+def test_computes_only_what_is_asked_for() -> None:
+    args = arguments()
+    states, inputs = "tensor<1x12x19x24xf32>", "tensor<1x12x19x2xf32>"
+    matrix, nothing = "tensor<1x24x24xf32>", "tensor<1x0xf32>"
+
+    def loss(*args: jax.Array) -> jax.Array:
+        return jnp.sum(native.unroll(*args, return_states=False)[0])
+
+    (forward,) = results_of_calls(loss, *args)
+    assert states not in forward
+    assert forward.count("x0x") == 3  # states, ticket, anchors
+    _, backward = results_of_calls(jax.grad(loss, range(5)), *args)
+    assert matrix in backward
+    assert inputs not in backward
+    _, backward = results_of_calls(jax.grad(loss, 6), *args)
+    assert inputs in backward
+    assert backward.count(nothing) == 5

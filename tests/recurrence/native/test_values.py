@@ -1,0 +1,151 @@
+"""Values and gradients against float64, for many sizes, instruction sets and settings."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from asrnn.recurrence import native
+from tests.recurrence.native.reference import (
+    Sizes,
+    as_jax,
+    distance,
+    forward64,
+    gradients64,
+    largest_error,
+    random_arguments,
+    scan,
+)
+
+SIZES = [
+    Sizes(1, 1, 1, 1, False),
+    Sizes(1, 1, 1, 1, True),
+    Sizes(7, 5, 3, 1, False),
+    Sizes(9, 33, 17, 3, True),
+    Sizes(40, 3, 32, 31, False),
+    Sizes(35, 17, 48, 32, True),
+    Sizes(5, 20, 130, 96, False),
+    Sizes(5, 20, 130, 96, True),
+    Sizes(4, 15, 300, 2, True),
+]
+IDS = [f"T{s.steps}-B{s.batch}-n{s.units}-m{s.inputs}-{s.gated}" for s in SIZES]
+
+
+def differentiate(arguments, d_final, d_states, **options):
+    """Results and the gradients with respect to every argument present."""
+
+    def loss(present: list[jax.Array]) -> tuple[jax.Array, object]:
+        given = iter(present)
+        every = (None if a is None else next(given) for a in arguments)
+        final, states = native.unroll(*every, **options)
+        total = jnp.sum(final * d_final)
+        if states is not None:
+            total += jnp.sum(states * d_states)
+        return total, (final, states)
+
+    present = [a for a in as_jax(arguments) if a is not None]
+    (_, results), gradients = jax.jit(jax.value_and_grad(loss, has_aux=True))(present)
+    return results, gradients
+
+
+def cotangents(sizes: Sizes, return_states: bool) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(7)
+    d_final = rng.normal(size=(sizes.batch, sizes.units)).astype(np.float32)
+    d_states = rng.normal(size=(sizes.steps, sizes.batch, sizes.units)).astype(np.float32)
+    return d_final, d_states * return_states
+
+
+@pytest.mark.parametrize("return_states", [False, True])
+@pytest.mark.parametrize("sizes", SIZES, ids=IDS)
+def test_agrees_with_float64(sizes: Sizes, return_states: bool, instruction_set: str) -> None:
+    arguments = random_arguments(sizes)
+    weights = cotangents(sizes, return_states)
+    (final, states), gradients = differentiate(arguments, *weights, return_states=return_states)
+    exact = forward64(arguments)
+    assert distance(final, exact[-1]) < 1e-6
+    if return_states:
+        assert distance(states, exact[1:]) < 1e-6
+    else:
+        assert states is None
+    assert all(gradient.dtype == jnp.float32 for gradient in gradients)
+    assert largest_error(gradients, gradients64(arguments, *weights)) < 5e-6
+
+
+@pytest.mark.parametrize("gated", [False, True])
+def test_long_sequence_of_the_paper(gated: bool, kernel: None) -> None:
+    sizes = Sizes(784, 16, 128, 1, gated)
+    arguments = random_arguments(sizes, step_size=0.01)
+    weights = cotangents(sizes, False)
+    (final, _), gradients = differentiate(arguments, *weights, return_states=False)
+    assert distance(final, forward64(arguments)[-1]) < 5e-6
+    assert largest_error(gradients, gradients64(arguments, *weights)) < 2e-5
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_random_sizes(seed: int, kernel: None) -> None:
+    rng = np.random.default_rng(seed)
+    sizes = Sizes(*(int(rng.integers(1, top)) for top in (50, 40, 70, 40)), bool(seed % 2))
+    arguments = random_arguments(sizes, seed)
+    weights = cotangents(sizes, True)
+    options = {"return_states": True}
+    found, gradients = differentiate(arguments, *weights, threads=seed % 3 + 1, **options)
+    for one, other in zip(found, scan(*as_jax(arguments), **options), strict=True):
+        assert distance(one, other) < 2e-6
+    assert largest_error(gradients, gradients64(arguments, *weights)) < 5e-6
+
+
+@pytest.mark.parametrize("gated", [False, True])
+def test_same_bits_with_any_number_of_threads(gated: bool, kernel: None) -> None:
+    sizes = Sizes(21, 50, 40, 2, gated)
+    arguments = random_arguments(sizes)
+    weights = cotangents(sizes, True)
+    runs = [
+        differentiate(arguments, *weights, return_states=True, threads=threads)
+        for threads in (1, 2, 3, None, 2)
+    ]
+    for other in runs[1:]:
+        for a, b in zip(jax.tree.leaves(runs[0]), jax.tree.leaves(other), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("gated", [False, True])
+def test_same_bits_when_activations_are_computed_again(
+    gated: bool, instruction_set: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = Sizes(50, 30, 40, 2, gated)
+    arguments = random_arguments(sizes)
+    weights = cotangents(sizes, True)
+    kept = differentiate(arguments, *weights, return_states=True)
+    monkeypatch.setenv("ASRNN_NATIVE_TRACE_MB", "0")
+    again = differentiate(arguments, *weights, return_states=True)
+    for a, b in zip(jax.tree.leaves(kept), jax.tree.leaves(again), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("place", ["input", "state", "matrix"])
+@pytest.mark.parametrize("gated", [False, True])
+def test_nan_and_infinity_spread_as_in_scan(
+    value: float, place: str, gated: bool, instruction_set: str
+) -> None:
+    arguments = random_arguments(Sizes(3, 18, 20, 2, gated))
+    index = {"input": 6, "state": 7, "matrix": 0}[place]
+    arguments[index][(1,) * arguments[index].ndim] = value
+    final, states = native.unroll(*as_jax(arguments), return_states=True)
+    expected, expected_states = scan(*as_jax(arguments), return_states=True)
+    for found, right in ((final, expected), (states, expected_states)):
+        np.testing.assert_array_equal(np.isfinite(found), np.isfinite(right))
+        np.testing.assert_array_equal(np.isnan(found), np.isnan(right))
+        finite = np.isfinite(right)
+        np.testing.assert_allclose(found[finite], right[finite], rtol=1e-5, atol=1e-6)
+
+
+def test_no_steps(kernel: None) -> None:
+    arguments = random_arguments(Sizes(0, 4, 5, 2, True))
+    weights = cotangents(Sizes(0, 4, 5, 2, True), True)
+    (final, states), gradients = differentiate(arguments, *weights, return_states=True)
+    np.testing.assert_array_equal(final, arguments[7])
+    assert states.shape == (0, 4, 5)
+    np.testing.assert_array_equal(gradients[-1], weights[0])
+    for gradient in gradients[:-1]:
+        assert not np.any(gradient)

@@ -1,0 +1,249 @@
+"""`scan` against a loop in Python, and the loop against NumPy: values and gradients."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from asrnn.dynamics import CELLS, Coefficients, make_cell
+from asrnn.errors import ConfigError
+from asrnn.recurrence import BACKENDS, choose_backend, unroll
+from tests.dynamics import reference
+from tests.dynamics.reference import DIFFUSION, ODE_CELLS, STEP_SIZE, M, N
+
+LENGTH, BATCH = 7, 2
+COEFFICIENTS = Coefficients(STEP_SIZE, DIFFUSION)
+every_cell = pytest.mark.parametrize("name", sorted(CELLS))
+
+
+def loop(cell, params, coefficients, inputs, carry):
+    """The oracle: what a recurrence means."""
+    step, states = cell.prepare(params, coefficients), []
+    for x in inputs:
+        carry = step(carry, x)
+        states.append(cell.hidden(carry))
+    return carry, jnp.stack(states)
+
+
+def problem(name, length=LENGTH, batch=BATCH, scheme="euler"):
+    """A cell and the arguments of a recurrence, with a carry that is not zero."""
+    cell = make_cell(name, scheme)
+    params = jax.tree.map(jnp.asarray, reference.random_params(name))
+    rng = np.random.default_rng(7)
+    carry = jax.tree.map(
+        lambda part: jnp.asarray(rng.standard_normal(part.shape)),
+        cell.initial_carry(params, batch),
+    )
+    inputs = jnp.asarray(reference.random_sequence(length, batch))
+    return cell, (params, COEFFICIENTS, inputs, carry)
+
+
+def differentiate(recurrence, cell, arguments):
+    """What a recurrence returns, and the gradients of a scalar that all of it enters."""
+
+    def loss(params, coefficients, inputs, carry):
+        result = recurrence(cell, params, coefficients, inputs, carry)
+        return sum(jnp.sum(jnp.cos(part)) for part in jax.tree.leaves(result)), result
+
+    gradients, result = jax.grad(loss, argnums=(0, 1, 2, 3), has_aux=True)(*arguments)
+    return result, gradients
+
+
+def scan(**options):
+    return functools.partial(unroll, backend="scan", **options)
+
+
+def assert_close(ours, wanted):
+    assert jax.tree.structure(ours) == jax.tree.structure(wanted)
+    for one, other in zip(jax.tree.leaves(ours), jax.tree.leaves(wanted), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-11, atol=1e-12)
+
+
+@functools.cache
+def oracle(name):
+    """Values and gradients of the loop, one operation at a time."""
+    return differentiate(loop, *problem(name))
+
+
+@pytest.mark.parametrize(
+    ("name", "scheme"),
+    [(name, "euler") for name in sorted(CELLS)]
+    + [(name, scheme) for name in ODE_CELLS for scheme in ("midpoint", "rk4")],
+)
+def test_the_loop_is_the_formula_in_float64_numpy(x64, name, scheme):
+    cell, (params, coefficients, inputs, carry) = problem(name, scheme=scheme)
+    ours, states = loop(cell, params, coefficients, inputs, carry)
+    wanted, wanted_states = reference.unroll(
+        name,
+        reference.random_params(name),
+        tuple(np.asarray(part) for part in jax.tree.leaves(carry)),
+        np.asarray(inputs),
+        scheme=scheme,
+    )
+    assert_close(tuple(jax.tree.leaves(ours)), wanted)
+    assert_close(states, wanted_states)
+
+
+@pytest.mark.parametrize(
+    ("name", "steps"),
+    [(name, 1) for name in sorted(CELLS)]
+    + [("gated_antisymmetric", 4), ("gated_antisymmetric", 7), ("lstm", 4)],
+)
+def test_values_and_gradients_are_those_of_the_loop(x64, name, steps):
+    cell, arguments = problem(name)
+    recurrence = scan(unroll=steps, return_states=True)
+    run = jax.jit(functools.partial(differentiate, recurrence, cell))
+    assert_close(run(arguments), oracle(name))
+
+
+@every_cell
+def test_values_and_gradients_with_remat_are_those_of_the_loop(x64, name):
+    cell, arguments = problem(name)
+    recurrence = scan(remat=True, return_states=True)
+    run = jax.jit(functools.partial(differentiate, recurrence, cell))
+    assert_close(run(arguments), oracle(name))
+
+
+@pytest.mark.parametrize(
+    ("length", "steps", "return_states"),
+    [(1, 1, True), (2, 1, True), (3, 4, True), (9, 1, True), (50, 4, True), (50, 1, False)],
+)
+def test_remat_serves_any_length(x64, length, steps, return_states):
+    cell, arguments = problem("antisymmetric", length)
+    with_remat, without = (
+        jax.jit(functools.partial(differentiate, scan(**options), cell))(arguments)
+        for options in (
+            {"remat": True, "unroll": steps, "return_states": return_states},
+            {"return_states": return_states},
+        )
+    )
+    assert_close(with_remat, without)
+
+
+def last_loss(params, inputs, carry, *, remat):
+    """A scalar of the last hidden state, as in training."""
+    cell = make_cell("antisymmetric")
+    return jnp.sum(scan(remat=remat)(cell, params, COEFFICIENTS, inputs, carry)[0])
+
+
+def long_problem(length):
+    """Parameters, inputs and carry with m = 1, B = 4, n = 32, where the states weigh most."""
+    params = {
+        "recurrent_triangle": jnp.zeros(496),
+        "input_kernel": jnp.zeros((1, 32)),
+        "bias": jnp.zeros(32),
+    }
+    return params, jnp.zeros((length, 4, 1)), jnp.zeros((4, 32))
+
+
+def stored_entries(length, *, remat):
+    """How many numbers the forward pass keeps for the backward pass."""
+    params, *rest = long_problem(length)
+
+    def backward(params):
+        return jax.vjp(lambda params: last_loss(params, *rest, remat=remat), params)[1]
+
+    return sum(leaf.size for leaf in jax.tree.leaves(jax.eval_shape(backward, params)))
+
+
+def peak_memory(length, *, remat):
+    """Bytes of temporary memory of the compiled gradient."""
+    gradient = jax.jit(jax.grad(functools.partial(last_loss, remat=remat)))
+    return gradient.lower(*long_problem(length)).compile().memory_analysis().temp_size_in_bytes
+
+
+def test_remat_stores_the_root_of_the_length():
+    states = 4 * 32  # numbers of one state
+    assert stored_entries(401, remat=False) > 401 * states
+    assert stored_entries(401, remat=True) < 0.2 * 401 * states
+    growth = stored_entries(1601, remat=True) - stored_entries(401, remat=True)
+    assert growth < 25 * states + 4 * 1201  # twenty more segments, and the longer inputs
+
+
+def test_remat_lowers_the_peak_memory_of_a_gradient():
+    assert peak_memory(400, remat=True) < 0.25 * peak_memory(400, remat=False)
+
+
+@pytest.mark.parametrize("name", ["gated_antisymmetric", "lstm"])
+@pytest.mark.parametrize("remat", [False, True])
+def test_all_states_are_returned_only_if_asked_for(x64, name, remat):
+    cell, arguments = problem(name)
+    carry, states = scan(remat=remat, return_states=True)(cell, *arguments)
+    assert states.shape == (LENGTH, BATCH, N)
+    np.testing.assert_array_equal(states[-1], cell.hidden(carry))
+    same, none = scan(remat=remat)(cell, *arguments)
+    assert none is None
+    assert_close(same, carry)
+
+
+@every_cell
+def test_the_carry_before_the_first_step_is_zero_by_default(x64, name):
+    cell, (params, coefficients, inputs, carry) = problem(name)
+    zeros = jax.tree.map(jnp.zeros_like, carry)
+    by_default = scan()(cell, params, coefficients, inputs)
+    assert_close(by_default, scan()(cell, params, coefficients, inputs, zeros))
+
+
+@every_cell
+def test_a_sequence_can_be_gone_on_with_from_its_carry(x64, name):
+    cell, (params, coefficients, inputs, carry) = problem(name)
+    whole, _ = scan()(cell, params, coefficients, inputs, carry)
+    half, _ = scan()(cell, params, coefficients, inputs[:3], carry)
+    assert_close(scan()(cell, params, coefficients, inputs[3:], half)[0], whole)
+
+
+@pytest.mark.parametrize("remat", [False, True])
+@pytest.mark.parametrize(("length", "batch"), [(0, 2), (1, 1), (5, 1)])
+@pytest.mark.parametrize("name", ["gated_antisymmetric", "lstm"])
+def test_short_sequences_and_batches_of_one(x64, name, length, batch, remat):
+    cell, arguments = problem(name, length, batch)
+    carry, states = scan(remat=remat, return_states=True, unroll=4)(cell, *arguments)
+    assert states.shape == (length, batch, N)
+    if length:
+        assert_close((carry, states), loop(cell, *arguments))
+    else:
+        assert_close(carry, arguments[-1])
+
+
+@every_cell
+def test_a_recurrence_keeps_float32(key, name):
+    cell = make_cell(name)
+    params = cell.init(key, M, N, init_scale=1.0)
+    carry, states = scan(return_states=True)(
+        cell, params, COEFFICIENTS, jnp.ones((LENGTH, BATCH, M))
+    )
+    assert {leaf.dtype for leaf in jax.tree.leaves((carry, states))} == {jnp.dtype("float32")}
+
+
+@every_cell
+def test_float32_agrees_with_float64_numpy(name):
+    cell, (params, coefficients, inputs, carry) = problem(name, 20)
+    assert inputs.dtype == jnp.float32
+    wanted, _ = reference.unroll(
+        name,
+        reference.random_params(name),
+        tuple(np.asarray(part, np.float64) for part in jax.tree.leaves(carry)),
+        reference.random_sequence(20, BATCH),
+    )
+    ours, _ = scan()(cell, params, coefficients, inputs, carry)
+    np.testing.assert_allclose(cell.hidden(ours), wanted[0], rtol=2e-5, atol=2e-5)
+
+
+@every_cell
+def test_the_scan_serves_every_cell(name):
+    cell, (params, *_) = problem(name)
+    assert choose_backend("scan", cell, params) == ("scan", None)
+
+
+@every_cell
+def test_auto_resolves_to_a_backend_for_every_cell(name):
+    cell, (params, *_) = problem(name)
+    assert choose_backend("auto", cell, params).backend in BACKENDS
+
+
+def test_an_unknown_backend_is_refused_with_the_names_and_the_nearest():
+    cell, arguments = problem("vanilla")
+    with pytest.raises(ConfigError, match=r"auto, scan.*; found 'scam'; did you mean 'scan'\?"):
+        unroll(cell, *arguments, backend="scam")

@@ -1,0 +1,174 @@
+"""The plan of the house: which room may know which, read from the imports.
+
+A room is a folder or a file right below `asrnn/`. Imports within functions count: they
+postpone a cost, not a dependency.
+"""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "asrnn"
+
+COMMANDS = {"train", "evaluate", "prepare", "sweep", "reproduce", "benchmark"}
+
+COMMON = {"errors", "typing", "config"}
+"""What every room may use but those that are named with fewer."""
+
+ALLOWED = {
+    "errors": set(),
+    "typing": set(),
+    "config": {"errors"},
+    "dynamics": {"errors", "typing"},
+    "recurrence": {"dynamics", "errors", "typing"},
+    "models": {"dynamics", "recurrence"} | COMMON,
+    "tasks": COMMON,
+    "training": {"dynamics", "recurrence", "models", "tasks"} | COMMON,
+    "sweeps": {"training", "tasks", "models", "recurrence", "dynamics"} | COMMON,
+    "reports": {"dynamics", "models", "recurrence", "training"} | COMMON,
+    "command": COMMON,
+    "__init__": {"models", "recurrence", "training", "dynamics"},
+}
+"""Whom each room may import besides itself."""
+
+REPORTS_MAY_READ = {"training.records", "training.workdir", "training.summary"}
+"""Of training, reports know the files of a workdir and nothing of how they came about."""
+
+OWNERS = {
+    "orbax": {"training.checkpoints"},
+    "tensorboardX": {"training.records"},
+    "rich": {"training.console"},
+    "tensorflow_datasets": {"tasks"},
+    "sklearn": {"tasks"},
+    "PIL": {"tasks"},
+    "matplotlib": {"reports"},
+    "absl": {"command", *COMMANDS},
+    "optax": {"training"},
+    "flax": {"models", "training"},
+    "tensorflow": set(),
+    "torch": {"benchmark"},
+    "optuna": {"sweeps"},
+    "ray": {"sweeps"},
+}
+"""Libraries that only these files or rooms may import."""
+
+HEAVY = (
+    *("tensorflow", "tensorflow_datasets", "orbax", "matplotlib", "sklearn", "PIL"),
+    *("torch", "optuna", "ray", "tensorboardX"),
+)
+
+
+def module_name(path):
+    """asrnn/tasks/task.py -> "tasks.task"; a folder's __init__.py -> the folder."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if len(parts) > 1 and parts[-1] == "__init__" else parts)
+
+
+FILES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def imported_names(module):
+    """Every dotted name that a file imports, "a.b.c" also for `from a.b import c`."""
+    path = FILES[module]
+    package = ("asrnn", *path.relative_to(PACKAGE).parent.parts)
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else ()
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def imported_modules(module):
+    """The files of this package that a file imports."""
+    found = set()
+    for name in imported_names(module):
+        parts = name.split(".")
+        if parts[0] != "asrnn":
+            continue
+        candidates = [".".join(parts[1:]), ".".join(parts[1:-1]) or "__init__"]
+        found.add(next(known for known in candidates if known in FILES))
+    return found
+
+
+def room(module):
+    return module.split(".")[0]
+
+
+def test_the_walk_sees_the_imports_it_should():
+    assert "dynamics.field" in imported_modules("models")
+    assert "training.loop" in imported_modules("train")  # within a function
+    assert "training.pace" in imported_modules("training.loop")  # from asrnn.training import pace
+    assert "orbax.checkpoint" in set(imported_names("training.checkpoints"))
+
+
+@pytest.mark.parametrize("module", sorted(FILES))
+def test_a_room_knows_only_whom_the_plan_allows(module):
+    allowed = set(ALLOWED) - {"__init__"} if room(module) in COMMANDS else ALLOWED[room(module)]
+    strangers = {
+        other for other in imported_modules(module) if room(other) not in allowed | {room(module)}
+    }
+    assert not strangers, f"asrnn.{module} must not import {sorted(strangers)}"
+
+
+@pytest.mark.parametrize("module", sorted(FILES))
+def test_nobody_imports_a_command_or_the_package_itself(module):
+    strangers = {o for o in imported_modules(module) if room(o) in COMMANDS | {"__init__"}}
+    assert not strangers - {module}
+
+
+DEFECT = pytest.mark.xfail(strict=True, reason="takes `duration` from the console of training")
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        pytest.param(name, marks=DEFECT if name == "reports.summary" else ())
+        for name in FILES
+        if room(name) == "reports"
+    ],
+)
+def test_reports_know_of_training_only_the_files_of_a_workdir(module):
+    known = {other for other in imported_modules(module) if room(other) == "training"}
+    assert known <= REPORTS_MAY_READ
+
+
+@pytest.mark.parametrize("module", [name for name in FILES if room(name) == "dynamics"])
+def test_dynamics_are_jax_and_numpy_only(module):
+    libraries = {name.split(".")[0] for name in imported_names(module)}
+    assert libraries - set(sys.stdlib_module_names) <= {"jax", "numpy", "asrnn"}
+
+
+@pytest.mark.parametrize("library", sorted(OWNERS))
+def test_a_library_is_known_only_to_its_owner(library):
+    users = {
+        module
+        for module in FILES
+        if any(name.split(".")[0] == library for name in imported_names(module))
+    }
+    strangers = {user for user in users if not {user, room(user)} & OWNERS[library]}
+    assert not strangers
+
+
+def test_no_file_imports_itself_around_a_corner():
+    remaining = {module: imported_modules(module) - {module} for module in FILES}
+    while leaves := {module for module, others in remaining.items() if not others}:
+        remaining = {m: others - leaves for m, others in remaining.items() if m not in leaves}
+    assert not remaining, f"a cycle among {sorted(remaining)}"
+
+
+@pytest.mark.parametrize("module", sorted(COMMANDS & FILES.keys()))
+def test_a_command_is_thin(module):
+    tree = ast.parse(FILES[module].read_text())
+    assert sum(isinstance(node, ast.ClassDef) for node in ast.walk(tree)) == 0
+    assert len(FILES[module].read_text().splitlines()) < 120
+
+
+def test_importing_the_package_stays_light():
+    code = f"import sys, asrnn; print([m for m in {HEAVY} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

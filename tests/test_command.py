@@ -1,0 +1,316 @@
+"""Every way to get the flags wrong: exit code 2 and one line that says what to do."""
+
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from absl import flags
+
+from asrnn import command
+from asrnn.errors import (
+    AsrnnError,
+    CheckpointError,
+    ConfigError,
+    DataError,
+    DivergedError,
+    Interrupted,
+    WorkdirInUse,
+)
+from asrnn.training import devices
+
+ROOT = Path(__file__).parent.parent
+DIGITS = f"--config={ROOT / 'configs' / 'digits.py'}"
+
+
+def defect(reason):
+    return pytest.mark.xfail(strict=True, reason=reason)
+
+
+class Result:
+    """Exit code and output of a command."""
+
+    def __init__(self, code, out, err):
+        self.code, self.out, self.err = code, out, err
+
+    def refusal(self):
+        """The one line of a command that was used wrongly."""
+        assert self.code == 2
+        assert self.out == ""
+        assert self.err.endswith("\n")
+        assert self.err.count("\n") == 1, self.err
+        assert "Traceback" not in self.err
+        return self.err
+
+
+@pytest.fixture
+def flag_values():
+    """absl's flags without those of any command, and as they were when the test is over."""
+    known = {
+        name: flags.FLAGS[name]
+        for name in list(flags.FLAGS)
+        if (flags.FLAGS.find_module_defining_flag(name) or "").split(".")[0] != "absl"
+    }
+    for name in known:
+        delattr(flags.FLAGS, name)
+    before = set(flags.FLAGS)
+    yield flags.FLAGS
+    for name in set(flags.FLAGS) - before:
+        delattr(flags.FLAGS, name)
+    for name, flag in known.items():
+        flags.FLAGS[name] = flag
+    flags.FLAGS.unparse_flags()
+
+
+@pytest.fixture
+def call(flag_values, monkeypatch, capsys, tmp_path):
+    """Runs a command as `python -m` does, but in this process and in an empty folder."""
+
+    def call(*arguments, name="asrnn.train"):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", [name, *arguments])
+        monkeypatch.setattr(devices, "split_cpu_into_cores", lambda: None)  # jax runs already
+        for module in (name, "config_config"):  # the latter is the config file of ml_collections
+            monkeypatch.delitem(sys.modules, module, raising=False)
+        try:
+            runpy.run_module(name, run_name="__main__", alter_sys=True)
+            code = 0
+        except SystemExit as stop:
+            code = stop.code or 0
+        return Result(code, *capsys.readouterr())
+
+    return call
+
+
+def config_file(folder, text):
+    """The flag for a config file with this text."""
+    path = folder / "file.py"
+    path.write_text(text)
+    return f"--config={path}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        # Names that do not exist.
+        ([DIGITS, "--config.optimizer.learning_rte=.1"], ["learning_rate", "learning_rte"]),
+        ([DIGITS, "--config.optimzer.learning_rate=.1"], ["optimizer"]),
+        ([DIGITS, "--config.sed=1"], ["seed"]),
+        ([DIGITS, "--wrkdir=here"], ["wrkdir", "workdir"]),
+        (["--confg=configs/digits.py"], ["confg", "config"]),
+        ([DIGITS + ":qick"], ["qick", "quick"]),
+        ([DIGITS + ":quick,gatd"], ["gatd", "gated"]),
+        # Values that cannot be read.
+        ([DIGITS, "--config.model.hidden_size=1e-3"], ["hidden_size", "1e-3"]),
+        ([DIGITS, "--config.model.hidden_size=64.0"], ["hidden_size", "64.0"]),
+        ([DIGITS, "--config.optimizer.learning_rate=abc"], ["learning_rate", "abc"]),
+        ([DIGITS, "--config.recurrence.remat=maybe"], ["remat", "maybe"]),
+        ([DIGITS, "--config.optimizer=sgd"], ["optimizer", "sgd"]),
+        ([DIGITS, "--dry_run=perhaps"], ["dry_run", "perhaps"]),
+        ([DIGITS, "--config.seed"], ["seed"]),
+        # Values that can be read and not used.
+        ([DIGITS, "--dry_run", "--config.optimizer.learning_rate=nan"], ["learning_rate", "nan"]),
+        ([DIGITS, "--dry_run", "--config.model.step_size=inf"], ["step_size", "inf"]),
+        ([DIGITS, "--dry_run", "--config.model.hidden_size=-1"], ["hidden_size", "-1"]),
+        ([DIGITS, "--dry_run", "--config.training.steps=" + "9" * 20], ["training.steps"]),
+        ([DIGITS, "--config.optimizer.learning_rate=nan"], ["learning_rate", "nan"]),
+        ([DIGITS, "--config.training.batch_size=0"], ["batch_size"]),
+        ([DIGITS, "--config.model.cell=antisymetric"], ["antisymetric", "antisymmetric"]),
+        ([DIGITS, "--config.task.name=mnits"], ["mnits", "mnist"]),
+        ([DIGITS, "--config.task.source=tfds"], ["tfds", "bundled"]),
+        # Arguments in the wrong form or order.
+        ([DIGITS, "config.model.hidden_size=5"], ["--config.model.hidden_size=5"]),
+        ([DIGITS, "hidden_size=5"], ["hidden_size=5"]),
+        ([DIGITS, "train"], ["train"]),
+        (["--config.seed=1", DIGITS], ["config.seed"]),
+        (["--config"], ["config"]),
+        pytest.param(
+            ["--flagfile=missing.txt"],
+            ["missing.txt"],
+            marks=defect("ml_collections reads it when train.py defines its flag, before `run`"),
+        ),
+        # Config files that are not there or not config files.
+        ([], ["--config=configs/digits.py"]),
+        (["--config="], ["config"]),
+        (["--config=missing.py"], ["missing.py"]),
+        (["--config=missing.py", "--config.seed=1"], ["missing.py"]),
+        (["--config=."], ["config"]),
+    ],
+    ids=lambda value: " ".join(Path(word).name for word in value) or "nothing",
+)
+def test_a_wrong_flag_ends_in_one_line_and_code_2(call, arguments, words):
+    line = call(*arguments).refusal()
+    assert line.startswith("asrnn.train: ")
+    for word in words:
+        assert word in line
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("x = 1\n", "get_config"),
+        pytest.param(
+            "def get_config(:\n", "file.py", marks=defect("the line names neither file nor place")
+        ),
+        ("import no_such_module_anywhere\n", "no_such_module_anywhere"),
+        ("def get_config(): return undefined\n", "undefined"),
+        ("def get_config(): return 3\n", "ConfigDict"),
+        ("def get_config(): return None\n", "config"),
+        pytest.param(
+            "def get_config(): raise ValueError('two\\nlines')\n",
+            "two lines",
+            marks=defect("the line holds the whole traceback of ml_collections"),
+        ),
+        ("def get_config(): return {}['key']\n", "key"),
+        ("def get_config(): return [][0]\n", "index"),
+        ("def get_config(): return 1 / 0\n", "division"),
+        ("def get_config(): assert False, 'assured'\n", "assured"),
+        ("def get_config(): raise RuntimeError('tired')\n", "tired"),
+        (
+            "from ml_collections import ConfigDict as C\ndef get_config(): return C()\n",
+            "is missing",
+        ),
+        (
+            "from ml_collections.config_dict import required_placeholder\n"
+            "from asrnn.config import base_config\n"
+            "def get_config():\n"
+            "    config = base_config()\n"
+            "    del config.task.data_dir\n"
+            "    config.task.data_dir = required_placeholder(str)\n"
+            "    return config\n",
+            "required",
+        ),
+    ],
+    ids=lambda value: value.strip().splitlines()[-1].strip(),
+)
+def test_a_faulty_config_file_ends_in_one_line_and_code_2(call, tmp_path, text, word):
+    assert word in call(config_file(tmp_path, text), "--dry_run").refusal()
+
+
+@defect("an AttributeError of the file is taken for a misspelt override")
+def test_a_config_file_without_get_config_is_not_called_an_unknown_field(call, tmp_path):
+    line = call(config_file(tmp_path, "x = 1\n"), "--dry_run").refusal()
+    assert "unknown config field" not in line
+
+
+@defect("the line holds the whole traceback of ml_collections")
+def test_an_argument_for_a_config_file_without_variants_is_refused(call, tmp_path):
+    text = "from asrnn.config import base_config\ndef get_config(): return base_config()\n"
+    assert "get_config" in call(config_file(tmp_path, text) + ":quick", "--dry_run").refusal()
+
+
+@pytest.mark.parametrize("flag", ["--help", "-h", "--helpfull"])
+@pytest.mark.parametrize("name", ["asrnn.train", "asrnn.evaluate", "asrnn.prepare"])
+def test_help_is_printed_and_is_no_error(call, name, flag):
+    result = call(flag, name=name)
+    assert (result.code, result.err) == (0, "")
+    assert f"python -m {name} --" in result.out
+    assert "--workdir" in result.out or "--data_dir" in result.out
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "word"),
+    [
+        ("asrnn.evaluate", [], "workdir"),
+        ("asrnn.evaluate", ["--workdir=missing"], "missing"),
+        ("asrnn.evaluate", ["--workdir=missing", "--split=tset"], "test"),
+        ("asrnn.evaluate", ["missing"], "workdir"),
+        ("asrnn.prepare", [], "task"),
+        ("asrnn.prepare", ["--task=mnits", "--data_dir=here"], "mnist"),
+        ("asrnn.prepare", ["--task=mnist"], "data_dir"),
+    ],
+)
+def test_the_other_commands_refuse_in_one_line_too(call, name, arguments, word):
+    line = call(*arguments, name=name).refusal()
+    assert line.startswith(f"{name}: ")
+    assert word in line
+
+
+def test_dry_run_prints_the_resolved_config_and_the_parameters_and_writes_nothing(call, tmp_path):
+    result = call(
+        DIGITS + ":gated",
+        "--dry_run",
+        "--config.model.hidden_size",
+        "16",
+        "--config.seed=3",
+        "--config.seed=4",  # the last one holds
+        "--config.recurrence.backend=scan",
+    )
+    assert (result.code, result.err) == (0, "")
+    for text in ('"hidden_size": 16', '"cell": "gated_antisymmetric"', '"seed": 4', "total"):
+        assert text in result.out
+    assert f"{16 * 15 // 2 + 2 * 32 + 170:,}" in result.out.splitlines()[-1]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_dry_run_needs_no_data(call):
+    mnist = f"--config={ROOT / 'configs' / 'mnist.py'}"
+    result = call(mnist, "--dry_run", "--config.recurrence.backend=scan")
+    assert result.code == 0
+    assert "9,674" in result.out
+
+
+def test_flags_may_come_from_a_file(call, tmp_path):
+    (tmp_path / "flags").write_text(f"{DIGITS}\n--config.seed=5\n--dry_run\n")
+    result = call(f"--flagfile={tmp_path / 'flags'}")
+    assert (result.code, result.err) == (0, "")
+    assert '"seed": 5' in result.out
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ConfigError, 2),
+        (DataError, 3),
+        (DivergedError, 4),
+        (CheckpointError, 5),
+        (WorkdirInUse, 6),
+        (Interrupted, 75),
+    ],
+)
+def test_a_foreseeable_failure_ends_with_its_code_and_one_line(flag_values, capsys, error, code):
+    def main():
+        raise error("what was wrong; what to do")
+
+    with pytest.raises(SystemExit) as stop:
+        command.run(main, ["asrnn.some"])
+    assert stop.value.code == code
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert err.endswith(": what was wrong; what to do\n")
+
+
+def test_every_foreseeable_failure_has_a_code_of_its_own():
+    codes = [kind.exit_code for kind in AsrnnError.__subclasses__()]
+    assert sorted(codes) == [2, 3, 4, 5, 6, 75]
+
+
+def test_a_defect_keeps_its_traceback(flag_values):
+    def main():
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        command.run(main, ["asrnn.some"])
+
+
+def test_a_command_that_succeeds_returns(flag_values):
+    done = []
+    command.run(lambda: done.append(True), ["asrnn.some"])
+    assert done == [True]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [(["--help"], 0), ([DIGITS, "--config.optimizer.learning_rte=.1"], 2)],
+)
+def test_a_real_process_leaves_with_the_code(tmp_path, arguments, code):
+    done = subprocess.run(
+        [sys.executable, "-m", "asrnn.train", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+    assert done.returncode == code
+    assert done.stderr.count("\n") == (code == 2)

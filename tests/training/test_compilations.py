@@ -1,0 +1,123 @@
+"""Nothing is compiled twice: neither for other numbers nor for a shorter dispatch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from asrnn.tasks import load_image_set
+from asrnn.training import loop, pace, step
+from asrnn.training.examples import place_examples
+from asrnn.training.experiment import make_experiment
+from asrnn.training.loop import train_and_evaluate
+from asrnn.training.step import empty_window, make_eval_step, make_train_steps
+from tests.training.runs import stop, tiny_config
+
+
+@pytest.fixture
+def traces(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Grows with every trace of a function of `asrnn.training.step`, so with every compilation."""
+    seen: list[str] = []
+    jit = step.jax.jit
+
+    def counting(function: Any, **options: Any) -> Any:
+        def traced(*args: Any) -> Any:
+            seen.append(function.__name__)
+            return function(*args)
+
+        return jit(traced, **options)
+
+    monkeypatch.setattr(step.jax, "jit", counting)
+    return seen
+
+
+def compilations(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The jitted functions of the runs to come."""
+    functions: list[Any] = []
+    for name in ("make_train_steps", "make_eval_step"):
+        make = getattr(loop, name)
+
+        def spy(*args: Any, make: Any = make) -> Any:
+            functions.append(make(*args))
+            return functions[-1]
+
+        monkeypatch.setattr(loop, name, spy)
+    return functions
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.25, 1e9])
+def test_a_run_compiles_its_update_once_however_many_are_dispatched(
+    seconds: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pace, "SECONDS", seconds)
+    functions = compilations(monkeypatch)
+    train_and_evaluate(tiny_config(), tmp_path)
+    train_steps, eval_step = functions
+    assert train_steps._cache_size() == 1
+    assert eval_step._cache_size() == 2  # 100 validation examples at once, and 355 of the test
+
+
+def test_a_resumed_run_compiles_its_update_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop(monkeypatch, tmp_path, step=3)
+    functions = compilations(monkeypatch)
+    train_and_evaluate(tiny_config(), tmp_path)
+    assert functions[0]._cache_size() == 1
+    assert functions[1]._cache_size() == 2
+
+
+@pytest.mark.parametrize("optimizer", ["adagrad", "adam"])
+def test_other_hyperparameters_compile_nothing(optimizer: str, traces: list[str]) -> None:
+    images = load_image_set("digits", "bundled", "", report=lambda line: None)
+    parts = place_examples(images, 0, 0)
+    config = tiny_config(optimizer__name=optimizer, optimizer__clip_norm=1.0)
+    experiment = make_experiment(config)
+    train_steps = make_train_steps(experiment.model, experiment.task.sequence, experiment.settings)
+    eval_step = make_eval_step(experiment.model, experiment.task.sequence)
+    indices = np.arange(4 * 16, dtype=np.int32).reshape(4, 16)
+    mask = np.ones(16, np.float32)
+    results = []
+    for changes in (
+        {},
+        {"model__step_size": 0.2},
+        {"model__diffusion": 0.5},
+        {"optimizer__learning_rate": 0.3},
+        {"optimizer__momentum": 0.1, "optimizer__beta2": 0.5, "optimizer__epsilon": 1e-3},
+        {"optimizer__clip_norm": 0.01},
+    ):
+        hyper = make_experiment(
+            tiny_config(optimizer__name=optimizer, **{"optimizer__clip_norm": 1.0} | changes)
+        ).hyper
+        state, _ = train_steps(
+            experiment.initial_snapshot().state,
+            empty_window(),
+            hyper,
+            parts.train,
+            indices,
+            3,
+            experiment.key(step.Stream.TRAINING_NOISE),
+        )
+        counts = eval_step(
+            state.params,
+            hyper.coefficients,
+            parts.test,
+            indices[0],
+            mask,
+            experiment.key(step.Stream.EVALUATION_NOISE),
+        )
+        results.append(float(counts.loss))
+    assert traces == ["train_steps", "eval_step"]
+    assert len(set(results)) == len(results)  # and yet each counted
+
+
+def test_sums_of_a_window_start_at_nothing() -> None:
+    window = empty_window()
+    assert [float(value) for value in window] == [0.0] * 5
+    assert bool(window.finite)
+    assert not bool(window._replace(loss=jnp.array(jnp.nan)).finite)
+    assert not bool(window._replace(grad_norm=jnp.array(jnp.inf)).finite)

@@ -1,0 +1,189 @@
+"""Evaluation counts every example once, and the test part is touched once, at the end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from asrnn.config import to_json
+from asrnn.errors import CheckpointError, ConfigError
+from asrnn.tasks import load_image_set
+from asrnn.training import evaluation, loop
+from asrnn.training.evaluation import evaluate, evaluate_workdir
+from asrnn.training.examples import Examples, Parts, place_examples
+from asrnn.training.experiment import Experiment, make_experiment
+from asrnn.training.loop import train_and_evaluate
+from asrnn.training.step import Stream, make_eval_step
+from tests.training.runs import read_rows, summary, tiny_config
+
+
+@pytest.fixture(scope="module")
+def digits() -> Parts:
+    images = load_image_set("digits", "bundled", "", report=lambda line: None)
+    return place_examples(images, 100, 0)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory, compilation_cache: Path) -> Path:
+    """A finished run whose best step is not its last."""
+    workdir = tmp_path_factory.mktemp("done")
+    config = tiny_config(training__eval_every=1, optimizer__learning_rate=1.0)
+    found = train_and_evaluate(config, workdir)
+    assert found["best_step"] not in (None, found["steps"])
+    return workdir
+
+
+def scores(
+    experiment: Experiment, examples: Examples, key: jax.Array | None = None
+) -> dict[str, float]:
+    found = evaluate(
+        make_eval_step(experiment.model, experiment.task.sequence),
+        experiment.initial_params,
+        experiment.hyper.coefficients,
+        examples,
+        experiment.key(Stream.EVALUATION_NOISE) if key is None else key,
+    )
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("size", [7, 50, 100, 500])
+def test_every_example_counts_once_whatever_the_batch_size(
+    size: int, digits: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert digits.validation is not None
+    experiment = make_experiment(tiny_config())
+    inputs = experiment.task.sequence(digits.validation.images, jnp.zeros(0))
+    logits = experiment.model.logits(
+        experiment.initial_params, experiment.hyper.coefficients, inputs
+    )
+    labels = digits.validation.labels
+    losses = -jax.nn.log_softmax(logits)[jnp.arange(100), labels]
+    monkeypatch.setattr(evaluation, "BATCH_SIZE", size)
+    found = scores(experiment, digits.validation)
+    assert found["accuracy"] == np.mean(logits.argmax(-1) == labels)
+    np.testing.assert_allclose(found["loss"], np.mean(losses), rtol=1e-6)
+
+
+def test_the_noise_of_an_example_depends_neither_on_its_batch_nor_on_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config = tiny_config(task__name="noise_padded_cifar10", task__source="tfds")
+    experiment = make_experiment(config)
+    images = jax.random.randint(jax.random.key(1), (11, 32, 32, 3), 0, 256).astype(jnp.uint8)
+    examples = Examples(images, jnp.arange(11) % 10)
+    found = []
+    for size in (4, 11):
+        monkeypatch.setattr(evaluation, "BATCH_SIZE", size)
+        found.append(scores(experiment, examples)["loss"])
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-6)
+    other = scores(experiment, examples, jax.random.key(5))["loss"]
+    assert abs(other - found[0]) > 1e-4
+
+
+def test_an_evaluation_that_is_no_longer_wanted_has_no_result(digits: Parts) -> None:
+    experiment = make_experiment(tiny_config())
+    calls = 0
+
+    def eval_step(*args: Any) -> None:
+        nonlocal calls
+        calls += 1
+
+    assert (
+        evaluate(eval_step, {}, experiment.hyper.coefficients, digits.test, None, lambda: False)
+        is None
+    )  # type: ignore[arg-type]
+    assert calls == 0
+
+
+def test_the_test_part_is_touched_once_and_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touched: list[tuple[str, int]] = []
+    parts: list[Parts] = []
+
+    def place(*args: Any) -> Parts:
+        parts.append(place_examples(*args))
+        return parts[0]
+
+    def name(examples: Examples) -> str:
+        sizes = {field: len(getattr(parts[0], field).labels) for field in Parts._fields}
+        return next(field for field, size in sizes.items() if size == len(examples.labels))
+
+    make_train, make_eval = loop.make_train_steps, loop.make_eval_step
+
+    def spy_on_training(*args: Any) -> Any:
+        train_steps = make_train(*args)
+
+        def spy(*args: Any) -> Any:
+            touched.append((name(args[3]), int(args[0].step)))
+            return train_steps(*args)
+
+        return spy
+
+    def spy_on_evaluation(*args: Any) -> Any:
+        eval_step = make_eval(*args)
+
+        def spy(*args: Any) -> Any:
+            touched.append((name(args[2]), len(args[3])))
+            return eval_step(*args)
+
+        return spy
+
+    monkeypatch.setattr(loop, "place_examples", place)
+    monkeypatch.setattr(loop, "make_train_steps", spy_on_training)
+    monkeypatch.setattr(loop, "make_eval_step", spy_on_evaluation)
+    train_and_evaluate(tiny_config(), tmp_path)
+    assert [part for part, _ in touched].count("test") == 1  # its 355 are one batch
+    assert touched[-1] == ("test", 355)
+    assert {part for part, _ in touched[:-1]} == {"train", "validation"}
+
+
+def test_validation_picks_the_best_parameters_and_the_first_of_equals(done: Path) -> None:
+    validation = {
+        row["step"]: row["accuracy"]
+        for row in read_rows(done / "metrics.jsonl")
+        if row["split"] == "validation"
+    }
+    best = max(validation.values())
+    found = summary(done)
+    assert found["validation_accuracy"] == best
+    assert found["best_step"] == min(step for step, value in validation.items() if value == best)
+    test = read_rows(done / "metrics.jsonl")[-1]
+    assert (test["split"], test["step"]) == ("test", found["best_step"])
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_evaluating_a_workdir_gives_the_number_of_its_summary(split: str, done: Path) -> None:
+    found = evaluate_workdir(done, split)
+    assert found["accuracy"] == summary(done)[f"{split}_accuracy"]
+    assert found["step"] == summary(done)["best_step"]
+    assert found["examples"] == {"validation": 100, "test": 355}[split]
+
+
+def test_the_training_part_can_be_evaluated_too(done: Path) -> None:
+    assert evaluate_workdir(done, "train")["examples"] == 1442 - 100
+
+
+def test_without_a_validation_part_the_last_parameters_are_tested(tmp_path: Path) -> None:
+    found = train_and_evaluate(tiny_config(task__validation_size=0), tmp_path)
+    assert found["validation_accuracy"] is None
+    assert found["best_step"] is None
+    again = evaluate_workdir(tmp_path, "test")
+    assert again["step"] == 12
+    assert again["accuracy"] == found["test_accuracy"]
+    with pytest.raises(ConfigError, match="no validation part; give --split=test"):
+        evaluate_workdir(tmp_path, "validation")
+
+
+def test_what_is_no_workdir_cannot_be_evaluated(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"config\.json not found; is .* the workdir of a run"):
+        evaluate_workdir(tmp_path, "test")
+    (tmp_path / "config.json").write_text(to_json(tiny_config()))
+    with pytest.raises(CheckpointError, match=r"no checkpoint in .*; train first"):
+        evaluate_workdir(tmp_path, "test")

@@ -1,0 +1,181 @@
+"""A workdir belongs to one config and to one writer at a time."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from asrnn.config import read_config
+from asrnn.errors import ConfigError, WorkdirInUse
+from asrnn.training.loop import train_and_evaluate
+from asrnn.training.workdir import open_workdir
+from tests.training.runs import rows, summary, tiny_config
+
+
+def used(workdir: Path, **changes: Any) -> Path:
+    """A workdir in which a run has begun."""
+    with open_workdir(workdir, tiny_config(**changes)):
+        (workdir / "metrics.jsonl").write_text("")
+    return workdir
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("seed", 1),
+        ("task.name", "mnist"),
+        ("task.source", "tfds"),
+        ("task.validation_size", 99),
+        ("model.cell", "lstm"),
+        ("model.hidden_size", 9),
+        ("model.step_size", 0.2),
+        ("optimizer.name", "sgd"),
+        ("optimizer.learning_rate", 0.02),
+        ("training.batch_size", 17),
+        ("training.log_every", 6),
+        ("training.eval_every", 8),
+    ],
+)
+def test_another_config_is_refused_with_the_difference(
+    field: str, value: Any, tmp_path: Path
+) -> None:
+    used(tmp_path)
+    before = (tmp_path / "config.json").read_bytes()
+    other = tiny_config(**{field.replace(".", "__"): value})
+    now = tiny_config()
+    for part in field.split("."):
+        now = now[part]
+    with (
+        pytest.raises(ConfigError, match=f"{field}: {now} -> {value}") as error,
+        open_workdir(tmp_path, other),
+    ):
+        raise AssertionError
+    assert "\n" not in str(error.value)
+    assert "--workdir" in str(error.value)
+    assert error.value.exit_code == 2
+    assert (tmp_path / "config.json").read_bytes() == before
+
+
+def test_all_differences_are_named_at_once(tmp_path: Path) -> None:
+    used(tmp_path)
+    other = tiny_config(seed=3, model__hidden_size=9)
+    with (
+        pytest.raises(ConfigError, match=r"seed: 0 -> 3.*model\.hidden_size: 8 -> 9|model.*seed"),
+        open_workdir(tmp_path, other),
+    ):
+        raise AssertionError
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("training.steps", 13),
+        ("training.checkpoint_every", 5),
+        ("training.tensorboard", True),
+        ("task.data_dir", "elsewhere"),
+        ("recurrence.backend", "auto"),
+        ("recurrence.unroll", 2),
+        ("recurrence.remat", True),
+    ],
+)
+def test_what_changes_no_number_may_differ_and_is_recorded(
+    field: str, value: Any, tmp_path: Path
+) -> None:
+    used(tmp_path)
+    with open_workdir(tmp_path, tiny_config(**{field.replace(".", "__"): value})):
+        pass
+    found: Any = read_config(tmp_path / "config.json")
+    for part in field.split("."):
+        found = found[part]
+    assert found == value
+
+
+@pytest.mark.parametrize(("schedule", "allowed"), [("cosine", False), ("step", True)])
+def test_more_steps_are_refused_where_the_schedule_depends_on_their_number(
+    schedule: str, allowed: bool, tmp_path: Path
+) -> None:
+    used(tmp_path, optimizer__schedule=schedule)
+    longer = tiny_config(optimizer__schedule=schedule, training__steps=20)
+    if allowed:
+        with open_workdir(tmp_path, longer):
+            pass
+    else:
+        with (
+            pytest.raises(ConfigError, match=r"training\.steps: 12 -> 20"),
+            open_workdir(tmp_path, longer),
+        ):
+            raise AssertionError
+
+
+def test_a_config_json_that_is_none_is_one_line(tmp_path: Path) -> None:
+    for text in ("", "{", "[]", "3", '{"seed": 0}', '{"seed": "zero"}', "\x00"):
+        used(tmp_path / "run")
+        (tmp_path / "run" / "config.json").write_text(text)
+        with (
+            pytest.raises(ConfigError) as error,
+            open_workdir(tmp_path / "run", tiny_config()),
+        ):
+            raise AssertionError(text)
+        assert "\n" not in str(error.value)
+        (tmp_path / "run" / "config.json").unlink()
+
+
+def test_the_lock_holds_for_as_long_as_the_context(tmp_path: Path) -> None:
+    with (
+        open_workdir(tmp_path, tiny_config()),
+        pytest.raises(WorkdirInUse, match="in use"),
+        open_workdir(tmp_path, tiny_config()),
+    ):
+        raise AssertionError
+    with open_workdir(tmp_path, tiny_config()):
+        pass
+
+
+def test_a_refused_writer_leaves_no_trace(tmp_path: Path) -> None:
+    with open_workdir(tmp_path, tiny_config()):
+        before = (tmp_path / "config.json").read_bytes()
+        with pytest.raises(WorkdirInUse), open_workdir(tmp_path, tiny_config(seed=1)):
+            raise AssertionError
+        assert (tmp_path / "config.json").read_bytes() == before
+
+
+def test_the_config_of_a_workdir_repeats_the_run(tmp_path: Path) -> None:
+    train_and_evaluate(tiny_config(), tmp_path / "first")
+    train_and_evaluate(read_config(tmp_path / "first" / "config.json"), tmp_path / "second")
+    assert rows(tmp_path / "first") == rows(tmp_path / "second")
+
+
+def test_the_summary_holds_what_the_contract_names(tmp_path: Path) -> None:
+    found = train_and_evaluate(tiny_config(), tmp_path)
+    assert found == summary(tmp_path)
+    assert found["status"] == "done"
+    assert found["steps"] == 12
+    assert found["num_parameters"] == 8 * 7 // 2 + 8 + 8 + 8 * 10 + 10
+    assert found["seconds"] > 0
+    assert found["backend"] == "scan"
+    assert found["device"].startswith("cpu")
+    accuracy = {
+        row["split"]: row["accuracy"] for row in rows(tmp_path) if row["step"] == found["best_step"]
+    }
+    assert found["test_accuracy"] == accuracy["test"]
+    assert found["validation_accuracy"] == accuracy["validation"]
+    assert found["versions"].keys() >= {"python", "jax", "flax", "optax"}
+
+
+def test_types_in_the_summary_are_those_that_json_gives_back(tmp_path: Path) -> None:
+    found = train_and_evaluate(tiny_config(), tmp_path)
+    back = json.loads(json.dumps(found))
+    assert {name: type(value) for name, value in found.items()} == {
+        name: type(value) for name, value in back.items()
+    }
+
+
+@pytest.mark.parametrize("text", ["[]", '{"steps": 12}', "{"])
+def test_a_summary_that_is_none_is_written_anew(text: str, tmp_path: Path) -> None:
+    first = train_and_evaluate(tiny_config(), tmp_path)
+    (tmp_path / "summary.json").write_text(text)
+    again = train_and_evaluate(tiny_config(), tmp_path)
+    assert again["test_accuracy"] == first["test_accuracy"]
