@@ -9,7 +9,7 @@ from flax import nnx
 
 import asrnn
 from asrnn.config import base_config
-from asrnn.dynamics import CELLS, Coefficients, recurrent_matrix
+from asrnn.dynamics import CELLS, Coefficients, make_cell, recurrent_matrix
 from asrnn.models import AntisymmetricCell, SequenceClassifier, num_parameters
 from asrnn.training.optimizers import OPTIMIZERS, make_optimizer
 from tests.dynamics.reference import DIFFUSION, SHAPES, STEP_SIZE, M, N
@@ -45,7 +45,7 @@ def test_the_cell_in_the_rnn_of_flax_is_unroll(key, gated, discretization):
     inputs = jax.random.normal(key, (LENGTH, BATCH, M))
     carry, states = nnx.RNN(cell, time_major=True, return_carry=True)(inputs)
     ours, our_states = asrnn.unroll(
-        cell.cell,
+        make_cell("gated_antisymmetric" if gated else "antisymmetric", discretization),
         arrays(cell.params),
         COEFFICIENTS,
         inputs,

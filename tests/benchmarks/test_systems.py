@@ -1,0 +1,164 @@
+"""All systems do the same work: one result, one shape, one schema."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+from asrnn.benchmarks import gemm, session, torch_modules
+from asrnn.benchmarks.cases import (
+    CELLS,
+    EVALUATION,
+    FORWARD,
+    FORWARD_BACKWARD,
+    TRAIN_STEP,
+    WORKS,
+    Problem,
+)
+from asrnn.benchmarks.rows import Row
+from asrnn.benchmarks.systems import SYSTEMS
+from asrnn.errors import ConfigError
+from tests.benchmarks.tiny import TINY
+
+REPEATS = 3
+MEASURED = (FORWARD_BACKWARD, TRAIN_STEP)
+
+USABLE = {name: system for name, system in SYSTEMS.items() if system.obstacle() is None}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_floor() -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gemm, "SMALLEST_EDGE", 64)
+        yield
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[Row]:
+    return session.measure(TINY, "antisymmetric", MEASURED, USABLE, REPEATS)
+
+
+def test_there_is_a_row_for_each_work_that_a_system_can_do(rows: list[Row]) -> None:
+    expected = {(w, name) for name, system in USABLE.items() for w in system.works if w in MEASURED}
+    assert {(row["work"], row["system"]) for row in rows} == expected
+    assert len(rows) == len(expected)
+
+
+def test_all_asrnn_backends_do_all_work_and_peers_the_recurrence() -> None:
+    for name in ("scan", "fused", "native", "gemm-floor"):
+        assert SYSTEMS[name].works == WORKS
+    for name in ("flax-lstm", "torch-rnn", "torch-gru", "torch-lstm"):
+        assert SYSTEMS[name].works == (FORWARD, FORWARD_BACKWARD)
+
+
+def test_rows_have_the_schema(rows: list[Row]) -> None:
+    assert json.loads(json.dumps(rows, allow_nan=False)) == rows
+    for row in rows:
+        assert (row["case"], row["cell"]) == ("tiny", "antisymmetric")
+        assert row["shape"] == {"T": 64, "B": 4, "n": 6, "m": 1}
+        assert row["runs"] == len(row["runs_ms"]) == REPEATS
+        assert row["median_ms"] == pytest.approx(statistics.median(row["runs_ms"]), abs=1e-4)
+        assert row["min_ms"] == min(row["runs_ms"]) >= 0
+        assert row["peak_memory_bytes"] is None
+        eager = row["system"].startswith("torch") or row["system"] == "gemm-floor"
+        assert (row["compile_seconds"] is None) == eager
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_backends_compute_the_same(cell: str) -> None:
+    names = [name for name in ("scan", "fused", "native") if name in USABLE]
+    for work in (FORWARD, FORWARD_BACKWARD):
+        first, *others = (run(name, work, cell) for name in names)
+        for other in others:
+            jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, 1e-4, 1e-6), first, other)
+
+
+@pytest.mark.parametrize("name", [n for n in USABLE if n != "gemm-floor"])
+def test_forward_is_the_last_hidden_state(name: str) -> None:
+    assert tuple(run(name, FORWARD).shape) == (4, 6)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("scan", 15 + 6 + 6),
+        ("flax-lstm", 4 * (36 + 6 + 6)),
+        ("torch-rnn", 36 + 6 + 2 * 6),
+        ("torch-gru", 3 * (36 + 6 + 2 * 6)),
+        ("torch-lstm", 4 * (36 + 6 + 2 * 6)),
+    ],
+)
+def test_backward_yields_a_scalar_and_the_gradient_in_all_parameters(
+    name: str, parameters: int
+) -> None:
+    if name not in USABLE:
+        pytest.skip(str(SYSTEMS[name].obstacle()))
+    scalar, gradient = run(name, FORWARD_BACKWARD)
+    assert scalar.shape == ()
+    leaves = jax.tree.leaves(gradient)
+    assert sum(int(np.prod(leaf.shape)) for leaf in leaves) == parameters
+    assert all(np.abs(np.asarray(leaf)).max() > 0 for leaf in leaves)
+
+
+def test_a_train_step_updates_and_its_time_is_for_one_update() -> None:
+    prepared = SYSTEMS["scan"].prepare(Problem(TINY, "antisymmetric", "train step"))
+    losses = [float(prepared.run()) for _ in range(3)]
+    assert len(set(losses)) == 3
+    assert prepared.repetitions > 1
+
+
+def test_an_evaluation_step_counts_the_examples_of_a_batch() -> None:
+    counts = run("scan", EVALUATION)
+    assert float(counts.examples) == TINY.shape.B
+    assert float(counts.loss) > 0
+
+
+def test_the_floor_is_scaled_to_the_operations_of_the_problem() -> None:
+    problem = Problem(TINY, "antisymmetric", FORWARD_BACKWARD)
+    prepared = gemm.prepare(problem)
+    edge = prepared.details["edge"]
+    assert tuple(prepared.run().shape) == (edge, edge)
+    assert prepared.repetitions * problem.operations == pytest.approx(2 * edge**3)
+
+
+def test_peak_memory_is_that_of_train_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def peak(system: str, problem: Problem) -> int:
+        asked.append((system, problem.work))
+        return 7
+
+    monkeypatch.setattr(session, "peak_memory_in_a_process", peak)
+    systems = {name: SYSTEMS[name] for name in ("scan", "gemm-floor")}
+    rows = session.measure(TINY, "antisymmetric", WORKS[1:3], systems, 1, memory=True)
+    assert asked == [("scan", "train step")]
+    assert [row["peak_memory_bytes"] for row in rows] == [None, None, 7, None]
+
+
+def test_without_torch_its_systems_are_left_out_with_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch_modules, "find_spec", lambda name: None)
+    lines: list[str] = []
+    wanted = {n: SYSTEMS[n] for n in ("scan", "torch-rnn", "torch-gru", "torch-lstm")}
+    assert list(session.usable(wanted, lines.append)) == ["scan"]
+    assert lines == [
+        "torch-rnn, torch-gru, torch-lstm left out:"
+        " torch is not installed: pip install 'asrnn[bench]'"
+    ]
+    assert gemm.prepare(Problem(TINY, "antisymmetric", FORWARD)).details["library"] == "jax"
+
+
+def test_nothing_left_to_measure_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch_modules, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match="nothing is left to measure"):
+        session.usable({"torch-rnn": SYSTEMS["torch-rnn"]}, lambda line: None)
+
+
+def run(name: str, work: str, cell: str = "antisymmetric") -> Any:
+    return SYSTEMS[name].prepare(Problem(TINY, cell, work)).run()
