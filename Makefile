@@ -3,13 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help train test test-slow lint clean
+.PHONY: help train test test-slow test-sanitized lint clean
 
 help:
 	@echo "make train      train on the bundled digits: the main job, a minute"
 	@echo "make test       the tests"
-	@echo "make test-slow  the tests that take minutes"
 	@echo "make lint       ruff and mypy"
+	@echo "make test-slow, make test-sanitized: what takes minutes"
 
 train: $(VENV)/installed
 	$(BIN)/python -m asrnn.train --config=configs/digits.py
@@ -19,6 +19,12 @@ test: $(VENV)/installed-dev
 
 test-slow: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m slow
+
+# The kernel's tests with its C++ built for the address and undefined-behaviour sanitizers.
+test-sanitized: $(VENV)/installed-dev
+	ASRNN_NATIVE_SANITIZE=address,undefined ASAN_OPTIONS=detect_leaks=0 \
+	LD_PRELOAD="$$(c++ -print-file-name=libasan.so) $$(c++ -print-file-name=libubsan.so) \
+	$$(c++ -print-file-name=libstdc++.so)" $(BIN)/python -m pytest tests/recurrence/native
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
