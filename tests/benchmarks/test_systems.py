@@ -154,6 +154,13 @@ def test_without_torch_its_systems_are_left_out_with_one_line(
     assert gemm.prepare(Problem(TINY, "antisymmetric", FORWARD)).details["library"] == "jax"
 
 
+def test_torch_runs_without_denormal_numbers_and_nothing_else_does() -> None:
+    torch = pytest.importorskip("torch")
+    half = torch.tensor(0.5)
+    assert torch_modules.complete(lambda: float(half * 1.4e-38))() == 0
+    assert float(half * 1.4e-38) > 0
+
+
 def test_nothing_left_to_measure_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch_modules, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match="nothing is left to measure"):

@@ -51,6 +51,12 @@ def differentiate(recurrence, cell, arguments):
     return result, gradients
 
 
+def compiled(recurrence, cell):
+    """`differentiate` in one piece, compiled in a hurry: these tests ask what, not how fast."""
+    run = functools.partial(differentiate, recurrence, cell)
+    return jax.jit(run, compiler_options={"xla_backend_optimization_level": 0})
+
+
 def scan(**options):
     return functools.partial(unroll, backend="scan", **options)
 
@@ -94,16 +100,14 @@ def test_the_loop_is_the_formula_in_float64_numpy(x64, name, scheme):
 def test_values_and_gradients_are_those_of_the_loop(x64, name, steps):
     cell, arguments = problem(name)
     recurrence = scan(unroll=steps, return_states=True)
-    run = jax.jit(functools.partial(differentiate, recurrence, cell))
-    assert_close(run(arguments), oracle(name))
+    assert_close(compiled(recurrence, cell)(arguments), oracle(name))
 
 
 @every_cell
 def test_values_and_gradients_with_remat_are_those_of_the_loop(x64, name):
     cell, arguments = problem(name)
     recurrence = scan(remat=True, return_states=True)
-    run = jax.jit(functools.partial(differentiate, recurrence, cell))
-    assert_close(run(arguments), oracle(name))
+    assert_close(compiled(recurrence, cell)(arguments), oracle(name))
 
 
 @pytest.mark.parametrize(
@@ -113,7 +117,7 @@ def test_values_and_gradients_with_remat_are_those_of_the_loop(x64, name):
 def test_remat_serves_any_length(x64, length, steps, return_states):
     cell, arguments = problem("antisymmetric", length)
     with_remat, without = (
-        jax.jit(functools.partial(differentiate, scan(**options), cell))(arguments)
+        compiled(scan(**options), cell)(arguments)
         for options in (
             {"remat": True, "unroll": steps, "return_states": return_states},
             {"return_states": return_states},

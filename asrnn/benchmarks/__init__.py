@@ -1,0 +1,1 @@
+"""Who is faster: this package's recurrences, their peers and the limit, in one process."""

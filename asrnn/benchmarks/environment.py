@@ -1,0 +1,57 @@
+"""On what a benchmark ran: without it a number means nothing."""
+
+import os
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from asrnn.training.devices import cpu_cores, split_cpu_into_cores
+
+PACKAGES = ("asrnn", "jax", "jaxlib", "flax", "optax", "numpy", "torch")
+VARIABLES = ("XLA_FLAGS", "OMP_", "GOMP_", "KMP_", "MKL_", "MALLOC_", "GLIBC_", "ASRNN_", "JAX_")
+HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+
+
+def configure_jax() -> None:
+    """As the training commands do it; products in full float32, and nothing compiled before."""
+    split_cpu_into_cores()
+    jax.config.update("jax_default_matmul_precision", "highest")
+    jax.config.update("jax_enable_compilation_cache", False)
+
+
+def environment() -> dict[str, Any]:
+    """Date, versions, processor, cores, load, devices and the variables that matter."""
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {"python": platform.python_version()} | _versions(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cpu": _cpu_model(),
+        "cores": cpu_cores(),
+        "load": round(os.getloadavg()[0], 2),
+        "devices": [f"{device.platform} {device.device_kind}" for device in jax.devices()],
+        "huge_pages": HUGE_PAGES.read_text().strip() if HUGE_PAGES.exists() else None,
+        "variables": {k: v for k, v in sorted(os.environ.items()) if k.startswith(VARIABLES)},
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _cpu_model() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()

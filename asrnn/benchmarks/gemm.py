@@ -1,0 +1,57 @@
+"""The limit: one large square product with the operations of a problem, by the fastest library.
+
+A recurrence makes 2TBn² operations in its products with A forward, and 6TBn² with its backward
+pass. The floor of a problem is the time of so many operations in a square float32 product. Its
+edge s is a multiple of 16, at least 1024 so that a library reaches its rate, and the time is
+scaled by the operations of the problem over 2s³. jax and torch (if it is there) try it on the
+spot and the faster one is measured, in the same rounds as all systems. The floor leaves out
+everything but the products: tanh, memory, and that the steps wait for each other.
+"""
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+
+from asrnn.benchmarks import torch_modules
+from asrnn.benchmarks.cases import Problem, cube_edge
+from asrnn.benchmarks.system import Prepared
+
+SMALLEST_EDGE = 1024
+TRIALS = 3
+
+
+def prepare(problem: Problem) -> Prepared:
+    """The product, by the library that was faster in a few trials."""
+    edge = max(SMALLEST_EDGE, cube_edge(problem.operations))
+    candidates = {"jax": _jax_product(edge)}
+    if torch_modules.obstacle() is None:
+        candidates["torch"] = _torch_product(edge)
+    library = min(candidates, key=lambda name: _best_of(candidates[name]))
+    repetitions = 2 * edge**3 / problem.operations
+    return Prepared(candidates[library], repetitions, details={"library": library, "edge": edge})
+
+
+def _jax_product(edge: int) -> Callable[[], Any]:
+    left, right = jax.random.normal(jax.random.key(0), (2, edge, edge))
+    product = jax.jit(jax.numpy.matmul)
+    return lambda: product(left, right).block_until_ready()
+
+
+def _torch_product(edge: int) -> Callable[[], Any]:
+    import torch
+
+    left, right = torch.randn(2, edge, edge, device=torch_modules.torch_device())
+    return torch_modules.complete(partial(torch.matmul, left, right))
+
+
+def _best_of(run: Callable[[], Any]) -> float:
+    run()
+    seconds = []
+    for _ in range(TRIALS):
+        began = time.perf_counter()
+        run()
+        seconds.append(time.perf_counter() - began)
+    return min(seconds)

@@ -1,0 +1,37 @@
+"""How much memory a train step needs, each in a process of its own."""
+
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+from asrnn.benchmarks.cases import Problem
+from asrnn.benchmarks.environment import configure_jax
+from asrnn.training.summary import peak_memory_bytes
+
+PEAK = "VmHWM:"
+
+
+def peak_memory_in_a_process(system: str, problem: Problem) -> int:
+    """The peak resident bytes of a new process that prepares a problem and runs it twice."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(max_workers=1, mp_context=context) as pool:
+        return pool.submit(_peak, system, problem).result()
+
+
+def _peak(system: str, problem: Problem) -> int:
+    from asrnn.benchmarks.systems import SYSTEMS
+
+    configure_jax()
+    prepared = SYSTEMS[system].prepare(problem)
+    prepared.run()
+    prepared.run()
+    return own_peak_bytes()
+
+
+def own_peak_bytes() -> int:
+    """The peak of this process; Linux counts a parent's into `ru_maxrss`, so not that one."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return peak_memory_bytes()
+    line = next(line for line in status.read_text().splitlines() if line.startswith(PEAK))
+    return int(line.split()[1]) * 1024

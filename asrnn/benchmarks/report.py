@@ -1,0 +1,147 @@
+"""The result of a benchmark: JSON for programs, tables for people."""
+
+import json
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from asrnn.benchmarks.cases import FLOOR, FORWARD_BACKWARD, TRAIN_STEP
+from asrnn.benchmarks.figure import draw_scaling
+from asrnn.benchmarks.rows import Row
+from asrnn.benchmarks.table import Table, as_markdown, as_text
+from asrnn.errors import ConfigError
+
+LEGEND = (
+    "Median and min are milliseconds for one batch. 'Faster than' is their median over this one,"
+    " 'over floor' this median over that of one large matrix product with the same operations,"
+    " 'over recurrence' this median over that of forward+backward alone."
+)
+
+PEERS = ("scan", "torch-rnn", "torch-lstm")
+
+Medians = dict[tuple[str, str], float]
+"""(work, system) -> milliseconds, within one case and cell."""
+
+
+class Report:
+    """Rows as they come, and the files that hold them.
+
+    Args:
+      environment: on what they are measured.
+      path: the JSON file, written anew with each addition; None for none.
+    """
+
+    def __init__(self, environment: dict[str, Any], path: Path | None):
+        self.environment = environment
+        self.path = path
+        self.rows: list[Row] = []
+        self.scaling: list[Row] = []
+
+    def add(self, rows: Sequence[Row]) -> None:
+        """Takes the rows of a case and cell."""
+        self.rows += rows
+        self.write()
+
+    def add_scaling(self, rows: Sequence[Row]) -> None:
+        """Takes the rows of one of the growing shapes."""
+        self.scaling += rows
+        self.write()
+
+    def tables(self) -> list[Table]:
+        """All tables in the order of their rows."""
+        growing = [scaling_table(self.scaling)] if self.scaling else []
+        return [*case_tables(self.rows), *growing]
+
+    def text(self) -> str:
+        """The tables for a terminal of 100 columns."""
+        return "\n\n".join([*map(as_text, self.tables()), LEGEND])
+
+    def markdown(self) -> str:
+        """The tables for a page, with the command and what it ran on."""
+        about = self.environment
+        versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
+        head = f"`{about['command']}`\n\n{about['date']}, {about['cpu']}, {about['cores']} cores"
+        parts = [f"{head}; {versions}.", LEGEND, *map(as_markdown, self.tables())]
+        return "\n\n".join(parts) + "\n"
+
+    def write(self) -> None:
+        """Writes JSON and Markdown.
+
+        Raises:
+          ConfigError: if they cannot be written.
+        """
+        if self.path is None:
+            return
+        content = {"environment": self.environment, "rows": self.rows + self.scaling}
+        try:
+            self.path.write_text(json.dumps(content, indent=1) + "\n")
+            self.path.with_suffix(".md").write_text(self.markdown())
+        except OSError as error:
+            raise ConfigError(f"--out={self.path} cannot be written: {error.strerror}") from None
+
+    def draw(self) -> Path | None:
+        """Draws the growing shapes beside the JSON; None if there is nothing to draw."""
+        if self.path is None or not self.scaling:
+            return None
+        return draw_scaling(self.scaling, self.path.with_suffix(".png"))
+
+
+def case_tables(rows: Iterable[Row]) -> list[Table]:
+    """A table for each case, cell and kind of work."""
+    found = []
+    for _, group in groupby(rows, key=lambda row: (row["case"], row["cell"])):
+        of_case = list(group)
+        medians = {(row["work"], row["system"]): row["median_ms"] for row in of_case}
+        for _, part in groupby(of_case, key=lambda row: row["work"]):
+            found.append(_case_table(list(part), medians))
+    return found
+
+
+def scaling_table(rows: Sequence[Row]) -> Table:
+    """A line for each shape, a column for each system."""
+    systems = list(dict.fromkeys(row["system"] for row in rows))
+    body = [
+        [shape, *(digits(row["median_ms"]) for row in group)]
+        for shape, group in groupby(rows, key=lambda row: row["case"])
+    ]
+    title = f"{FORWARD_BACKWARD} over growing T, B and n, {rows[0]['cell']}, median ms"
+    return Table(title, ["shape", *systems], body)
+
+
+def _case_table(rows: list[Row], medians: Medians) -> Table:
+    first = rows[0]
+    shape = ", ".join(f"{letter} {size}" for letter, size in first["shape"].items())
+    entries = [_entries(row, medians) for row in rows]
+    shown = [heading for heading in entries[0] if any(line[heading] for line in entries)]
+    return Table(
+        f"{first['case']}, {first['cell']}, {first['work']} ({shape})",
+        shown,
+        [[line[heading] for heading in shown] for line in entries],
+    )
+
+
+def _entries(row: Row, medians: Medians) -> dict[str, str]:
+    """A line of a table by its headings; "" where there is nothing to say."""
+    own, work, system = row["median_ms"], row["work"], row["system"]
+    entries = {"system": system, "median": digits(own), "min": digits(row["min_ms"])}
+    for peer in PEERS:
+        entries[f"faster than {peer}"] = _ratio(medians.get((work, peer)), own, "x")
+    entries["over floor"] = _ratio(own, medians.get((work, FLOOR)))
+    recurrence = medians.get((FORWARD_BACKWARD, system)) if work == TRAIN_STEP else None
+    entries["over recurrence"] = _ratio(own, recurrence)
+    if system == FLOOR:
+        entries = dict.fromkeys(entries, "") | {k: entries[k] for k in ("system", "median", "min")}
+    entries["compile s"] = _ratio(row["compile_seconds"], 1)
+    entries["peak MiB"] = _ratio(row["peak_memory_bytes"], 2**20)
+    return entries
+
+
+def _ratio(above: float | None, below: float | None, unit: str = "") -> str:
+    return "" if above is None or below is None else digits(above / below) + unit
+
+
+def digits(number: float) -> str:
+    """Three digits, and all of those before the point."""
+    decimals = 2 if number < 10 else 1 if number < 100 else 0
+    return f"{number:,.{decimals}f}"

@@ -1,0 +1,102 @@
+"""The project's own train step and evaluation step, on synthetic images of a task's size.
+
+A train step is what `asrnn.training.loop` dispatches: batch gathered from the resident data,
+loss, gradient, the paper's optimizer, sums for metrics.jsonl; several updates in a dispatch.
+"""
+
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+
+from asrnn.benchmarks.cases import TRAIN_STEP, Images, Problem
+from asrnn.benchmarks.recurrences import backend_mesh
+from asrnn.benchmarks.system import Prepared, compiled
+from asrnn.config import base_config
+from asrnn.tasks import SOURCES_OF, batch_indices
+from asrnn.training.devices import replicated
+from asrnn.training.examples import Examples
+from asrnn.training.experiment import Experiment, make_experiment
+from asrnn.training.pace import MAX_STEPS
+from asrnn.training.step import Stream, empty_window, make_eval_step, make_train_steps
+
+UPDATES = 3  # in a dispatch; in case A they fill the quarter of a second that training allows
+
+
+def prepare_backend(backend: str, problem: Problem) -> Prepared:
+    """A train step or an evaluation step with a backend of `asrnn.unroll`."""
+    images = problem.case.images
+    if images is None:
+        raise ValueError(f"case {problem.case.name} has no images to train on")
+    experiment = _experiment(backend, problem, images)
+    everywhere = replicated(experiment.model.mesh)
+    examples = jax.device_put(_examples(images, experiment.task.num_classes), everywhere)
+    if problem.work == TRAIN_STEP:
+        return _train_step(experiment, examples, everywhere)
+    return _evaluation(experiment, examples, everywhere)
+
+
+def _experiment(backend: str, problem: Problem, images: Images) -> Experiment:
+    size = problem.case.shape
+    config = base_config()
+    config.task.name = images.task
+    config.task.source = SOURCES_OF[images.task][0]
+    config.model.cell = problem.cell
+    config.model.hidden_size = size.n
+    config.recurrence.backend = backend
+    config.training.batch_size = size.B
+    experiment = make_experiment(config)
+    if (experiment.task.length, experiment.task.input_size) != (size.T, size.m):
+        raise ValueError(f"the images of case {problem.case.name} have another shape")
+    mesh = backend_mesh(backend, size.B)
+    return experiment._replace(model=experiment.model._replace(mesh=mesh))
+
+
+def _examples(images: Images, num_classes: int) -> Examples:
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (images.number, *images.shape), np.uint8)
+    labels = rng.integers(0, num_classes, images.number, np.int32)
+    return Examples(pixels, labels)  # type: ignore[arg-type]
+
+
+def _train_step(experiment: Experiment, examples: Examples, everywhere: Any) -> Prepared:
+    size = experiment.config.training.batch_size
+    number = len(examples.labels)
+    indices = np.zeros((MAX_STEPS, size), np.int32)
+    indices[:UPDATES] = batch_indices(0, 0, UPDATES, number, size)
+    window = jax.device_put(empty_window(), everywhere)
+    rest = (window, experiment.hyper, examples, indices, UPDATES)
+    key = experiment.key(Stream.TRAINING_NOISE)
+    state = jax.device_put(experiment.initial_snapshot().state, everywhere)
+    train_steps = make_train_steps(experiment.model, experiment.task.sequence, experiment.settings)
+    executable, seconds = compiled(train_steps, state, *rest, key)
+
+    def run() -> Any:
+        nonlocal state
+        state, done = jax.block_until_ready(executable(state, *rest, key))
+        if done.steps != UPDATES:
+            raise AssertionError(f"{done.steps} of {UPDATES} updates were made")
+        return done.loss
+
+    return Prepared(run, UPDATES, seconds, {"devices": experiment.model.mesh.size})
+
+
+def _evaluation(experiment: Experiment, examples: Examples, everywhere: Any) -> Prepared:
+    size = experiment.config.training.batch_size
+    args = (
+        jax.device_put(experiment.initial_params, everywhere),
+        experiment.hyper.coefficients,
+        examples,
+        np.arange(size, dtype=np.int32),
+        np.ones(size, np.bool_),
+        experiment.key(Stream.EVALUATION_NOISE),
+    )
+    eval_step = make_eval_step(experiment.model, experiment.task.sequence)
+    executable, seconds = compiled(eval_step, *args)
+    run = partial(_complete, executable, *args)
+    return Prepared(run, 1, seconds, {"devices": experiment.model.mesh.size})
+
+
+def _complete(function: Any, *args: Any) -> Any:
+    return jax.block_until_ready(function(*args))
