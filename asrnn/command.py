@@ -1,12 +1,13 @@
 """What the commands share: flags in, one call, an exit code and one readable line out."""
 
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from absl import flags
-from ml_collections import ConfigDict
+from ml_collections import ConfigDict, config_flags
 
 from asrnn.errors import AsrnnError, ConfigError
 
@@ -31,6 +32,18 @@ def run(main: Callable[[], None], argv: Sequence[str] | None = None) -> None:
         sys.exit(128 + signal.SIGINT)
 
 
+def define_config_flag() -> flags.FlagHolder[ConfigDict]:
+    """Defines --config; ml_collections reads files named by --flagfile already here."""
+    try:
+        flag: flags.FlagHolder[ConfigDict] = config_flags.DEFINE_config_file(
+            "config", None, "The config file, with a variant after a colon.", lock_config=True
+        )
+        return flag
+    except (flags.Error, OSError) as error:
+        print(f"{_name()}: {_sentence(error)}", file=sys.stderr)
+        sys.exit(ConfigError.exit_code)
+
+
 def read_config_flag(flag: flags.FlagHolder[ConfigDict]) -> ConfigDict:
     """The config of a `--config` flag; ml_collections may run its file only now.
 
@@ -47,13 +60,24 @@ def read_config_flag(flag: flags.FlagHolder[ConfigDict]) -> ConfigDict:
     return config
 
 
+def required(flag: flags.FlagHolder[str | None], example: str) -> str:
+    """The value of a flag that a command cannot do without.
+
+    Raises:
+      ConfigError: if it was not given.
+    """
+    if not flag.value:
+        raise ConfigError(f"no {flag.name} given; for example --{flag.name}={example}")
+    return str(flag.value)
+
+
 def _parse(argv: Sequence[str]) -> None:
     """Parses argv into absl's flags; every way to get it wrong becomes a ConfigError."""
     try:
         with _config_errors():
             stray = flags.FLAGS(list(argv))[1:]
     except flags.Error as error:
-        raise ConfigError(_sentence(error)) from None
+        raise ConfigError(_reason(error)) from None
     if stray:
         hint = f"; did you mean --{stray[0]}?" if stray[0].startswith("config") else ""
         raise ConfigError(f"stray argument {stray[0]!r}: flags begin with two dashes{hint}")
@@ -68,12 +92,28 @@ def _config_errors() -> Iterator[None]:
         raise
     except (AttributeError, KeyError) as error:
         text = _sentence(error)
-        hint = text[max(text.find("Did you mean"), 0) :]
-        raise ConfigError(f"unknown config field: {hint}") from None
+        if "Did you mean" in text:
+            hint = text[text.find("Did you mean") :]
+            raise ConfigError(f"unknown config field: {hint}") from None
+        raise _unreadable(error) from None
     except Exception as error:  # whatever a user's file may raise
-        raise ConfigError(
-            f"the config cannot be read ({type(error).__name__}: {_sentence(error)})"
-        ) from None
+        raise _unreadable(error) from None
+
+
+def _unreadable(error: Exception) -> ConfigError:
+    why = _reason(error)
+    if isinstance(error, SyntaxError):
+        why = f"{error.msg}, {error.filename} line {error.lineno}"
+    return ConfigError(f"the config cannot be read ({type(error).__name__}: {why})")
+
+
+def _reason(error: Exception) -> str:
+    """The message; of a traceback within it, as ml_collections puts there, only the end."""
+    text = str(error)
+    if "Traceback" not in text:
+        return _sentence(error)
+    ends = list(re.finditer(r"^(\w+\.)*\w*(Error|Exception)\b", text, re.MULTILINE))
+    return _sentence(text[ends[-1].start() :] if ends else text.splitlines()[-1])
 
 
 def _help() -> str:
@@ -86,6 +126,7 @@ def _name() -> str:
     return spec.name if spec is not None else "asrnn"
 
 
-def _sentence(error: Exception) -> str:
-    text = error.args[0] if error.args and isinstance(error.args[0], str) else str(error)
-    return " ".join(text.split()).strip("'")
+def _sentence(error: Exception | str) -> str:
+    first = error.args[0] if isinstance(error, Exception) and error.args else error
+    line = " ".join(str(first).split())
+    return line[1:-1] if line[:1] == line[-1:] == "'" else line

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from absl import flags
 
-from asrnn.command import run
+from asrnn.command import required, run
 
-WORKDIR = flags.DEFINE_string("workdir", None, "The folder of a run.", required=True)
+WORKDIR = flags.DEFINE_string("workdir", None, "The folder of a run.")
 SPLIT = flags.DEFINE_enum(
     "split", "test", ["train", "validation", "test"], "The part of the data to evaluate on."
 )
@@ -21,7 +21,7 @@ def main() -> None:
     from asrnn.training.evaluation import evaluate_workdir
 
     split_cpu_into_cores()
-    result = evaluate_workdir(Path(WORKDIR.value), SPLIT.value)
+    result = evaluate_workdir(Path(required(WORKDIR, "runs/my-run")), SPLIT.value)
     print(
         f"{SPLIT.value} accuracy {result['accuracy']:.2%}, loss {result['loss']:.4f},"
         f" checkpoint {result['step']}, {result['examples']:,} examples"

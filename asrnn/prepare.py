@@ -8,10 +8,10 @@ TensorFlow; train on it with --config.task.source=tfds --config.task.data_dir=DI
 
 from absl import flags
 
-from asrnn.command import run
+from asrnn.command import required, run
 
-TASK = flags.DEFINE_string("task", None, "mnist, pmnist, cifar10 or ...", required=True)
-DATA_DIR = flags.DEFINE_string("data_dir", None, "Where the dataset goes.", required=True)
+TASK = flags.DEFINE_string("task", None, "mnist, pmnist, cifar10 or noise_padded_cifar10.")
+DATA_DIR = flags.DEFINE_string("data_dir", None, "Where the dataset goes.")
 RAW_DIR = flags.DEFINE_string(
     "raw_dir", None, "A folder with the original files; nothing is downloaded then."
 )
@@ -21,7 +21,7 @@ def main() -> None:
     """Prepares; the last line says where the result is."""
     from asrnn.tasks import prepare_task
 
-    prepare_task(TASK.value, DATA_DIR.value, RAW_DIR.value)
+    prepare_task(required(TASK, "mnist"), required(DATA_DIR, "data"), RAW_DIR.value)
 
 
 if __name__ == "__main__":

@@ -7,14 +7,12 @@ python -m asrnn.train --config=configs/mnist.py[:variant] [--workdir=DIR]
 from pathlib import Path
 
 from absl import flags
-from ml_collections import config_flags
 
-from asrnn.command import read_config_flag, run
+from asrnn.command import define_config_flag, read_config_flag, run
 from asrnn.config import check_config, default_workdir, to_json
+from asrnn.errors import CheckpointError
 
-CONFIG = config_flags.DEFINE_config_file(
-    "config", None, "The config file, with a variant after a colon.", lock_config=True
-)
+CONFIG = define_config_flag()
 WORKDIR = flags.DEFINE_string(
     "workdir", None, "Folder of the run; by default runs/<task>-<cell>-<hash of the config>."
 )
@@ -41,7 +39,10 @@ def main() -> None:
     workdir = Path(WORKDIR.value) if WORKDIR.value else default_workdir(config)
     summary = train_and_evaluate(config, workdir)
     print(summary_table(summary))
-    print(f"{'learning curve':<20} {draw_learning_curve(workdir)}")
+    try:
+        print(f"{'learning curve':<20} {draw_learning_curve(workdir)}")
+    except OSError as error:
+        raise CheckpointError(f"cannot draw the learning curve: {error}") from None
     print(f"{'workdir':<20} {workdir}")
 
 

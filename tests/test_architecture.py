@@ -130,17 +130,7 @@ def test_nobody_imports_a_command_or_the_package_itself(module):
     assert not strangers - {module}
 
 
-DEFECT = pytest.mark.xfail(strict=True, reason="takes `duration` from the console of training")
-
-
-@pytest.mark.parametrize(
-    "module",
-    [
-        pytest.param(name, marks=DEFECT if name == "reports.summary" else ())
-        for name in FILES
-        if room(name) == "reports"
-    ],
-)
+@pytest.mark.parametrize("module", [name for name in FILES if room(name) == "reports"])
 def test_reports_know_of_training_only_the_files_of_a_workdir(module):
     known = {other for other in imported_modules(module) if room(other) == "training"}
     assert known <= REPORTS_MAY_READ

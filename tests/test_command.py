@@ -24,10 +24,6 @@ ROOT = Path(__file__).parent.parent
 DIGITS = f"--config={ROOT / 'configs' / 'digits.py'}"
 
 
-def defect(reason):
-    return pytest.mark.xfail(strict=True, reason=reason)
-
-
 class Result:
     """Exit code and output of a command."""
 
@@ -128,7 +124,6 @@ def config_file(folder, text):
         pytest.param(
             ["--flagfile=missing.txt"],
             ["missing.txt"],
-            marks=defect("ml_collections reads it when train.py defines its flag, before `run`"),
         ),
         # Config files that are not there or not config files.
         ([], ["--config=configs/digits.py"]),
@@ -151,7 +146,8 @@ def test_a_wrong_flag_ends_in_one_line_and_code_2(call, arguments, words):
     [
         ("x = 1\n", "get_config"),
         pytest.param(
-            "def get_config(:\n", "file.py", marks=defect("the line names neither file nor place")
+            "def get_config(:\n",
+            "file.py",
         ),
         ("import no_such_module_anywhere\n", "no_such_module_anywhere"),
         ("def get_config(): return undefined\n", "undefined"),
@@ -160,7 +156,6 @@ def test_a_wrong_flag_ends_in_one_line_and_code_2(call, arguments, words):
         pytest.param(
             "def get_config(): raise ValueError('two\\nlines')\n",
             "two lines",
-            marks=defect("the line holds the whole traceback of ml_collections"),
         ),
         ("def get_config(): return {}['key']\n", "key"),
         ("def get_config(): return [][0]\n", "index"),
@@ -188,13 +183,11 @@ def test_a_faulty_config_file_ends_in_one_line_and_code_2(call, tmp_path, text, 
     assert word in call(config_file(tmp_path, text), "--dry_run").refusal()
 
 
-@defect("an AttributeError of the file is taken for a misspelt override")
 def test_a_config_file_without_get_config_is_not_called_an_unknown_field(call, tmp_path):
     line = call(config_file(tmp_path, "x = 1\n"), "--dry_run").refusal()
     assert "unknown config field" not in line
 
 
-@defect("the line holds the whole traceback of ml_collections")
 def test_an_argument_for_a_config_file_without_variants_is_refused(call, tmp_path):
     text = "from asrnn.config import base_config\ndef get_config(): return base_config()\n"
     assert "get_config" in call(config_file(tmp_path, text) + ":quick", "--dry_run").refusal()

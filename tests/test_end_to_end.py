@@ -19,10 +19,10 @@ def test_digits_are_learnt_pixel_by_pixel(tmp_path: Path) -> None:
     config = tiny_config(
         recurrence__backend="auto",
         task__validation_size=200,
-        model__hidden_size=32,
-        optimizer__learning_rate=0.01,
+        model__hidden_size=64,
+        optimizer__learning_rate=0.005,
         training__batch_size=64,
-        training__steps=1500,
+        training__steps=2500,
         training__log_every=100,
         training__eval_every=250,
         training__checkpoint_every=500,

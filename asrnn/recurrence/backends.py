@@ -76,16 +76,19 @@ def unroll(
 ) -> tuple[Carry, Array | None]:
     """Steps a cell along a batch of sequences.
 
+    `fused` and `native` have a reverse-mode derivative only; jvp, jacfwd and hessian need
+    backend="scan".
+
     Args:
       cell: what `asrnn.dynamics.make_cell` returns.
       params: the cell's parameters, as `cell.init` draws them.
       coefficients: step size ε and diffusion γ; both may be traced.
-      inputs: `[T, B, m]`.
+      inputs: `[T, B, m]`, converted to the dtype of the parameters.
       initial_carry: the state before the first step; zeros by default.
       backend: "auto" or a name of `BACKENDS`.
       unroll: steps per loop iteration of the `scan` backend.
-      remat: stores the state every √T steps only and computes the rest again in the
-        backward pass: O(√T) memory for one more forward pass.
+      remat: stores the state every √T steps only (`native`: every 32 at most) and computes
+        the rest again in the backward pass, which costs one more forward pass.
       return_states: whether to return all hidden states, not only the last.
 
     Returns:
@@ -94,8 +97,11 @@ def unroll(
     Raises:
       ConfigError: for an unknown backend.
     """
+    dtype = jnp.result_type(*params.values())
+    inputs = jnp.asarray(inputs, dtype)
     if initial_carry is None:
         initial_carry = cell.initial_carry(params, inputs.shape[1])
+    initial_carry = jax.tree.map(lambda state: jnp.asarray(state, dtype), initial_carry)
     choice = choose_backend(backend, cell, params)
     if choice.note is not None:
         _say_once(choice.note)
@@ -112,11 +118,15 @@ def unroll(
         )
     assert isinstance(cell, OdeCell)
     field = cell.field(params, coefficients.diffusion)
-    run = native.unroll if choice.backend == "native" else fused
+    assert isinstance(field, TanhField)
+    step_size = coefficients.step_size
+    if choice.backend == "native":
+        return native.unroll(
+            *field, step_size, inputs, initial_carry, return_states=return_states, remat=remat
+        )
 
     def segment(state: Array, xs: Array) -> tuple[Array, Array | None]:
-        assert isinstance(field, TanhField)
-        return run(*field, coefficients.step_size, xs, state, return_states=return_states)
+        return fused(*field, step_size, xs, state, return_states=return_states)
 
     if remat:
         return by_segments(segment, initial_carry, inputs)

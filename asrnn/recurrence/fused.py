@@ -100,7 +100,7 @@ def fused(
       array arguments.
     """
     field = TanhField(recurrent_matrix, input_kernel, bias, gate_input_kernel, gate_bias)
-    step_size = jnp.asarray(step_size, inputs.dtype)
+    step_size = jnp.asarray(step_size, initial_state.dtype)
     last, states = _sequence(return_states, Operands(field, step_size, inputs, initial_state.T))
     return last.T, None if states is None else states.swapaxes(1, 2)
 

@@ -66,11 +66,14 @@ class Checkpoints:
           CheckpointError: if the disk is full or the directory cannot be written.
         """
         try:
-            self._remove(step)
             self.directory.mkdir(parents=True, exist_ok=True)
             flat = _flat(tree)
             self._check_room(step, sum(leaf.nbytes for leaf in flat.values()))
-            _orbax_save(self.directory / str(step), flat)
+            written = self.directory / f"{step}.new"
+            shutil.rmtree(written, ignore_errors=True)
+            _orbax_save(written, flat)
+            self._remove(step)
+            written.rename(self.directory / str(step))
             manifest = {
                 "step": step,
                 "info": info,
@@ -166,7 +169,7 @@ class Checkpoints:
         kept = [step for step in self.steps() if step <= latest][-KEEP_LATEST:]
         bests = {self._read_manifest(step)["best"] for step in kept if not self._damage(step)}
         for path in self.directory.iterdir():
-            name = path.name.partition(".")[0]  # 12, 12.json, 12.orbax-checkpoint-tmp
+            name = path.name.partition(".")[0]  # 12, 12.json, 12.new.orbax-checkpoint-tmp
             if name.isdecimal() and int(name) not in bests.union(kept):
                 self._remove(int(name))
 
@@ -174,7 +177,7 @@ class Checkpoints:
         self._manifest(step).unlink(missing_ok=True)
         (self.directory / f"{step}.room").unlink(missing_ok=True)
         shutil.rmtree(self.directory / str(step), ignore_errors=True)
-        for leftover in self.directory.glob(f"{step}.orbax-checkpoint-tmp*"):
+        for leftover in self.directory.glob(f"{step}.*orbax-checkpoint-tmp*"):
             shutil.rmtree(leftover, ignore_errors=True)
 
 

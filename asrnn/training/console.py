@@ -8,6 +8,9 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column
+
+from asrnn.training.summary import duration
 
 PLAIN_LINE_EVERY = 10.0  # seconds
 
@@ -25,7 +28,7 @@ class Display:
         self._started = time.monotonic()
         self._first = self._step = first
         self._last_line = self._started
-        self._scores: dict[str, float] = {}
+        self._scores: dict[str, str] = {}
         console = Console(file=sys.stderr)
         self._bar = _progress_bar(console) if console.is_terminal else None
         if self._bar is not None:
@@ -56,10 +59,12 @@ class Display:
             self._print_line()
 
     def show(self, row: dict[str, Any]) -> None:
-        """Shows the loss and accuracy of a row of metrics.jsonl from now on."""
-        prefix = "" if row["split"] == "train" else f"{row['split']} "
-        self._scores[f"{prefix}loss"] = row["loss"]
-        self._scores[f"{prefix}accuracy"] = row["accuracy"]
+        """Shows the scores of a row of metrics.jsonl from now on."""
+        if row["split"] == "train":
+            self._scores["loss"] = f"{row['loss']:.4f}"
+            self._scores["accuracy"] = f"{row['accuracy']:.1%}"
+        else:
+            self._scores[row["split"]] = f"{row['accuracy']:.1%}"
         if self._bar is not None:
             self._bar.update(self._task, scores=self._scores_text())
 
@@ -77,10 +82,7 @@ class Display:
         return f"{self._speed():.3g} steps/s"
 
     def _scores_text(self) -> str:
-        return "  ".join(
-            f"{name} {value:.2%}" if name.endswith("accuracy") else f"{name} {value:.4f}"
-            for name, value in self._scores.items()
-        )
+        return "  ".join(f"{name} {value}" for name, value in self._scores.items())
 
     def _print_line(self) -> None:
         self._last_line = time.monotonic()
@@ -91,22 +93,14 @@ class Display:
         to_stderr("  ".join(filter(None, parts)))
 
 
-def duration(seconds: float) -> str:
-    """90 -> "1m30s"."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours}h{minutes:02d}m"
-    return f"{minutes}m{rest:02d}s" if minutes else f"{rest}s"
-
-
 def _progress_bar(console: Console) -> Progress:
+    # On a narrow terminal the scores are cut off, never the step or the time that is left.
     return Progress(
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[speed]}"),
-        TimeRemainingColumn(compact=True),
-        TextColumn("{task.fields[scores]}"),
+        BarColumn(bar_width=8),
+        MofNCompleteColumn(table_column=Column(no_wrap=True)),
+        TextColumn("{task.fields[speed]}", table_column=Column(no_wrap=True)),
+        TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True)),
+        TextColumn("{task.fields[scores]}", table_column=Column(no_wrap=True, ratio=1)),
         console=console,
         redirect_stdout=False,
         redirect_stderr=False,

@@ -33,7 +33,7 @@ from asrnn.training.step import (
     make_train_steps,
 )
 from asrnn.training.summary import device_name, read_summary, write_summary
-from asrnn.training.workdir import CHECKPOINTS, METRICS, open_workdir
+from asrnn.training.workdir import CHECKPOINTS, METRICS, open_workdir, write_config
 
 Fetched = tuple[Window, float]
 """A window on the host, and the seconds of training when it was complete."""
@@ -100,6 +100,7 @@ class _Run:
 
     def run(self) -> dict[str, Any]:
         first = self.restore()
+        write_config(self.workdir, self.experiment.config)
         self.started = time.monotonic() - self.seconds
         events = self.workdir / "tensorboard" if self.training.tensorboard else None
         with (

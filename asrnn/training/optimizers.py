@@ -56,24 +56,26 @@ OPTIMIZERS: dict[str, Callable[[Values, Mapping[str, Any]], optax.GradientTransf
 }
 
 
-def constant(rate: Array | float, step: Array, settings: Mapping[str, Any]) -> Array | float:
+def constant(values: Values, step: Array, settings: Mapping[str, Any]) -> Array | float:
     """η."""
     del step, settings
-    return rate
+    return values["learning_rate"]
 
 
-def step_decay(rate: Array | float, step: Array, settings: Mapping[str, Any]) -> Array | float:
+def step_decay(values: Values, step: Array, settings: Mapping[str, Any]) -> Array | float:
     """η · decay_factor^⌊step / decay_every⌋."""
     decays = step // settings["decay_every"]
-    return rate * jnp.power(settings["decay_factor"], decays)
+    return values["learning_rate"] * jnp.power(values["decay_factor"], decays)
 
 
-def cosine(rate: Array | float, step: Array, settings: Mapping[str, Any]) -> Array | float:
+def cosine(values: Values, step: Array, settings: Mapping[str, Any]) -> Array | float:
     """η · (1 + cos(π step / steps)) / 2."""
-    return rate * jnp.asarray(optax.cosine_decay_schedule(1.0, settings["steps"])(step))
+    return values["learning_rate"] * jnp.asarray(
+        optax.cosine_decay_schedule(1.0, settings["steps"])(step)
+    )
 
 
-SCHEDULES: dict[str, Callable[[Array | float, Array, Mapping[str, Any]], Array | float]] = {
+SCHEDULES: dict[str, Callable[[Values, Array, Mapping[str, Any]], Array | float]] = {
     "constant": constant,
     "step": step_decay,
     "cosine": cosine,
@@ -82,7 +84,7 @@ SCHEDULES: dict[str, Callable[[Array | float, Array, Mapping[str, Any]], Array |
 
 def learning_rate(values: Values, step: Array, settings: Mapping[str, Any]) -> Array | float:
     """The rate of the update that follows after `step` updates."""
-    return SCHEDULES[settings["schedule"]](values["learning_rate"], step, settings)
+    return SCHEDULES[settings["schedule"]](values, step, settings)
 
 
 def make_optimizer(values: Values, settings: Mapping[str, Any]) -> optax.GradientTransformation:

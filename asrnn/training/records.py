@@ -35,7 +35,10 @@ class Records:
         self._path = path
         self._events = None if tensorboard is None else _event_writer(tensorboard, last_step)
         write_atomically(path, "".join(map(_line, kept)))
-        self._file = path.open("ab", buffering=0)  # so that nothing is left over to fail later
+        try:
+            self._file = path.open("ab", buffering=0)  # so that nothing is left to fail later
+        except OSError as error:
+            raise cannot_write(path, error) from None
 
     def __enter__(self) -> "Records":
         return self
@@ -52,8 +55,10 @@ class Records:
 
     def write(self, row: Row) -> None:
         """Appends a row that has at least `step` and `split`."""
+        line = _line(row).encode()
         try:
-            self._file.write(_line(row).encode())
+            if self._file.write(line) != len(line):
+                raise OSError("the disk is full")
         except OSError as error:
             raise cannot_write(self._path, error) from None
         if self._events is not None:

@@ -1,7 +1,6 @@
 """summary.json: what became of a run, on which machine and with which versions."""
 
 import json
-import os
 import platform
 import resource
 import sys
@@ -12,6 +11,7 @@ from typing import Any
 import jax
 
 from asrnn.training.checkpoints import write_atomically
+from asrnn.training.devices import cpu_cores
 
 SUMMARY = "summary.json"
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")
@@ -42,7 +42,7 @@ def device_name() -> str:
     """For example "cpu (2 cores)" or "gpu NVIDIA H200"."""
     device = jax.devices()[0]
     if device.platform == "cpu":
-        return f"cpu ({len(os.sched_getaffinity(0))} cores)"
+        return f"cpu ({cpu_cores()} cores)"
     return f"{device.platform} {device.device_kind}"
 
 
@@ -50,3 +50,12 @@ def peak_memory_bytes() -> int:
     """The largest resident size that this process had; host memory only."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def duration(seconds: float) -> str:
+    """90 -> "1m30s"."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}h{minutes:02d}m"
+    return f"{minutes}m{rest:02d}s" if minutes else f"{rest}s"

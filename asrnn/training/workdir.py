@@ -58,8 +58,12 @@ def open_workdir(workdir: Path, config: ConfigDict) -> Iterator[None]:
             ) from None
         if _anything_trained(workdir):
             _check_same_run(workdir, config)
-        write_atomically(workdir / CONFIG, to_json(config))
         yield
+
+
+def write_config(workdir: Path, config: ConfigDict) -> None:
+    """Writes config.json; to be called once nothing about the run can be refused any more."""
+    write_atomically(workdir / CONFIG, to_json(config))
 
 
 def _anything_trained(workdir: Path) -> bool:

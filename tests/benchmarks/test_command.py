@@ -69,5 +69,5 @@ def test_a_place_that_cannot_be_is_refused_before_measuring(name: str, words: st
 
 
 def test_peak_memory_is_measured_in_another_process() -> None:
-    peak = peak_memory_in_a_process("scan", Problem(TINY, "antisymmetric", "train step"))
+    peak = peak_memory_in_a_process("scan", Problem(TINY, "antisymmetric", "forward"))
     assert 50 * 2**20 < peak < 4 * 2**30

@@ -74,6 +74,7 @@ def unroll(
     initial_state: jax.Array,
     *,
     return_states: bool,
+    remat: bool = False,
     threads: int | None = None,
 ) -> Result:
     """The final state [B, n] and, if asked for, the states after every step [T, B, n].
@@ -88,6 +89,8 @@ def unroll(
       inputs: [T, B, m].
       initial_state: [B, n].
       return_states: whether the states are wanted; otherwise the second result is None.
+      remat: keeps only the state before each of some 30 steps for the backward pass, which computes
+        the rest again.
       threads: at most so many; None: as many as XLA's pool has.
 
     Differentiable (reverse mode) with respect to every array. Raises RuntimeError with the reason
@@ -114,7 +117,7 @@ def unroll(
         return_states=return_states,
         threads=threads or 0,
         isa=library.instruction_set(),
-        trace_limit=calls.trace_limit(),
+        trace_limit=0 if remat else calls.trace_limit(),
     )
     _check(problem, operands)
     return _run(problem, calls.vary_alike(operands))

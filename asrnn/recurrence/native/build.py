@@ -89,9 +89,9 @@ def cache_dir() -> Path:
 
 def _cache_base() -> Path:
     if named := os.environ.get("ASRNN_CACHE_DIR"):
-        return Path(named)
+        return Path(named).expanduser()
     if named := os.environ.get("XDG_CACHE_HOME"):
-        return Path(named) / "asrnn"
+        return Path(named).expanduser() / "asrnn"
     try:
         return Path.home() / ".cache" / "asrnn"
     except RuntimeError as error:

@@ -17,6 +17,7 @@ import numpy as np
 from jax.custom_batching import custom_vmap
 from jax.sharding import NamedSharding, PartitionSpec
 
+from asrnn.errors import ConfigError
 from asrnn.recurrence.native import library
 
 # A slice of the batch runs the whole sequence on one thread. It should have about as many rows as
@@ -27,7 +28,7 @@ CHUNK_BYTES = 384 * 1024
 MAX_CHUNK_STEPS = 32
 # How much the kernel may keep of forward passes for their backward passes, in megabytes, beyond
 # which the backward pass computes activations again: $ASRNN_NATIVE_TRACE_MB.
-TRACE_MEGABYTES = 1024
+TRACE_MEGABYTES = 512
 
 
 Arrays = TypeVar("Arrays")
@@ -93,7 +94,9 @@ class Problem:
 
 def trace_limit() -> int:
     """The number of floats the kernel may keep between forward and backward passes."""
-    megabytes = os.environ.get("ASRNN_NATIVE_TRACE_MB") or TRACE_MEGABYTES
+    megabytes = os.environ.get("ASRNN_NATIVE_TRACE_MB") or str(TRACE_MEGABYTES)
+    if not megabytes.isdecimal():
+        raise ConfigError(f"ASRNN_NATIVE_TRACE_MB must be a whole number, found {megabytes!r}")
     return int(megabytes) * 2**18
 
 

@@ -6,6 +6,7 @@ import os
 
 import jax
 
+from asrnn.errors import check_choice
 from asrnn.recurrence.native import build
 
 FORWARD = "asrnn_cpu_forward"
@@ -64,6 +65,5 @@ def instruction_set() -> int:
     """The number of the instruction set to use: the best, or $ASRNN_NATIVE_ISA."""
     usable = usable_instruction_sets()
     chosen = os.environ.get("ASRNN_NATIVE_ISA") or usable[0]
-    if chosen not in usable:
-        raise ValueError(f"ASRNN_NATIVE_ISA={chosen}: this machine can run {', '.join(usable)}")
+    check_choice("ASRNN_NATIVE_ISA on this machine", chosen, usable)
     return INSTRUCTION_SETS.index(chosen)

@@ -8,6 +8,7 @@ from pathlib import Path
 import jax.numpy as jnp
 import pytest
 
+from asrnn.errors import ConfigError
 from asrnn.recurrence import native
 from asrnn.recurrence.native import build
 from tests.recurrence.native.reference import Sizes, as_jax, random_arguments
@@ -104,5 +105,5 @@ class TestArguments:
     def test_unknown_instruction_set(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("ASRNN_NATIVE_ISA", "mmx")
         arguments = as_jax(random_arguments(Sizes(3, 4, 5, 2, False)))
-        with pytest.raises(ValueError, match="ASRNN_NATIVE_ISA=mmx"):
+        with pytest.raises(ConfigError, match=r"ASRNN_NATIVE_ISA .* found 'mmx'"):
             native.unroll(*arguments, return_states=False)

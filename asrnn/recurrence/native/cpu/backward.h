@@ -25,9 +25,19 @@ ASRNN_INLINE double total(Vector value) {
   return sum;
 }
 
+// Adds vectors that begin at offset + i * step of a panel with `columns` columns, but not what is
+// padding: beside an infinite state it may be NaN.
 template <int kCount>
-ASRNN_INLINE void add_to(Vector& sum, const Pack<kCount>& values) {
-  for (int i = 0; i < kCount; ++i) sum += values.at[i];
+ASRNN_INLINE void add_to(Vector& sum, const Pack<kCount>& values, int64_t offset, int64_t step,
+                         int64_t columns) {
+  for (int i = 0; i < kCount; ++i) {
+    const int64_t width = columns - (offset + i * step) % kPanel;
+    if (width >= kLanes) {
+      sum += values.at[i];
+    } else {
+      for (int64_t lane = 0; lane < width; ++lane) sum[lane] += values.at[i][lane];
+    }
+  }
 }
 
 struct BackwardPass {
@@ -112,7 +122,7 @@ struct BackwardPass {
       const int64_t at = panel * stride + inside;
       const Values value = Values::load_from(trace + at, step);
       const Values dh = Values::load_from(cotangent + at, step);
-      add_to(sum, dh * value);
+      add_to(sum, dh * value, inside, step, units - panel * kPanel);
       ((scale * dh) * (1.0f - value * value))
           .store_to(delta + i * stride + panel * tall + inside, step);
     });
@@ -129,7 +139,7 @@ struct BackwardPass {
       const Values value = Values::load_from(trace + at, step);
       const Values gate = Values::load_from(trace + block + at, step);
       const Values dz = Values::load_from(cotangent + at, step) * gate;
-      add_to(sum, dz * value);
+      add_to(sum, dz * value, inside, step, units - panel * kPanel);
       const Values d = (scale * dz) * (1.0f - value * value);
       const Values e = (scale * dz) * (value * (1.0f - gate));
       d.store_to(candidate_delta + target, step);

@@ -90,7 +90,7 @@ typedef void (*OuterTile)(const float*, const float*, int64_t, float*);
 // The tiles of every height up to kTileRows, so that any number of rows is cut evenly.
 template <int kWidth, int kRows>
 struct Tiles : Tiles<kWidth, kRows - 1> {
-  Tiles() {
+  constexpr Tiles() {
     this->product[kRows - 1] = product_tile<kRows, kWidth>;
     this->outer[kRows - 1] = outer_tile<kRows, kWidth>;
   }
@@ -98,12 +98,14 @@ struct Tiles : Tiles<kWidth, kRows - 1> {
 
 template <int kWidth>
 struct Tiles<kWidth, 0> {
-  ProductTile product[kTileRows];
-  OuterTile outer[kTileRows];
+  ProductTile product[kTileRows] = {};
+  OuterTile outer[kTileRows] = {};
 };
 
-const Tiles<1, kTileRows> kNarrowTiles;
-const Tiles<2, kTileRows> kWideTiles;
+// constexpr: a constructor that ran when the library is loaded would use this file's instruction
+// set on machines that lack it.
+constexpr Tiles<1, kTileRows> kNarrowTiles;
+constexpr Tiles<2, kTileRows> kWideTiles;
 
 // Cuts `length` into the fewest pieces of at most kTileRows, as even as can be.
 struct Cut {

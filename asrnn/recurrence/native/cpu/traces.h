@@ -47,9 +47,9 @@ class Traces {
   // oldest.
   std::shared_ptr<Trace> acquire(int64_t members, int64_t member_size, int64_t limit) {
     const int64_t size = members * member_size;
+    if (size > limit) return nullptr;
     const std::lock_guard<std::mutex> lock(mutex_);
     std::shared_ptr<Trace> trace = consumed_with(size);
-    if (trace == nullptr && size > limit) return nullptr;
     while (trace == nullptr && total_ + size > limit && evict_oldest()) {
     }
     if (trace == nullptr) {

@@ -1,0 +1,205 @@
+"""The front door: every backend is `scan` to rounding, in values and gradients."""
+
+import functools
+import logging
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from asrnn.dynamics import CELLS, Coefficients, make_cell
+from asrnn.errors import ConfigError
+from asrnn.recurrence import BACKENDS, backends, choose_backend, native, unroll
+
+KERNELS = ("fused", "native")
+FIELDS = ("antisymmetric", "gated_antisymmetric", "ablation")
+# T, B, n, m: single steps and rows, odd sizes, the inputs of noise-padded CIFAR-10.
+SIZES = [
+    (1, 1, 1, 1),
+    (1, 5, 7, 2),
+    (9, 1, 3, 1),
+    (23, 6, 33, 3),
+    (12, 37, 20, 96),
+    (50, 19, 16, 1),
+]
+
+
+@pytest.fixture(params=KERNELS)
+def kernel(request):
+    """A backend with a hand-written backward pass."""
+    reason = native.available() if request.param == "native" else None
+    if reason is not None:
+        pytest.skip(reason)
+    return request.param
+
+
+def problem(name, sizes, seed=0):
+    """A cell, random parameters at the paper's scale, inputs and an initial state."""
+    length, batch, n, m = sizes
+    keys = jax.random.split(jax.random.key(seed), 4)
+    cell = make_cell(name)
+    params = cell.init(keys[0], m, n, init_scale=1.0)
+    params |= {k: p + 0.1 for k, p in params.items() if "bias" in k}
+    inputs = jax.random.normal(keys[1], (length, batch, m))
+    state = jax.random.normal(keys[2], (batch, n))
+    return cell, (params, Coefficients(0.1, 0.05), inputs, state)
+
+
+def in_float64(tree):
+    return jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), tree)
+
+
+def differentiate(cell, arguments, backend, **options):
+    """Results, and the gradients of a fixed functional in all arguments."""
+
+    def functional(params, coefficients, inputs, state):
+        results = unroll(cell, params, coefficients, inputs, state, backend=backend, **options)
+        total = sum(jnp.cos(3.0 * leaf).sum() for leaf in jax.tree.leaves(results))
+        return total, results
+
+    arguments = jax.tree.map(jnp.asarray, arguments)
+    run = jax.jit(jax.value_and_grad(functional, argnums=(0, 1, 2, 3), has_aux=True))
+    (_, results), gradients = run(*arguments)
+    return results, gradients
+
+
+def assert_close(found, reference, bound):
+    """Norm-wise, leaf by leaf.
+
+    Where a single tanh is saturated, 1 - tanh² has few digits in any float32 program, so a
+    leaf that is less than a hundredth of the whole is held to a hundredth of the whole.
+    """
+    whole = np.sqrt(sum(np.sum(np.square(leaf)) for leaf in jax.tree.leaves(reference)))
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(reference), strict=True):
+        error = np.linalg.norm(np.asarray(a, np.float64) - b)
+        assert error <= bound * max(np.linalg.norm(b), whole / 100), (error, b.shape)
+
+
+@functools.cache
+def reference(name, sizes, **options):
+    """`scan` in float64 on the same numbers."""
+    cell, arguments = problem(name, sizes)
+    with jax.enable_x64(True):
+        results = differentiate(cell, in_float64(arguments), "scan", **options)
+        return jax.tree.map(np.asarray, results)
+
+
+@pytest.mark.parametrize("sizes", SIZES, ids=str)
+@pytest.mark.parametrize("name", FIELDS)
+def test_a_kernel_has_the_values_and_gradients_of_scan_in_float64(name, sizes, kernel):
+    cell, arguments = problem(name, sizes)
+    found = differentiate(cell, arguments, kernel, return_states=True)
+    expected = reference(name, sizes, return_states=True)
+    assert_close(found[0], expected[0], 5e-6)
+    assert_close(found[1], expected[1], 2e-5)
+
+
+@pytest.mark.parametrize("return_states", [False, True])
+@pytest.mark.parametrize("name", FIELDS)
+def test_remat_changes_nothing_but_memory(name, return_states, kernel):
+    cell, arguments = problem(name, (50, 19, 16, 1))
+    found = differentiate(cell, arguments, kernel, return_states=return_states, remat=True)
+    expected = reference(name, (50, 19, 16, 1), return_states=return_states)
+    assert_close(found[0], expected[0], 5e-6)
+    assert_close(found[1], expected[1], 2e-5)
+
+
+def test_the_paper_s_case_is_within_the_bounds(kernel):
+    name, sizes = "antisymmetric", (784, 8, 128, 1)
+    cell, (params, _, inputs, _) = problem(name, sizes)
+    arguments = (params, Coefficients(0.01, 0.01), inputs, jnp.zeros((8, 128)))
+    found = differentiate(cell, arguments, kernel)
+    with jax.enable_x64(True):
+        expected = jax.tree.map(np.asarray, differentiate(cell, in_float64(arguments), "scan"))
+    assert_close(found[0], expected[0], 5e-6)
+    assert_close(found[1], expected[1], 2e-5)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("name", FIELDS)
+def test_what_is_not_finite_spreads_as_in_scan(name, value, kernel):
+    cell, (params, coefficients, inputs, state) = problem(name, (6, 4, 20, 2))
+    arguments = (params, coefficients, inputs.at[3, 1, 0].set(value), state)
+    for a, b in zip(
+        jax.tree.leaves(differentiate(cell, arguments, kernel)[0]),
+        jax.tree.leaves(differentiate(cell, arguments, "scan")[0]),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(np.isfinite(a), np.isfinite(b))
+
+
+def test_padding_beside_an_infinite_state_stays_out_of_the_gradients(kernel):
+    """n = 20 leaves part of a vector empty; what stands there must not be summed."""
+    cell, (params, coefficients, inputs, state) = problem("antisymmetric", (6, 4, 20, 2))
+    state = state.at[0, 0].set(np.inf)
+
+    def functional(step_size, backend):
+        last, _ = unroll(
+            cell, params, coefficients._replace(step_size=step_size), inputs, state, backend=backend
+        )
+        return last[1:].sum()
+
+    gradients = [jax.grad(functional)(0.1, backend) for backend in (kernel, "scan")]
+    assert np.isfinite(gradients[1])
+    np.testing.assert_allclose(*gradients, rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [jnp.uint8, jnp.int32, jnp.bfloat16])
+@pytest.mark.parametrize("backend", ["auto", *BACKENDS])
+def test_inputs_of_another_dtype_are_converted(backend, dtype):
+    cell, (params, coefficients, inputs, state) = problem("antisymmetric", (5, 3, 4, 2))
+    inputs = jnp.abs(3 * inputs).astype(dtype)
+    found, _ = unroll(cell, params, coefficients, inputs, state, backend=backend)
+    expected, _ = unroll(
+        cell, params, coefficients, inputs.astype(jnp.float32), state, backend="scan"
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_float64_parameters_run_in_float64(x64):
+    cell, (params, coefficients, inputs, state) = problem("antisymmetric", (5, 3, 4, 2))
+    assert params["bias"].dtype == jnp.float64
+    last, _ = unroll(cell, params, coefficients, inputs, state, backend="auto")
+    assert last.dtype == jnp.float64
+
+
+def test_auto_takes_the_fastest_backend_that_there_is(monkeypatch):
+    cell, (params, *_) = problem("antisymmetric", SIZES[0])
+    monkeypatch.setattr(backends.native, "available", lambda: None)
+    assert choose_backend("auto", cell, params) == ("native", None)
+    monkeypatch.setattr(backends.native, "available", lambda: "no C++ compiler")
+    backend, note = choose_backend("auto", cell, params)
+    assert backend == "fused"
+    assert "no C++ compiler" in note
+
+
+@pytest.mark.parametrize("name", sorted(CELLS.keys() - set(FIELDS)))
+@pytest.mark.parametrize("wanted", ["auto", *KERNELS])
+def test_other_cells_fall_back_to_scan_and_say_so_when_asked_for_more(name, wanted):
+    cell, (params, *_) = problem(name, SIZES[1])
+    backend, note = choose_backend(wanted, cell, params)
+    assert backend == "scan"
+    assert (note is None) == (wanted == "auto")
+
+
+def test_other_discretisations_fall_back_to_scan():
+    cell = make_cell("antisymmetric", "rk4")
+    params = cell.init(jax.random.key(0), 1, 3, init_scale=1.0)
+    assert choose_backend("native", cell, params).backend == "scan"
+
+
+def test_a_fall_back_is_said_once(caplog):
+    backends._say_once.cache_clear()
+    cell, arguments = problem("lstm", (2, 2, 3, 1))
+    params, coefficients, inputs, _ = arguments
+    with caplog.at_level(logging.WARNING, logger="asrnn"):
+        for _ in range(3):
+            unroll(cell, params, coefficients, inputs, backend="fused")
+    assert len(caplog.records) == 1
+
+
+def test_an_unknown_backend_is_refused_with_the_names():
+    cell, (params, *_) = problem("antisymmetric", SIZES[0])
+    with pytest.raises(ConfigError, match="auto, scan, fused, native; found 'nativ'; did you mean"):
+        choose_backend("nativ", cell, params)
