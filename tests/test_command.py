@@ -208,7 +208,7 @@ def test_help_is_printed_and_is_no_error(call, name, flag):
         ("asrnn.evaluate", [], "workdir"),
         ("asrnn.evaluate", ["--workdir=missing"], "missing"),
         ("asrnn.evaluate", ["--workdir=missing", "--split=tset"], "test"),
-        ("asrnn.evaluate", ["missing"], "workdir"),
+        ("asrnn.evaluate", ["missing"], "missing"),
         ("asrnn.prepare", [], "task"),
         ("asrnn.prepare", ["--task=mnits", "--data_dir=here"], "mnist"),
         ("asrnn.prepare", ["--task=mnist"], "data_dir"),

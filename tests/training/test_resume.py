@@ -310,10 +310,10 @@ def test_more_steps_make_the_same_updates_even_where_no_period_ends(
 
 def test_fewer_steps_than_were_made_are_refused(tmp_path: Path) -> None:
     train_and_evaluate(tiny_config(), tmp_path)
-    before = rows(tmp_path), summary(tmp_path)
+    before = rows(tmp_path), summary(tmp_path), read_config(tmp_path / "config.json")
     with pytest.raises(ConfigError, match="12"):
         train_and_evaluate(tiny_config(training__steps=9), tmp_path)
-    assert (rows(tmp_path), summary(tmp_path)) == before
+    assert (rows(tmp_path), summary(tmp_path), read_config(tmp_path / "config.json")) == before
 
 
 def test_a_finished_run_called_again_touches_no_data(
