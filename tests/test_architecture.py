@@ -28,7 +28,7 @@ ALLOWED = {
     "tasks": COMMON,
     "training": {"dynamics", "recurrence", "models", "tasks"} | COMMON,
     "sweeps": {"training", "tasks", "models", "recurrence", "dynamics"} | COMMON,
-    "reports": {"dynamics", "models", "recurrence", "training"} | COMMON,
+    "reports": {"dynamics", "models", "recurrence", "training", "sweeps"} | COMMON,
     "benchmarks": {"dynamics", "recurrence", "models", "tasks", "training"} | COMMON,
     "command": COMMON,
     "__init__": {"models", "recurrence", "training", "dynamics"},

@@ -1,0 +1,92 @@
+"""Trials: the points of a space as runs, each with a workdir named after what it changes."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ml_collections import ConfigDict
+
+from asrnn.config import check_config, flatten
+from asrnn.errors import ConfigError, near_miss
+from asrnn.sweeps.space import Overrides
+from asrnn.training.records import read_rows
+from asrnn.training.summary import read_summary
+from asrnn.training.workdir import METRICS
+
+FINISHED = ("done", "diverged")
+
+
+class Trial(NamedTuple):
+    """One point of a space; its id is a hash of its overrides and of nothing else."""
+
+    id: str
+    overrides: Overrides
+
+
+class Job(NamedTuple):
+    """What an engine is given: a run to bring to the last step of its config."""
+
+    workdir: Path
+    config: ConfigDict
+
+
+class Outcome(NamedTuple):
+    """What a workdir tells of a job: "done", "diverged", or not finished yet."""
+
+    finished: bool
+    status: str
+    step: int
+    validation_accuracy: float | None
+    """The best up to the last step of the job; a run that went further is cut there."""
+
+
+def make_trials(points: Sequence[Overrides]) -> list[Trial]:
+    """One trial a point, in the order of the points; equal points become one trial."""
+    trials = {}
+    for point in points:
+        canonical = json.dumps(point, sort_keys=True)
+        trial = Trial(hashlib.sha256(canonical.encode()).hexdigest()[:10], dict(point))
+        trials.setdefault(trial.id, trial)
+    return list(trials.values())
+
+
+def make_job(base: ConfigDict, trial: Trial, sweep_dir: Path, steps: int | None = None) -> Job:
+    """The run of a trial: the base config with its overrides.
+
+    Args:
+      base: what all trials share.
+      trial: the point.
+      sweep_dir: the folder of the sweep; the workdir is the folder of the trial's id in it.
+      steps: a length other than that of the config, as a rung of successive halving has.
+
+    Raises:
+      ConfigError: if the overrides name an unknown field or give an unusable value.
+    """
+    config = ConfigDict(base.to_dict())
+    fields = flatten(config.to_dict())
+    for name in trial.overrides:
+        if name not in fields:
+            raise ConfigError(f"the space sets an unknown field {name!r}{near_miss(name, fields)}")
+    config.update_from_flattened_dict(trial.overrides)
+    if steps is not None:
+        config.training.steps = steps
+    check_config(config)
+    return Job(sweep_dir / trial.id, config)
+
+
+def outcome(job: Job) -> Outcome:
+    """What became of a job so far, from the files of its workdir."""
+    summary = read_summary(job.workdir) or {"status": "waiting", "steps": 0}
+    steps = job.config.training.steps
+    rows = [row for row in read_rows(job.workdir / METRICS) if row["step"] <= steps]
+    scores = [row["accuracy"] for row in rows if row["split"] == "validation"]
+    status, reached = summary["status"], summary["steps"]
+    if status == "diverged" and reached > steps:
+        status, reached = "done", steps
+    finished = status == "diverged" or (status == "done" and reached >= steps)
+    if not finished:
+        status = "waiting" if not rows else "started"
+        reached = max((row["step"] for row in rows), default=0)
+    return Outcome(finished, status, min(reached, steps), max(scores, default=None))
