@@ -133,5 +133,5 @@ def _halton(count: int, dimensions: int, seed: int, draw: int) -> np.ndarray:
     """[count, dimensions] in [0, 1); each `draw` of a seed is scrambled in its own way."""
     from scipy.stats import qmc
 
-    rng = np.random.Generator(np.random.Philox(key=[seed, draw]))
-    return qmc.Halton(dimensions, scramble=True, rng=rng).random(count)
+    sampler = qmc.Halton(dimensions, scramble=True, rng=np.random.default_rng([seed, draw]))
+    return np.asarray(sampler.random(count))

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ml_collections import ConfigDict
 
@@ -44,7 +44,7 @@ class Outcome(NamedTuple):
 
 def make_trials(points: Sequence[Overrides]) -> list[Trial]:
     """One trial a point, in the order of the points; equal points become one trial."""
-    trials = {}
+    trials: dict[str, Trial] = {}
     for point in points:
         canonical = json.dumps(point, sort_keys=True)
         trial = Trial(hashlib.sha256(canonical.encode()).hexdigest()[:10], dict(point))
