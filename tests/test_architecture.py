@@ -41,7 +41,7 @@ REPORTS_MAY_READ = {"training.records", "training.workdir", "training.summary"}
 OWNERS = {
     "orbax": {"training.checkpoints"},
     "tensorboardX": {"training.records"},
-    "rich": {"training.console"},
+    "rich": {"training.console", "sweeps.board"},
     "tensorflow_datasets": {"tasks"},
     "sklearn": {"tasks"},
     "PIL": {"tasks"},

@@ -57,7 +57,7 @@ def open_workdir(workdir: Path, config: ConfigDict) -> Iterator[None]:
                 f"cannot lock workdir {workdir}: {error.strerror}; give one on another disk"
             ) from None
         if _anything_trained(workdir):
-            _check_same_run(workdir, config)
+            check_same_run(workdir, config)
         yield
 
 
@@ -72,7 +72,12 @@ def _anything_trained(workdir: Path) -> bool:
     return (workdir / CONFIG).exists() and any((workdir / name).exists() for name in traces)
 
 
-def _check_same_run(workdir: Path, config: ConfigDict) -> None:
+def check_same_run(workdir: Path, config: ConfigDict) -> None:
+    """Checks that a folder's config.json differs from the config at most in `MAY_DIFFER`.
+
+    Raises:
+      ConfigError: with the differences, or if there is no readable config.json.
+    """
     before = flatten(read_config(workdir / CONFIG).to_dict())
     now = flatten(config.to_dict())
     # With a cosine schedule the length of the run shapes every step of it.

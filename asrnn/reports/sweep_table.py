@@ -1,0 +1,32 @@
+"""The closing table of a sweep."""
+
+from collections.abc import Sequence
+
+from asrnn.sweeps.board import describe, percent
+from asrnn.sweeps.halving import setting
+from asrnn.sweeps.sweep import Result
+from asrnn.sweeps.trials import Trial
+
+SHOWN = 10
+
+
+def sweep_table(result: Result) -> str:
+    """The leading settings, one a line, best first."""
+    lines = [f"{'validation':>10}  {'seeds':>5}  setting"]
+    for score, group in result.ranking[:SHOWN]:
+        lines.append(f"{percent(score):>10}  {len(group):>5}  {_setting(group)}")
+    diverged = sum(found.status == "diverged" for found in result.outcomes.values())
+    lines.append(
+        f"picked by validation accuracy, never by test; {len(result.outcomes)} trials,"
+        f" {diverged} diverged, {len(result.ranking)} settings ran to the end"
+    )
+    return "\n".join(lines)
+
+
+def flags_of(group: Sequence[Trial]) -> str:
+    """A setting as flags of `asrnn.train`."""
+    return " ".join(f"--config.{name}={value}" for name, value in setting(group[0]))
+
+
+def _setting(group: Sequence[Trial]) -> str:
+    return describe(Trial("", dict(setting(group[0]))))

@@ -1,0 +1,84 @@
+"""Runs or continues a set of trials and picks the best by validation accuracy.
+
+python -m asrnn.sweep --config=configs/mnist.py --space=experiments/spaces/FILE.py
+                      [--rungs=500,1500 --reduction=3] [--workers=2] [--shard=0/4]
+                      [--workdir=DIR] [--dry_run] [--config.training.steps=5000 ...]
+"""
+
+from pathlib import Path
+
+from absl import flags
+
+from asrnn.command import define_config_flag, read_config_flag, required, run
+from asrnn.config import check_config
+from asrnn.errors import ConfigError
+
+CONFIG = define_config_flag()
+SPACE = flags.DEFINE_string("space", None, "The space file: Python with get_space(h).")
+SPACE_SEED = flags.DEFINE_integer("space_seed", 0, "Seed of the space's quasi-random points.")
+WORKDIR = flags.DEFINE_string(
+    "workdir", None, "Folder of the sweep; by default runs/sweep-<task>-<space>-<hash>."
+)
+WORKERS = flags.DEFINE_integer("workers", 1, "Trials at a time; they share cores and GPUs.")
+RUNGS = flags.DEFINE_list(
+    "rungs", [], "Successive halving: steps after which only the best settings go on."
+)
+REDUCTION = flags.DEFINE_float("reduction", 3.0, "One setting in so many goes on after a rung.")
+SHARD = flags.DEFINE_string("shard", "0/1", "i/n: only every n-th trial, from the i-th on.")
+DRY_RUN = flags.DEFINE_bool("dry_run", False, "Print the trials and stop.")
+
+
+def main() -> None:
+    """Reads the flags and sweeps."""
+    from asrnn.reports.sweep_table import flags_of, sweep_table
+    from asrnn.sweeps import local
+    from asrnn.sweeps.board import describe
+    from asrnn.sweeps.folder import default_folder
+    from asrnn.sweeps.space import expand
+    from asrnn.sweeps.space_file import read_space
+    from asrnn.sweeps.sweep import Shard, Sweep, check_sweep, run_sweep
+    from asrnn.sweeps.trials import make_trials
+
+    config = read_config_flag(CONFIG)
+    check_config(config)
+    path = Path(required(SPACE, "experiments/spaces/digits.py"))
+    trials = make_trials(expand(read_space(path), SPACE_SEED.value))
+    folder = Path(WORKDIR.value) if WORKDIR.value else default_folder(config, path, trials)
+    sweep = Sweep(config, trials, folder, _rungs(), _reduction(), Shard(*_shard()))
+    if WORKERS.value < 1:
+        raise ConfigError(f"--workers must be at least 1, found {WORKERS.value}")
+    if DRY_RUN.value:
+        check_sweep(sweep)
+        print("\n".join(f"{trial.id}  {describe(trial)}" for trial in trials))
+        return
+    result = run_sweep(
+        sweep, lambda jobs, watch: local.run(jobs, workers=WORKERS.value, watch=watch)
+    )
+    print(sweep_table(result))
+    print(f"best: {flags_of(result.ranking[0][1])}\nsweep: {folder}")
+
+
+def _rungs() -> list[int]:
+    try:
+        return [int(rung) for rung in RUNGS.value]
+    except ValueError:
+        raise ConfigError(f"--rungs must be numbers of steps, found {RUNGS.value}") from None
+
+
+def _reduction() -> float:
+    if not REDUCTION.value > 1:
+        raise ConfigError(f"--reduction must be above 1, found {REDUCTION.value}")
+    return float(REDUCTION.value)
+
+
+def _shard() -> tuple[int, int]:
+    part, _, parts = SHARD.value.partition("/")
+    if not (part.isdecimal() and parts.isdecimal() and int(part) < int(parts)):
+        raise ConfigError(
+            f"--shard must be i/n with i below n, counted from 0; found {SHARD.value}"
+        )
+    return int(part), int(parts)
+
+
+if __name__ == "__main__":
+    run(main)

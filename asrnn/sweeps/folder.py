@@ -1,0 +1,118 @@
+"""The folder of a sweep: its lock, config.json, trials.jsonl and sweep.csv.
+
+config.json     what all trials share
+trials.jsonl    one trial a line: {"id": ..., "overrides": {...}}
+sweep.csv       what became of them
+<id>/           the workdir of a trial, as any run's
+"""
+
+import csv
+import fcntl
+import hashlib
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from ml_collections import ConfigDict
+
+from asrnn.config import to_json
+from asrnn.errors import CheckpointError, ConfigError, WorkdirInUse
+from asrnn.sweeps.trials import Outcome, Trial
+from asrnn.training.checkpoints import write_atomically
+from asrnn.training.workdir import CONFIG, check_same_run
+
+TRIALS = "trials.jsonl"
+TABLE = "sweep.csv"
+
+
+def default_folder(config: ConfigDict, space: Path, trials: Sequence[Trial]) -> Path:
+    """runs/sweep-<task>-<space>-<hash of config and trials>: the same command finds its sweep."""
+    ids = ",".join(trial.id for trial in trials)
+    digest = hashlib.sha256((to_json(config) + ids).encode()).hexdigest()
+    return Path("runs") / f"sweep-{config.task.name}-{space.stem}-{digest[:8]}"
+
+
+@contextmanager
+def open_folder(
+    folder: Path, config: ConfigDict, trials: Sequence[Trial], lock_name: str
+) -> Iterator[None]:
+    """Creates or reopens a sweep's folder and holds its lock.
+
+    Args:
+      folder: where.
+      config: what all trials share.
+      trials: all of them; those of an earlier call must be among them.
+      lock_name: of the lock file; the shards of a sweep have one each.
+
+    Raises:
+      WorkdirInUse: if another process holds the lock.
+      ConfigError: if the folder holds another sweep.
+      CheckpointError: if it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / lock_name).open("w")
+    except OSError as error:
+        raise CheckpointError(
+            f"cannot write to {folder}: {error.strerror}; give another --workdir"
+        ) from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise WorkdirInUse(
+                f"the sweep in {folder} is being run; wait for it to end, or give another --workdir"
+            ) from None
+        if (folder / TRIALS).exists():
+            check_same_run(folder, config)
+            missing = {t.id for t in read_trials(folder)} - {t.id for t in trials}
+            if missing:
+                raise ConfigError(
+                    f"the sweep in {folder} has {len(missing)} trials that the space does not"
+                    f" have, {min(missing)} first; give another --workdir"
+                )
+        write_atomically(folder / CONFIG, to_json(config))
+        write_atomically(folder / TRIALS, "".join(map(_line, trials)))
+        yield
+
+
+def read_trials(folder: Path) -> list[Trial]:
+    """The trials of a sweep, in their order.
+
+    Raises:
+      ConfigError: if there is no readable list of them.
+    """
+    try:
+        lines = [json.loads(line) for line in (folder / TRIALS).read_text().splitlines()]
+        return [Trial(line["id"], line["overrides"]) for line in lines]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{folder / TRIALS} is not a readable list of trials ({error})") from None
+
+
+def write_table(
+    folder: Path, trials: Sequence[Trial], rungs: Mapping[str, int], outcomes: Mapping[str, Outcome]
+) -> None:
+    """Writes sweep.csv: a line a trial, in their order; accuracies on the validation part only.
+
+    Args:
+      folder: of the sweep.
+      trials: all of them.
+      rungs: by id, the steps of the highest rung that a trial was promoted to.
+      outcomes: by id.
+    """
+    names = list(dict.fromkeys(name for trial in trials for name in trial.overrides))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["id", "status", "steps", "rung", "validation_accuracy", *names])
+    for trial in trials:
+        found = outcomes[trial.id]
+        score = "" if found.validation_accuracy is None else f"{found.validation_accuracy:.6g}"
+        values = [trial.overrides.get(name, "") for name in names]
+        writer.writerow([trial.id, found.status, found.step, rungs[trial.id], score, *values])
+    write_atomically(folder / TABLE, text.getvalue())
+
+
+def _line(trial: Trial) -> str:
+    return json.dumps({"id": trial.id, "overrides": trial.overrides}) + "\n"

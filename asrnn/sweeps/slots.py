@@ -1,0 +1,63 @@
+"""How the trials that run at the same time share one machine's cores and GPUs."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+GPU_MEMORY = 0.9  # of a GPU, divided among the processes on it
+
+
+class Slot(NamedTuple):
+    """The place of one worker."""
+
+    cores: tuple[int, ...]
+    """The cores it may use; empty where a system cannot say."""
+    environment: dict[str, str]
+    """What its process needs beside the coordinator's environment, before it imports jax."""
+
+
+def make_slots(workers: int, cores: Sequence[int], gpus: Sequence[str]) -> list[Slot]:
+    """Deals the cores out evenly, and the GPUs in turn.
+
+    Args:
+      workers: how many slots.
+      cores: those of this process; with fewer cores than workers, some share one.
+      gpus: as CUDA_VISIBLE_DEVICES names them; where several workers share one, each may
+        take its part of the memory, for jax by default takes most of it at once.
+    """
+    slots = []
+    for index in range(workers):
+        own = tuple(cores[index::workers]) or tuple(
+            cores[index % len(cores) :][:1] if cores else ()
+        )
+        environment = {}
+        if gpus:
+            gpu = index % len(gpus)
+            sharing = len(range(gpu, workers, len(gpus)))
+            environment["CUDA_VISIBLE_DEVICES"] = gpus[gpu]
+            if sharing > 1:
+                environment["XLA_CLIENT_MEM_FRACTION"] = f"{GPU_MEMORY / sharing:.3f}"
+        slots.append(Slot(own, environment))
+    return slots
+
+
+def own_cores() -> list[int]:
+    """The cores that this process may use, where the system can pin processes to them."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+
+
+def visible_gpus(environment: Mapping[str, str]) -> list[str]:
+    """The NVIDIA GPUs of this machine, or those of them that CUDA_VISIBLE_DEVICES names.
+
+    Without importing jax, which would take their memory.
+    """
+    named = environment.get("CUDA_VISIBLE_DEVICES")
+    if named is not None:
+        return [name for name in named.split(",") if name]
+    if environment.get("JAX_PLATFORMS", "cuda") == "cpu" or not shutil.which("nvidia-smi"):
+        return []
+    query = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
+    answer = subprocess.run(query, capture_output=True, text=True, check=False)
+    return answer.stdout.split() if answer.returncode == 0 else []

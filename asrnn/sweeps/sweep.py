@@ -1,0 +1,105 @@
+"""A sweep: all trials of a space, rung by rung, by some engine, to a table."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from ml_collections import ConfigDict
+
+from asrnn.errors import ConfigError, Interrupted
+from asrnn.sweeps.board import Board
+from asrnn.sweeps.folder import open_folder, write_table
+from asrnn.sweeps.halving import check_rungs, promoted, ranked
+from asrnn.sweeps.trials import Job, Outcome, Trial, make_job, outcome
+from asrnn.sweeps.watch import Watch
+
+Engine = Callable[[Sequence[Job], Watch], None]
+"""Brings jobs to their end; see `asrnn.sweeps.local.run`."""
+
+
+class Shard(NamedTuple):
+    """One of `parts` processes: of every rung it runs the trials at position % parts == part."""
+
+    part: int
+    parts: int
+
+
+class Sweep(NamedTuple):
+    """What is to be run."""
+
+    config: ConfigDict
+    """What all trials share."""
+    trials: Sequence[Trial]
+    folder: Path
+    rungs: Sequence[int] = ()
+    """Steps after which only the best 1/reduction of the settings go on."""
+    reduction: float = 3.0
+    shard: Shard = Shard(0, 1)
+
+
+class Result(NamedTuple):
+    """What a sweep came to: its finalists' settings, best first, and what became of all."""
+
+    ranking: list[tuple[float | None, list[Trial]]]
+    outcomes: dict[str, Outcome]
+
+
+def check_sweep(sweep: Sweep) -> None:
+    """Checks every trial's config before any is run.
+
+    Raises:
+      ConfigError: for the first trial that cannot be run or compared.
+    """
+    if not sweep.trials:
+        raise ConfigError("the space is empty; give at least one point")
+    for trial in sweep.trials:
+        config = make_job(sweep.config, trial, sweep.folder).config
+        if config.task.validation_size == 0:
+            raise ConfigError(
+                "a sweep picks by validation accuracy, but config.task.validation_size is 0;"
+                " give the number of training examples to keep for it"
+            )
+        if sweep.rungs and "training.steps" in trial.overrides:
+            raise ConfigError("the space sets training.steps and so do the rungs; leave one out")
+        check_rungs(sweep.rungs, config.training.steps, config.optimizer.schedule)
+
+
+def run_sweep(sweep: Sweep, engine: Engine) -> Result:
+    """Runs or continues a sweep; finished trials stay as they are.
+
+    The trials are compared by their best validation accuracy so far, never on the test part.
+
+    Raises:
+      ConfigError: if a trial's config cannot be used, or the folder is of another sweep.
+      WorkdirInUse: if another process runs this sweep, or this shard of it.
+      Interrupted: after a signal, or if trials of other shards are to be waited for.
+      AsrnnError: as the engine.
+    """
+    check_sweep(sweep)
+    lock = ".lock" if sweep.shard.parts == 1 else f".lock-{sweep.shard.part}"
+    outcomes: dict[str, Outcome] = {}
+    goals: dict[str, int] = {}
+    left = list(sweep.trials)
+    with (
+        open_folder(sweep.folder, sweep.config, sweep.trials, lock),
+        Board(sweep.trials) as board,
+    ):
+        for steps in (*sweep.rungs, None):
+            survivors = left
+            jobs = {t.id: make_job(sweep.config, t, sweep.folder, steps) for t in survivors}
+            goals |= {id: job.config.training.steps for id, job in jobs.items()}
+            board.rung(max(goals.values()), {id: outcome(job) for id, job in jobs.items()})
+            try:
+                engine(list(jobs.values())[sweep.shard.part :: sweep.shard.parts], board)
+            finally:
+                outcomes |= {id: outcome(job) for id, job in jobs.items()}
+                write_table(sweep.folder, sweep.trials, goals, outcomes)
+            unfinished = [id for id in jobs if not outcomes[id].finished]
+            if unfinished and (sweep.shard.parts == 1 or steps is not None):
+                raise Interrupted(
+                    f"{len(unfinished)} trials to step {goals[unfinished[0]]} are left to other"
+                    " shards; run the same command again when they are finished"
+                )
+            if steps is not None:
+                left = promoted(survivors, outcomes, sweep.reduction)
+    return Result(ranked(survivors, outcomes), outcomes)
