@@ -1,28 +1,24 @@
 """The run of one config: train, evaluate, keep everything in the workdir."""
 
 import math
-import time
-from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from asrnn.errors import ConfigError, DivergedError, Interrupted
+from asrnn.errors import Interrupted
 from asrnn.models import num_parameters
 from asrnn.tasks import batch_indices, load_image_set
 from asrnn.training import pace
-from asrnn.training.checkpoints import Checkpoints
 from asrnn.training.console import Display, to_stderr
 from asrnn.training.devices import replicated
 from asrnn.training.evaluation import evaluate
 from asrnn.training.examples import Examples, place_examples
 from asrnn.training.experiment import Experiment, make_experiment
-from asrnn.training.records import Records
+from asrnn.training.journal import Journal
 from asrnn.training.signals import StopRequest
 from asrnn.training.step import (
     Snapshot,
@@ -32,8 +28,8 @@ from asrnn.training.step import (
     make_eval_step,
     make_train_steps,
 )
-from asrnn.training.summary import device_name, read_summary, write_summary
-from asrnn.training.workdir import CHECKPOINTS, METRICS, open_workdir, write_config
+from asrnn.training.summary import device_name, read_summary
+from asrnn.training.workdir import open_workdir
 
 Fetched = tuple[Window, float]
 """A window on the host, and the seconds of training when it was complete."""
@@ -78,12 +74,11 @@ class _Run:
         self.experiment = experiment
         self.seed = config.seed
         self.training = config.training
-        self.workdir = workdir
         self.stop = stop
-        self.checkpoints = Checkpoints(workdir / CHECKPOINTS, report=to_stderr)
         images = load_image_set(
             task.image_set, config.task.source, config.task.data_dir, report=to_stderr
         )
+        self.journal = Journal(experiment, workdir, images.origin)
         self.origin = images.origin
         self.everywhere = replicated(experiment.model.mesh)
         self.parts = jax.device_put(
@@ -93,18 +88,11 @@ class _Run:
         self.train_steps = make_train_steps(experiment.model, task.sequence, experiment.settings)
         self.eval_step = make_eval_step(experiment.model, task.sequence)
         self.state, self.window = jax.device_put(experiment.initial_snapshot(), self.everywhere)
-        self.best: dict[str, Any] = {"step": None, "accuracy": None}
-        self.validated = 0  # the last step whose validation accuracy is recorded
-        self.seconds = 0.0  # spent by earlier processes
-        self.mark = 0.0  # when the updates of the window began, in seconds without pauses
 
     def run(self) -> dict[str, Any]:
         first = self.restore()
-        write_config(self.workdir, self.experiment.config)
-        self.started = time.monotonic() - self.seconds
-        events = self.workdir / "tensorboard" if self.training.tensorboard else None
         with (
-            Records(self.workdir / METRICS, first, self.validated, events) as self.records,
+            self.journal.open(first),
             Display(self.training.steps, first) as self.display,
             ThreadPoolExecutor(max_workers=1) as self.fetcher,
         ):
@@ -116,19 +104,10 @@ class _Run:
 
     def restore(self) -> int:
         """Goes back to the latest checkpoint, if there is one; returns its step."""
-        checkpoint = self.checkpoints.latest(self.snapshot())
+        checkpoint = self.journal.restore(self.snapshot())
         if checkpoint is None:
             return 0
-        if checkpoint.step > self.training.steps:
-            raise ConfigError(
-                f"the run in {self.workdir} has already made {checkpoint.step} steps, more than"
-                f" config.training.steps={self.training.steps}; give more, or another --workdir"
-            )
         self.state, self.window = jax.device_put(checkpoint.tree, self.everywhere)
-        self.best = checkpoint.info["best"]
-        self.validated = checkpoint.info["validated"]
-        self.seconds = checkpoint.info["seconds"]
-        self.mark = checkpoint.info["mark"]
         return checkpoint.step
 
     def train(self, step: int) -> None:
@@ -139,9 +118,9 @@ class _Run:
         key = self.experiment.key(Stream.TRAINING_NOISE)
         unread: tuple[int, Future[Fetched]] | None = None
         began = step - int(self.window.steps)  # the step before the first of the window
-        with self.pause():
+        with self.journal.pause():
             if self.validate(step):  # a signal had cut it short at the step that was saved
-                self.save(step)
+                self.journal.save(step, self.snapshot())
         while step < last:
             count = min(pacer.count, pace.next_event(step, last, periods) - step)
             self.state, self.window = self.train_steps(
@@ -169,11 +148,11 @@ class _Run:
                     self.write_window(*unread)
                     unread = None
                 self.check_finite(began, self.window)
-                with self.pause():
+                with self.journal.pause():
                     saving |= self.validate(step)
                 if saving or self.stop.received:
-                    with self.pause():
-                        self.save(step)
+                    with self.journal.pause():
+                        self.journal.save(step, self.snapshot())
                 if self.stop.received:
                     self.interrupt(step)
 
@@ -186,43 +165,21 @@ class _Run:
 
     def fetch(self, window: Window) -> Fetched:
         """Brings a window to the host, in a thread of its own so that no update waits."""
-        return jax.device_get(window), self.elapsed()
+        return jax.device_get(window), self.journal.elapsed()
 
     def write_window(self, began: int, fetched: Future[Fetched]) -> None:
         """Records the mean over the steps of a window, those after `began`."""
         window, seconds = fetched.result()
         self.check_finite(began, window)
-        steps = int(window.steps)
-        row = {
-            "step": began + steps,
-            "split": "train",
-            "loss": float(window.loss) / steps,
-            "accuracy": float(window.accuracy) / steps,
-            "learning_rate": float(window.learning_rate),
-            "grad_norm": float(window.grad_norm) / steps,
-            "examples_per_second": steps * self.training.batch_size / (seconds - self.mark),
-        }
-        self.mark = seconds
-        self.records.write(row)
-        self.display.show(row)
+        self.display.show(self.journal.write_window(began, window, seconds))
 
     def check_finite(self, began: int, window: Window) -> None:
         """The first update that was not finite is the last of its window."""
         if not bool(window.finite):
-            self.diverge(began + int(window.steps))
-
-    def diverge(self, step: int) -> NoReturn:
-        self.summarize("diverged", step)
-        kept = self.checkpoints.steps()
-        raise DivergedError(
-            f"loss or gradient is not finite at step {step};"
-            " lower config.optimizer.learning_rate or config.model.step_size; "
-            + (f"checkpoint {kept[-1]} is kept" if kept else "no checkpoint was written yet")
-        )
+            raise self.journal.diverged(began + int(window.steps))
 
     def validation_due(self, step: int) -> bool:
-        at_period = step % self.training.eval_every == 0 or step == self.training.steps
-        return self.parts.validation is not None and step > self.validated and at_period
+        return self.parts.validation is not None and self.journal.validation_due(step)
 
     def validate(self, step: int) -> bool:
         """Records validation loss and accuracy if due; whether they are the best so far."""
@@ -231,14 +188,8 @@ class _Run:
         scores = self.evaluate(step, self.state.params, self.parts.validation)
         if scores is None:
             return False
-        self.validated = step
-        row = {"step": step, "split": "validation", **scores}
-        self.records.write(row)
-        self.display.show(row)
-        if self.best["accuracy"] is not None and scores["accuracy"] <= self.best["accuracy"]:
-            return False
-        self.best = {"step": step, "accuracy": scores["accuracy"]}
-        return True
+        self.display.show(self.journal.write_validation(step, scores))
+        return bool(self.journal.best["step"] == step)
 
     def evaluate(self, step: int, params: Any, examples: Examples) -> dict[str, float] | None:
         """Scores, or None if a signal came before all examples were evaluated."""
@@ -251,31 +202,15 @@ class _Run:
             wanted=lambda: self.stop.received is None,
         )
         if scores is not None and not math.isfinite(scores["loss"]):
-            self.diverge(step)
+            raise self.journal.diverged(step)
         return scores
-
-    @contextmanager
-    def pause(self) -> Iterator[None]:
-        """Keeps what is done in it out of the time of the window."""
-        began = self.elapsed()
-        yield
-        self.mark += self.elapsed() - began
 
     def snapshot(self) -> Snapshot:
         return Snapshot(self.state, self.window)
 
-    def save(self, step: int) -> None:
-        info = {
-            "best": self.best,
-            "validated": self.validated,
-            "seconds": self.elapsed(),
-            "mark": self.mark,
-        }
-        self.checkpoints.save(step, self.snapshot(), info, best=self.best["step"])
-
     def interrupt(self, step: int) -> None:
         assert self.stop.received is not None
-        self.summarize("stopped", step)
+        self.journal.summarize("stopped", step)
         raise Interrupted(
             f"stopped by {self.stop.received.name} at step {step} of {self.training.steps},"
             " state saved; run the same command again to go on"
@@ -284,42 +219,17 @@ class _Run:
     def finish(self) -> dict[str, Any]:
         """The one evaluation on the test part, with the best parameters."""
         last = self.training.steps
-        step = self.best["step"] or last
+        step = self.journal.best["step"] or last
         params = self.state.params
         if step != last:
-            best = self.checkpoints.load(step, self.snapshot()).tree.state.params
-            params = jax.device_put(best, self.everywhere)
+            params = jax.device_put(self.journal.params(step, self.snapshot()), self.everywhere)
         scores = self.evaluate(step, params, self.parts.test)
         if scores is None:
             self.interrupt(last)
         else:
-            row = {"step": step, "split": "test", **scores}
-            self.records.write(row)
-            self.display.show(row)
-            return self.summarize("done", last, scores["accuracy"])
+            self.display.show(self.journal.write_test(step, scores))
+            return self.journal.summarize("done", last, scores["accuracy"])
         raise AssertionError("interrupt always raises")
-
-    def summarize(self, status: str, steps: int, test: float | None = None) -> dict[str, Any]:
-        config = self.experiment.config
-        outcome = {
-            "status": status,
-            "task": config.task.name,
-            "cell": config.model.cell,
-            "steps": steps,
-            "num_parameters": num_parameters(self.experiment.initial_params),
-            "validation_accuracy": self.best["accuracy"],
-            "best_step": self.best["step"],
-            "test_accuracy": test,
-            "seconds": round(self.elapsed(), 3),
-            "backend": self.experiment.model.recurrence["backend"],
-            "data": self.origin,
-            **self.experiment.task.notes,
-        }
-        return write_summary(self.workdir, outcome)
-
-    def elapsed(self) -> float:
-        """Seconds of training, those of earlier processes included."""
-        return time.monotonic() - self.started
 
     def headline(self, first: int) -> str:
         config, model = self.experiment.config, self.experiment.model
@@ -329,5 +239,5 @@ class _Run:
             f"{config.model.cell}, {config.model.hidden_size} units,"
             f" {num_parameters(self.experiment.initial_params):,} parameters;"
             f" {model.recurrence['backend']} recurrence on {device_name()};"
-            f" {start}, workdir {self.workdir}"
+            f" {start}, workdir {self.journal.workdir}"
         )

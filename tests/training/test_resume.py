@@ -18,7 +18,7 @@ import pytest
 from asrnn.config import read_config
 from asrnn.errors import ConfigError, Interrupted
 from asrnn.tasks import batch_indices
-from asrnn.training import evaluation, loop, pace
+from asrnn.training import evaluation, journal, loop, pace
 from asrnn.training.evaluation import evaluate_workdir
 from asrnn.training.loop import train_and_evaluate
 from asrnn.training.records import read_rows
@@ -144,7 +144,7 @@ def test_a_row_written_just_before_a_kill_is_not_doubled(
     stop(monkeypatch, tmp_path, batch=1)
     # The evaluation that was cut short is made up for, and then comes the kill.
     with monkeypatch.context() as patch:
-        patch.setattr(loop.Checkpoints, "save", lambda *args, **kwargs: kill())
+        patch.setattr(journal.Checkpoints, "save", lambda *args, **kwargs: kill())
         kill_after(patch, tmp_path, 8)
     assert [row["split"] for row in rows(tmp_path)] == ["train", "validation"]
     train_and_evaluate(tiny_config(), tmp_path)
@@ -264,7 +264,7 @@ def test_the_speed_in_a_row_counts_the_updates_of_its_own_time(
 
     def run(stop: int) -> None:
         with monkeypatch.context() as patch:
-            patch.setattr(loop.time, "monotonic", lambda: clock)
+            patch.setattr(journal.time, "monotonic", lambda: clock)
             patch.setattr(pace, "SECONDS", 0.0)
             patch.setattr(loop, "make_train_steps", slowed(loop.make_train_steps, 1.0))
             patch.setattr(loop, "make_eval_step", slowed(loop.make_eval_step, 10.0))

@@ -1,0 +1,179 @@
+"""What a run writes down: its rows, checkpoints and summary, and the scores and times in them.
+
+The loop computes; the journal knows the workdir. A population keeps one journal a member.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from asrnn.errors import ConfigError, DivergedError
+from asrnn.models import num_parameters
+from asrnn.training.checkpoints import Checkpoint, Checkpoints
+from asrnn.training.console import to_stderr
+from asrnn.training.experiment import Experiment
+from asrnn.training.records import Records, Row
+from asrnn.training.step import Snapshot, Window
+from asrnn.training.summary import write_summary
+from asrnn.training.workdir import CHECKPOINTS, METRICS, write_config
+
+
+class Journal:
+    """The workdir side of one run.
+
+    Args:
+      experiment: the run.
+      workdir: its folder, which the caller has locked.
+      origin: where the data come from, for the summary.
+      notes: what else the summary is to say.
+    """
+
+    def __init__(self, experiment: Experiment, workdir: Path, origin: str, **notes: Any):
+        self.workdir = workdir
+        self.best: dict[str, Any] = {"step": None, "accuracy": None}
+        self._experiment = experiment
+        self._config = experiment.config
+        self._origin = origin
+        self._notes = notes
+        self._checkpoints = Checkpoints(workdir / CHECKPOINTS, report=to_stderr)
+        self._validated = 0  # the last step whose validation accuracy is recorded
+        self._seconds = 0.0  # spent by earlier processes
+        self._mark = 0.0  # when the updates of the window began, in seconds without pauses
+
+    def restore(self, template: Snapshot) -> Checkpoint | None:
+        """Goes back to the latest checkpoint, if there is one.
+
+        Raises:
+          ConfigError: if it is beyond the last step of the config.
+          CheckpointError: if no checkpoint can be read, or it is not like the template.
+        """
+        checkpoint = self._checkpoints.latest(template)
+        if checkpoint is None:
+            return None
+        steps = self._config.training.steps
+        if checkpoint.step > steps:
+            raise ConfigError(
+                f"the run in {self.workdir} has already made {checkpoint.step} steps, more than"
+                f" config.training.steps={steps}; give more, or another --workdir"
+            )
+        self.best = checkpoint.info["best"]
+        self._validated = checkpoint.info["validated"]
+        self._seconds = checkpoint.info["seconds"]
+        self._mark = checkpoint.info["mark"]
+        return checkpoint
+
+    @contextmanager
+    def open(self, first: int) -> Iterator[None]:
+        """Starts the clock and takes rows, after those up to the step the run goes on from."""
+        write_config(self.workdir, self._config)
+        self._started = time.monotonic() - self._seconds
+        events = self.workdir / "tensorboard" if self._config.training.tensorboard else None
+        with Records(self.workdir / METRICS, first, self._validated, events) as self._records:
+            yield
+
+    def elapsed(self) -> float:
+        """Seconds of training, those of earlier processes included."""
+        return time.monotonic() - self._started
+
+    @contextmanager
+    def pause(self) -> Iterator[None]:
+        """Keeps what is done in it out of the time of the window."""
+        began = self.elapsed()
+        yield
+        self._mark += self.elapsed() - began
+
+    def write_window(self, began: int, window: Window, seconds: float) -> Row:
+        """Records the mean over the steps of a window.
+
+        Args:
+          began: the step before the first of the window.
+          window: its sums, finite and on the host.
+          seconds: what `elapsed` was when they were complete.
+        """
+        steps = int(window.steps)
+        row = {
+            "step": began + steps,
+            "split": "train",
+            "loss": float(window.loss) / steps,
+            "accuracy": float(window.accuracy) / steps,
+            "learning_rate": float(window.learning_rate),
+            "grad_norm": float(window.grad_norm) / steps,
+            "examples_per_second": (
+                steps * self._config.training.batch_size / (seconds - self._mark)
+            ),
+        }
+        self._mark = seconds
+        self._records.write(row)
+        return row
+
+    def validation_due(self, step: int) -> bool:
+        """Whether a run with a validation part has to be validated after that step."""
+        training = self._config.training
+        at_period = step % training.eval_every == 0 or step == training.steps
+        return step > self._validated and at_period
+
+    def write_validation(self, step: int, scores: dict[str, float]) -> Row:
+        """Records validation scores; from then on `best` says whether they are the best."""
+        self._validated = step
+        row = self._write_scores(step, "validation", scores)
+        if self.best["accuracy"] is None or scores["accuracy"] > self.best["accuracy"]:
+            self.best = {"step": step, "accuracy": scores["accuracy"]}
+        return row
+
+    def write_test(self, step: int, scores: dict[str, float]) -> Row:
+        """Records the scores of the parameters after that step on the test part."""
+        return self._write_scores(step, "test", scores)
+
+    def _write_scores(self, step: int, split: str, scores: dict[str, float]) -> Row:
+        row = {"step": step, "split": split, **scores}
+        self._records.write(row)
+        return row
+
+    def save(self, step: int, snapshot: Snapshot) -> None:
+        """Writes a checkpoint.
+
+        Raises:
+          CheckpointError: if it cannot be written.
+        """
+        info = {
+            "best": self.best,
+            "validated": self._validated,
+            "seconds": self.elapsed(),
+            "mark": self._mark,
+        }
+        self._checkpoints.save(step, snapshot, info, best=self.best["step"])
+
+    def params(self, step: int, template: Snapshot) -> Any:
+        """The parameters in the checkpoint of a step."""
+        return self._checkpoints.load(step, template).tree.state.params
+
+    def diverged(self, step: int) -> DivergedError:
+        """Writes a summary that says so, and tells what to raise."""
+        self.summarize("diverged", step)
+        kept = self._checkpoints.steps()
+        return DivergedError(
+            f"loss or gradient is not finite at step {step};"
+            " lower config.optimizer.learning_rate or config.model.step_size; "
+            + (f"checkpoint {kept[-1]} is kept" if kept else "no checkpoint was written yet")
+        )
+
+    def summarize(self, status: str, steps: int, test: float | None = None) -> dict[str, Any]:
+        """Writes summary.json and returns what it says."""
+        outcome = {
+            "status": status,
+            "task": self._config.task.name,
+            "cell": self._config.model.cell,
+            "steps": steps,
+            "num_parameters": num_parameters(self._experiment.initial_params),
+            "validation_accuracy": self.best["accuracy"],
+            "best_step": self.best["step"],
+            "test_accuracy": test,
+            "seconds": round(self.elapsed(), 3),
+            "backend": self._experiment.model.recurrence["backend"],
+            "data": self._origin,
+            **self._experiment.task.notes,
+            **self._notes,
+        }
+        return write_summary(self.workdir, outcome)
