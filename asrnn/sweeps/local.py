@@ -25,6 +25,7 @@ from asrnn.sweeps.watch import Watch
 from asrnn.sweeps.worker import order
 from asrnn.training.signals import StopRequest
 
+WORKER = (sys.executable, "-m", "asrnn.sweeps.worker")
 LOG = "log.txt"
 COMPILATIONS = ".compilations"
 ATTEMPTS = 3  # of a trial whose process dies
@@ -145,7 +146,7 @@ def _start(job: Job, slot: Slot) -> subprocess.Popen[bytes]:
         raise CheckpointError(f"cannot write to {job.workdir}: {error.strerror}") from None
     with log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "asrnn.sweeps.worker"],
+            WORKER,
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,

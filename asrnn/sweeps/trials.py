@@ -69,7 +69,10 @@ def make_job(base: ConfigDict, trial: Trial, sweep_dir: Path, steps: int | None 
     for name in trial.overrides:
         if name not in fields:
             raise ConfigError(f"the space sets an unknown field {name!r}{near_miss(name, fields)}")
-    config.update_from_flattened_dict(trial.overrides)
+    try:
+        config.update_from_flattened_dict(trial.overrides)
+    except TypeError as error:
+        raise ConfigError(f"the space has a value of the wrong type: {error}") from None
     if steps is not None:
         config.training.steps = steps
     check_config(config)
@@ -83,10 +86,10 @@ def outcome(job: Job) -> Outcome:
     rows = [row for row in read_rows(job.workdir / METRICS) if row["step"] <= steps]
     scores = [row["accuracy"] for row in rows if row["split"] == "validation"]
     status, reached = summary["status"], summary["steps"]
-    if status == "diverged" and reached > steps:
+    if reached > steps:  # it went on, to a later rung
         status, reached = "done", steps
-    finished = status == "diverged" or (status == "done" and reached >= steps)
+    finished = status == "diverged" or (status == "done" and reached == steps)
     if not finished:
         status = "waiting" if not rows else "started"
         reached = max((row["step"] for row in rows), default=0)
-    return Outcome(finished, status, min(reached, steps), max(scores, default=None))
+    return Outcome(finished, status, reached, max(scores, default=None))

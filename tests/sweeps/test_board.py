@@ -1,0 +1,71 @@
+"""What a person sees of a sweep."""
+
+import json
+
+import pytest
+from rich.console import Console
+
+from asrnn.config import base_config
+from asrnn.sweeps import board as module
+from asrnn.sweeps.board import Board, describe, percent
+from asrnn.sweeps.trials import make_job, make_trials, outcome
+
+TRIALS = make_trials(
+    [{"model.cell": cell, "optimizer.learning_rate": 0.1} for cell in ("antisymmetric", "lstm")]
+)
+
+
+@pytest.fixture
+def jobs(tmp_path):
+    config = base_config()
+    config.training.steps = 1000
+    return [make_job(config, trial, tmp_path) for trial in TRIALS]
+
+
+def finish(job, accuracy, status="done"):
+    job.workdir.mkdir()
+    row = {"step": 1000, "split": "validation", "loss": 0.1, "accuracy": accuracy}
+    (job.workdir / "metrics.jsonl").write_text(json.dumps(row) + "\n")
+    (job.workdir / "summary.json").write_text(json.dumps({"status": status, "steps": 1000}))
+
+
+def begin(board, jobs):
+    board.rung(1000, {job.workdir.name: outcome(job) for job in jobs})
+
+
+def test_without_a_terminal_there_is_a_line_for_each_trial_that_ends(jobs, capsys):
+    with Board(TRIALS) as board:
+        begin(board, jobs)
+        board.started(jobs[0])
+        finish(jobs[0], 0.5)
+        board.ended(jobs[0])
+        board.started(jobs[1])
+        board.ended(jobs[1])
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.splitlines() == [
+        "to step 1,000: 2 trials, 0 of them finished",
+        f"1/2  {TRIALS[0].id}  done at step 1,000  validation 50.00%"
+        "  cell=antisymmetric learning_rate=0.1",
+        f"1/2  {TRIALS[1].id}  stopped at step 0  validation -  cell=lstm learning_rate=0.1",
+    ]
+
+
+def test_on_a_terminal_a_table_shows_what_runs_and_what_leads(jobs, monkeypatch):
+    console = Console(force_terminal=True, width=100, height=20, record=True)
+    monkeypatch.setattr(module, "Console", lambda file: console)
+    with Board(TRIALS) as board:
+        begin(board, jobs)
+        board.started(jobs[1])
+        finish(jobs[0], 0.75, "diverged")
+        board.ended(jobs[0])
+    text = console.export_text()
+    assert "1/2 trials to step 1,000  (1 diverged)" in text
+    running, leading = (next(ln for ln in text.splitlines() if t.id in ln) for t in TRIALS[::-1])
+    assert running.split()[1:4] == ["running", "0", "-"]
+    assert leading.split()[1:4] == ["diverged", "1,000", "75.00%"]
+
+
+def test_a_trial_is_described_by_what_it_changes():
+    assert describe(TRIALS[1]) == "cell=lstm learning_rate=0.1"
+    assert (percent(None), percent(0.98765)) == ("-", "98.77%")

@@ -1,0 +1,163 @@
+"""The local engine: what it makes of the ends that a trial's process can come to.
+
+The workers here are a few lines of Python; `test_sweep.py` has real ones.
+"""
+
+import json
+import os
+import signal
+import sys
+import textwrap
+import threading
+import time
+
+import pytest
+
+from asrnn.config import base_config
+from asrnn.errors import AsrnnError, ConfigError, DataError, Interrupted
+from asrnn.sweeps import local
+from asrnn.sweeps.trials import Job, outcome
+from asrnn.sweeps.watch import Quiet
+
+PREAMBLE = """
+import json, os, signal, sys, time
+from pathlib import Path
+order = json.loads(sys.stdin.read())
+workdir, steps = Path(order["workdir"]), order["config"]["training"]["steps"]
+with (workdir / "starts").open("a") as file:
+    file.write("x")
+starts = len((workdir / "starts").read_text())
+
+def finish(status="done"):
+    (workdir / "summary.json").write_text(json.dumps({"status": status, "steps": steps}))
+
+"""
+
+
+class Notes:
+    """A Watch that writes down what it is told."""
+
+    def __init__(self):
+        self.told = []
+
+    def started(self, job):
+        self.told.append(("started", job.workdir.name))
+
+    def ended(self, job):
+        self.told.append(("ended", job.workdir.name))
+
+
+@pytest.fixture
+def worker(tmp_path, monkeypatch):
+    """Sets what the processes of trials do after `PREAMBLE`."""
+
+    def write(body):
+        script = tmp_path / "worker.py"
+        script.write_text(PREAMBLE + textwrap.dedent(body))
+        monkeypatch.setattr(local, "WORKER", (sys.executable, "-S", str(script)))
+
+    return write
+
+
+@pytest.fixture
+def jobs(tmp_path):
+    config = base_config()
+    config.training.steps = 9
+    return [Job(tmp_path / "sweep" / name, config) for name in "abcd"]
+
+
+def starts(job):
+    path = job.workdir / "starts"
+    return len(path.read_text()) if path.exists() else 0
+
+
+def test_every_job_is_run_once_and_a_finished_one_never(jobs, worker):
+    worker("finish()")
+    notes = Notes()
+    local.run(jobs[:3], workers=2, watch=notes)
+    local.run(jobs, workers=2, watch=Quiet())
+    assert [starts(job) for job in jobs] == [1, 1, 1, 1]
+    assert sorted(notes.told) == [(what, name) for what in ("ended", "started") for name in "abc"]
+
+
+def test_no_more_run_at_a_time_than_there_are_workers(jobs, worker):
+    worker("time.sleep(0.2); finish()")
+
+    class Counting(Quiet):
+        now = most = 0
+
+        def started(self, job):
+            self.now += 1
+            self.most = max(self.most, self.now)
+
+        def ended(self, job):
+            self.now -= 1
+
+    counting = Counting()
+    local.run(jobs, workers=2, watch=counting)
+    assert counting.most == 2
+
+
+def test_a_trial_that_diverged_is_finished(jobs, worker):
+    worker("finish('diverged'); sys.exit(4)")
+    local.run(jobs[:1], workers=1, watch=Quiet())
+    assert outcome(jobs[0]).status == "diverged"
+
+
+@pytest.mark.parametrize("end", ["os.kill(os.getpid(), 9)", "sys.exit(75)", "sys.exit(1)"])
+def test_a_trial_whose_process_ends_early_is_started_again(jobs, worker, end):
+    worker(f"finish() if starts == 2 else {end}")
+    local.run(jobs[:1], workers=1, watch=Quiet())
+    assert starts(jobs[0]) == 2
+
+
+def test_one_that_dies_again_and_again_is_given_up_after_the_others_are_done(jobs, worker):
+    worker("os.kill(os.getpid(), 9) if workdir.name == 'a' else finish()")
+    with pytest.raises(AsrnnError, match=r"1 trials failed: a \(signal 9 3 times, see its log"):
+        local.run(jobs, workers=2, watch=Quiet())
+    assert [outcome(job).finished for job in jobs] == [False, True, True, True]
+    assert starts(jobs[0]) == 3
+
+
+@pytest.mark.parametrize(("code", "error"), [(2, ConfigError), (3, DataError)])
+def test_what_every_trial_would_end_with_ends_the_sweep_with_its_words(jobs, worker, code, error):
+    worker(f"print('no data here\\n', file=sys.stderr); sys.exit({code})")
+    with pytest.raises(error, match="trial a: no data here"):
+        local.run(jobs, workers=1, watch=Quiet())
+    assert starts(jobs[1]) == 0
+
+
+def test_a_workdir_in_use_is_tried_again_until_it_is_free_or_finished(jobs, worker, monkeypatch):
+    monkeypatch.setattr(local, "BUSY", 0.01)
+    worker("finish() if starts > 5 else sys.exit(6)")
+    local.run(jobs[:1], workers=1, watch=Quiet())
+    assert starts(jobs[0]) == 6
+
+
+def test_a_signal_lets_all_trials_save_and_starts_no_more(jobs, worker):
+    worker("""
+        signal.signal(signal.SIGTERM, lambda *_: ((workdir / "saved").touch(), sys.exit(75)))
+        (workdir / "ready").touch()
+        time.sleep(60)
+    """)
+
+    def stop_when_two_run():
+        while not all((job.workdir / "ready").exists() for job in jobs[:2]):
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    thread = threading.Thread(target=stop_when_two_run)
+    thread.start()
+    with pytest.raises(Interrupted, match="stopped by SIGTERM, all trials saved"):
+        local.run(jobs, workers=2, watch=Quiet())
+    thread.join()
+    assert [(job.workdir / "saved").exists() for job in jobs] == [True, True, False, False]
+
+
+def test_a_worker_is_told_its_workdir_its_config_and_its_cores(jobs, worker):
+    worker("(workdir / 'order').write_text(json.dumps(order)); finish()")
+    local.run(jobs[:1], workers=1, watch=Quiet())
+    order = json.loads((jobs[0].workdir / "order").read_text())
+    assert order["workdir"] == str(jobs[0].workdir)
+    assert order["config"] == jobs[0].config.to_dict()
+    assert order["parent"] == os.getpid()

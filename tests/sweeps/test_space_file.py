@@ -1,0 +1,52 @@
+"""A space file is Python with get_space(h); those of the repository give the trials they say."""
+
+from pathlib import Path
+
+import pytest
+
+from asrnn.config import base_config
+from asrnn.errors import ConfigError
+from asrnn.sweeps.space import expand
+from asrnn.sweeps.space_file import read_space
+from asrnn.sweeps.trials import make_job, make_trials
+
+SPACES = sorted((Path(__file__).parents[2] / "experiments" / "spaces").glob("*.py"))
+
+
+def test_a_file_may_use_all_of_the_language(tmp_path):
+    path = tmp_path / "space.py"
+    path.write_text(
+        "def get_space(h):\n    return h.product(h.seeds(2), h.fixed('task.name', 'x'))"
+    )
+    assert len(expand(read_space(path), 0)) == 2
+
+
+@pytest.mark.parametrize("path", SPACES, ids=lambda path: path.stem)
+def test_every_trial_of_the_repositorys_spaces_has_a_usable_config(path):
+    trials = make_trials(expand(read_space(path), 0))
+    assert len(trials) >= 8
+    for trial in trials:
+        make_job(base_config(), trial, Path())
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("def get_space(h):\n    return h.sweap('a', [1])", "AttributeError.*sweap"),
+        ("def get_space(h):\n    return [1]", "found list"),
+        ("def get_spaces(h):\n    pass", r"no function get_space\(h\)"),
+        ("def get_space(h)\n    pass", "SyntaxError"),
+        ("def get_space(h):\n    return h.sweep('a', [])", "over no value"),
+    ],
+)
+def test_a_file_that_fails_is_refused_in_one_line(text, complaint, tmp_path):
+    path = tmp_path / "space.py"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=complaint) as caught:
+        read_space(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_says_where_there_are_some():
+    with pytest.raises(ConfigError, match="experiments/spaces"):
+        read_space(Path("nowhere.py"))

@@ -1,0 +1,144 @@
+"""A sweep ends with the same table whatever engine ran it and whatever stopped it in between."""
+
+import pytest
+
+from asrnn.errors import ConfigError, DivergedError, Interrupted
+from asrnn.reports.sweep_table import flags_of, sweep_table
+from asrnn.sweeps import language as h
+from asrnn.sweeps.space import expand
+from asrnn.sweeps.sweep import Shard, Sweep, check_sweep, run_sweep
+from asrnn.sweeps.trials import make_trials, outcome
+from asrnn.training.loop import train_and_evaluate
+from asrnn.training.records import read_rows
+from tests.training.runs import compilation_cache, tiny_config
+
+__all__ = ["compilation_cache"]
+
+SPACE = h.product(h.sweep("optimizer.learning_rate", [0.001, 0.03]), h.seeds(2))
+TRIALS = make_trials(expand(SPACE, 0))
+
+
+def in_process(jobs, watch):
+    """An engine: one job after the other."""
+    for job in jobs:
+        if not outcome(job).finished:
+            watch.started(job)
+            try:
+                train_and_evaluate(job.config, job.workdir)
+            except DivergedError:
+                pass
+            finally:
+                watch.ended(job)
+
+
+def stopped_after(count):
+    """An engine that a signal stops when it has run so many jobs."""
+
+    def engine(jobs, watch):
+        left = [job for job in jobs if not outcome(job).finished]
+        in_process(left[:count], watch)
+        if len(left) > count:
+            raise Interrupted("stopped")
+
+    return engine
+
+
+def halving(folder, trials=TRIALS, **changes):
+    config = tiny_config(training__steps=6, training__checkpoint_every=6)
+    return Sweep(config, trials, folder, rungs=(2,), reduction=2.0, **changes)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, compilation_cache):
+    """A sweep that nothing interrupted."""
+    sweep = halving(tmp_path_factory.mktemp("whole"))
+    return sweep, run_sweep(sweep, in_process)
+
+
+def table(sweep):
+    return (sweep.folder / "sweep.csv").read_text()
+
+
+def last_step(sweep, trial):
+    return max(row["step"] for row in read_rows(sweep.folder / trial.id / "metrics.jsonl"))
+
+
+def test_after_each_rung_half_of_the_settings_go_on(whole):
+    sweep, result = whole
+    steps = sorted(last_step(sweep, trial) for trial in TRIALS)
+    assert steps == [2, 2, 6, 6]
+    assert len(result.ranking) == 1
+    score, group = result.ranking[0]
+    assert {trial.overrides["seed"] for trial in group} == {0, 1}
+    assert score == pytest.approx(
+        sum(result.outcomes[trial.id].validation_accuracy for trial in group) / 2
+    )
+
+
+def test_the_closing_table_names_the_pick_and_how_it_was_picked(whole):
+    _, result = whole
+    text = sweep_table(result)
+    assert "picked by validation accuracy, never by test; 4 trials, 0 diverged" in text
+    assert flags_of(result.ranking[0][1]).startswith("--config.optimizer.learning_rate=0.0")
+
+
+def test_a_rerun_runs_nothing(whole):
+    sweep, result = whole
+
+    def nothing_left(jobs, watch):
+        assert all(outcome(job).finished for job in jobs)
+
+    before = table(sweep)
+    assert run_sweep(sweep, nothing_left) == result
+    assert table(sweep) == before
+
+
+def test_an_interrupted_sweep_goes_on_to_the_same_table(whole, tmp_path):
+    sweep = halving(tmp_path)
+    for _ in range(20):
+        try:
+            run_sweep(sweep, stopped_after(2))
+            break
+        except Interrupted:
+            assert table(sweep) != table(whole[0])
+    assert table(sweep) == table(whole[0])
+
+
+def test_shards_make_the_same_table_together(whole, tmp_path):
+    first, second = (halving(tmp_path, shard=Shard(part, 2)) for part in (0, 1))
+    with pytest.raises(Interrupted, match="2 trials to step 2 are left to other shards"):
+        run_sweep(first, in_process)
+    with pytest.raises(Interrupted, match="other shards"):  # the first rung is whole now
+        run_sweep(second, in_process)
+    for shard in (first, second) * 2:
+        try:
+            run_sweep(shard, in_process)
+        except Interrupted:
+            continue
+    assert table(first) == table(whole[0])
+
+
+def test_a_setting_that_diverges_is_marked_and_the_others_go_on(tmp_path):
+    trials = make_trials([{"optimizer.learning_rate": r} for r in (1e38, 0.01)])
+    sweep = Sweep(tiny_config(optimizer__name="sgd"), trials, tmp_path)
+    result = run_sweep(sweep, in_process)
+    assert [score is None for score, _ in result.ranking] == [False, True]
+    assert f"{trials[0].id},diverged," in table(sweep)
+    assert "2 trials, 1 diverged" in sweep_table(result)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"trials": []}, "the space is empty"),
+        ({"config": tiny_config(task__validation_size=0)}, "validation_size is 0"),
+        ({"trials": make_trials([{"training.steps": 9}])}, "and so do the rungs"),
+        ({"trials": make_trials([{"optimizer.schedule": "cosine"}])}, "or no rungs"),
+        ({"rungs": (4, 2)}, "must rise"),
+        ({"trials": make_trials([{"model.cel": "lstm"}])}, "unknown field 'model.cel'"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused_before_anything_runs(change, complaint, tmp_path):
+    with pytest.raises(ConfigError, match=complaint):
+        check_sweep(halving(tmp_path)._replace(**change))
+    assert not any(tmp_path.iterdir())
