@@ -15,10 +15,11 @@ def sweep_table(result: Result) -> str:
     lines = [f"{'validation':>10}  {'seeds':>5}  setting"]
     for score, group in result.ranking[:SHOWN]:
         lines.append(f"{percent(score):>10}  {len(group):>5}  {_setting(group)}")
-    diverged = sum(found.status == "diverged" for found in result.outcomes.values())
+    found = result.outcomes.values()
     lines.append(
-        f"picked by validation accuracy, never by test; {len(result.outcomes)} trials,"
-        f" {diverged} diverged, {len(result.ranking)} settings ran to the end"
+        f"picked by validation accuracy, never by test; {len(found)} trials,"
+        f" {sum(one.status == 'diverged' for one in found)} diverged,"
+        f" {sum(not one.finished for one in found)} not finished yet"
     )
     return "\n".join(lines)
 

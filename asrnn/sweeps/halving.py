@@ -45,8 +45,8 @@ def ranked(
 ) -> list[tuple[float | None, list[Trial]]]:
     """Settings with their mean validation accuracy over seeds, best first.
 
-    A setting with a seed that diverged, or that has no score, has None and comes last;
-    equally good ones keep the order of the trials.
+    A setting with a seed that diverged or is not finished has None and comes last; equally
+    good ones keep the order of the trials.
 
     Args:
       trials: what to rank.
@@ -70,6 +70,6 @@ def promoted(
 
 
 def _mean_score(outcomes: Sequence[Outcome]) -> float | None:
-    scores = [o.validation_accuracy for o in outcomes if o.status != "diverged"]
+    scores = [found.validation_accuracy for found in outcomes if found.status == "done"]
     known = [score for score in scores if score is not None]
     return fmean(known) if len(known) == len(outcomes) else None
