@@ -5,11 +5,12 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
-from asrnn.errors import AsrnnError, ConfigError
+from asrnn.errors import AsrnnError, ConfigError, near_miss
 
 
 def run(main: Callable[[], None], argv: Sequence[str] | None = None) -> None:
@@ -101,6 +102,11 @@ def _config_errors() -> Iterator[None]:
 
 
 def _unreadable(error: Exception) -> ConfigError:
+    missing = re.search(r"No such file or directory: '(.*)'", str(error))
+    if missing:
+        path = Path(missing[1])
+        beside = [str(other) for other in path.parent.glob("*.py")]
+        return ConfigError(f"no config file {path}{near_miss(str(path), beside)}")
     why = _reason(error)
     if isinstance(error, SyntaxError):
         why = f"{error.msg}, {error.filename} line {error.lineno}"

@@ -31,6 +31,7 @@ ALLOWED = {
     "reports": {"dynamics", "models", "recurrence", "training", "sweeps"} | COMMON,
     "benchmarks": {"dynamics", "recurrence", "models", "tasks", "training"} | COMMON,
     "command": COMMON,
+    "__main__": COMMON,
     "__init__": {"models", "recurrence", "training", "dynamics"},
 }
 """Whom each room may import besides itself."""

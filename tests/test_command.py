@@ -128,7 +128,8 @@ def config_file(folder, text):
         # Config files that are not there or not config files.
         ([], ["--config=configs/digits.py"]),
         (["--config="], ["config"]),
-        (["--config=missing.py"], ["missing.py"]),
+        (["--config=missing.py"], ["no config file missing.py"]),
+        ([DIGITS.replace("digits", "digit")], ["digit.py", "did you mean", "digits.py"]),
         (["--config=missing.py", "--config.seed=1"], ["missing.py"]),
         (["--config=."], ["config"]),
     ],

@@ -170,3 +170,11 @@ def test_train_then_evaluate_from_the_shell(tmp_path: Path) -> None:
     lost = call("evaluate", f"--workdir={tmp_path / 'none'}", cwd=tmp_path)
     assert lost.returncode == 2
     assert "config.json not found" in one_line(lost.stderr, "asrnn.evaluate: ")
+
+
+def test_the_package_itself_lists_its_commands(tmp_path: Path) -> None:
+    listed = call("__main__", cwd=tmp_path)
+    assert listed.returncode == 0
+    names = re.findall(r"python -m asrnn\.(\w+) +\S", listed.stdout)
+    assert {"train", "evaluate", "prepare", "sweep", "benchmark"} <= set(names)
+    assert call("__main__", "trian", cwd=tmp_path).returncode == errors.ConfigError.exit_code
