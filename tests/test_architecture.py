@@ -13,7 +13,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "asrnn"
 
-COMMANDS = {"train", "evaluate", "prepare", "sweep", "reproduce", "benchmark"}
+COMMANDS = {"train", "evaluate", "prepare", "sweep", "reproduce", "report", "benchmark"}
 
 COMMON = {"errors", "typing", "config"}
 """What every room may use but those that are named with fewer."""

@@ -1,0 +1,140 @@
+"""Learning curves: of many runs in one pair of charts, and of one run with all its parts."""
+
+from collections.abc import Sequence
+
+from asrnn.reports.chart import Axis, Line, Point, accuracy_axis, chart, loss_axis, swatch
+from asrnn.reports.markup import Markup, element
+from asrnn.reports.runs import Run
+
+COLOURS = 6
+"""How many runs are told apart by colour and dashes; the style sheet has hue-0 to hue-5."""
+
+
+def ranked(runs: Sequence[Run]) -> list[Run]:
+    """Best validation accuracy first, those without one last."""
+    return sorted(runs, key=lambda run: (-(run.validation_accuracy or -1.0), run.name))
+
+
+def curves_of_runs(runs: Sequence[Run]) -> Markup:
+    """Loss and accuracy of the runs of one task.
+
+    Up to six runs each have a colour, a thick line for validation and a thin one for
+    training. Of more, the six best by validation accuracy have one, and the others are grey
+    lines behind them; only validation is drawn then. A run without validation, such as one
+    without a validation part, is drawn by its training rows.
+    """
+    best = ranked(runs)
+    few = len(runs) <= COLOURS
+    drawn = [run for run in best if run.rows]
+    styles = {run.name: f"hue-{i}" for i, run in enumerate(drawn[:COLOURS])}
+    lines = {
+        name: [
+            line
+            for run in reversed(best)
+            for line in _lines(run, name, styles.get(run.name, "other"), few)
+        ]
+        for name in ("loss", "accuracy")
+    }
+    if not any(line.points for line in lines["loss"]):
+        return element("p", "No curve: no run has come to its first row.")
+    leader = best[0]
+    about = f"of {len(runs)} run{'s' * (len(runs) > 1)} of {leader.task} over steps"
+    if leader.validation_accuracy is not None:
+        about += f"; best validation accuracy {leader.validation_accuracy:.2%}, {leader.name}"
+    return element(
+        "figure",
+        _pair(lines["loss"], lines["accuracy"], about),
+        element("figcaption", _legend(drawn, styles), *_notes(runs, few)),
+    )
+
+
+def curves_of_run(run: Run) -> Markup:
+    """Loss and accuracy of one run in training, validation and test."""
+    parts = {"train": "hue-0 train", "validation": "hue-1", "test": "hue-2"}
+    lines = {
+        name: [
+            Line(split, _points(run, split, name), style, run.status == "diverged")
+            for split, style in parts.items()
+        ]
+        for name in ("loss", "accuracy")
+    }
+    if not any(line.points for line in lines["loss"]):
+        return element("p", "No curve: the run has not come to its first row.")
+    legend = [
+        element("li", swatch(parts[line.name]), line.name) for line in lines["loss"] if line.points
+    ]
+    return element(
+        "figure",
+        _pair(lines["loss"], lines["accuracy"], f"of {run.name} over steps"),
+        element("figcaption", element("ul", *legend, class_="legend")),
+    )
+
+
+def _pair(loss: Sequence[Line], accuracy: Sequence[Line], about: str) -> Markup:
+    steps = max(int(line.points[-1][0]) for line in [*loss, *accuracy] if line.points)
+
+    def drawn(name: str, lines: Sequence[Line], axis: Axis) -> Markup:
+        return chart(f"{name} {about}", lines, steps, axis)
+
+    return element(
+        "div",
+        drawn("Loss", loss, loss_axis(_values(loss))),
+        drawn("Accuracy", accuracy, accuracy_axis(_values(accuracy))),
+        class_="pair",
+    )
+
+
+def _lines(run: Run, name: str, style: str, few: bool) -> list[Line]:
+    validation = _points(run, "validation", name)
+    training = _points(run, "train", name)
+    lost = run.status == "diverged"
+    if few and validation:
+        return [
+            Line(f"{run.name}, training", training, f"{style} train"),
+            Line(f"{run.name}, validation", validation, style, lost),
+        ]
+    if validation:
+        return [Line(f"{run.name}, validation", validation, style, lost)]
+    return [Line(f"{run.name}, training", training, f"{style} train", lost)]
+
+
+def _points(run: Run, split: str, name: str) -> list[Point]:
+    scale = 100 if name == "accuracy" else 1
+    return [(step, scale * value) for step, value in run.points(split, name)]
+
+
+def _values(lines: Sequence[Line]) -> list[float]:
+    return [value for line in lines for _, value in line.points]
+
+
+def _legend(drawn: Sequence[Run], styles: dict[str, str]) -> Markup:
+    items = [
+        element("li", swatch(styles[run.name]), f"{run.name} {_score(run)}")
+        for run in drawn[:COLOURS]
+    ]
+    others = len(drawn) - len(items)
+    if others:
+        items.append(element("li", swatch("other"), f"{others} other{'s' * (others > 1)}"))
+    return element("ul", *items, class_="legend")
+
+
+def _score(run: Run) -> str:
+    score = run.validation_accuracy
+    return f"({run.status})" if score is None else f"{score:.2%}"
+
+
+def _notes(runs: Sequence[Run], few: bool) -> list[Markup]:
+    notes = [
+        "Thick: validation; thin: training." if few else "Coloured: best by validation accuracy."
+    ]
+    without = [run for run in runs if not run.rows]
+    if without:
+        named = [f"{run.name} ({run.status} at step {run.steps})" for run in without[:COLOURS]]
+        notes.append(f"No row, and so no curve: {', '.join(named)}")
+        rest = len(without) - len(named)
+        notes[-1] += f", and {rest} more." if rest else "."
+    if any(run.status == "diverged" and run.rows for run in runs):
+        notes.append("A cross: the run diverged.")
+    if any(value > 100 for run in runs for _, value in run.points("train", "loss")):
+        notes.append("Losses above 100 nats are cut off.")
+    return [element("p", " ".join(notes))]

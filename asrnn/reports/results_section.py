@@ -1,0 +1,99 @@
+"""What the page shows of a folder of results: its tables, table*.json, and figures, *.png."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from asrnn.errors import ConfigError, DataError
+from asrnn.reports.markup import NOTHING, Cell, Markup, element, join, number, picture, table
+from asrnn.training.summary import duration
+
+Row = dict[str, Any]
+
+NUMBERS = {"paper": ".1f", "num_parameters": ",d", "steps": ",d"}
+TEXTS = ("hardware", "command")
+
+
+def results_tables(folder: Path) -> list[Markup]:
+    """The paper's tables as they were reproduced.
+
+    Raises:
+      ConfigError: if there is no such folder.
+      DataError: if a table is damaged.
+    """
+    if not folder.is_dir():
+        raise ConfigError(f"--results={folder} is not a folder; give the one of table*.json")
+    return [_table(path) for path in sorted(folder.glob("table*.json"))]
+
+
+def results_figures(folder: Path) -> list[Markup]:
+    """The figures that lie in the folder, each below its name.
+
+    Raises:
+      DataError: if one cannot be read.
+    """
+    parts = []
+    for path in sorted(folder.glob("*.png")):
+        try:
+            png = path.read_bytes()
+        except OSError as error:
+            raise DataError(f"{path} cannot be read ({error.strerror})") from None
+        if not png.startswith(b"\x89PNG"):
+            raise DataError(f"{path} is not a PNG; remove it or draw it again")
+        name = path.stem.replace("_", " ")
+        parts.append(join([element("h3", name), picture(png, f"Figure: {name}")]))
+    return parts
+
+
+def _table(path: Path) -> Markup:
+    try:
+        rows = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise _damaged(path, str(error)) from None
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise _damaged(path, "not a list of rows")
+    name = path.stem.replace("_", " ").replace("-", " ")
+    header = [*("method", "task", "paper (%)", "ours (%)", "seeds", "parameters", "steps"), "time"]
+    try:
+        body = [_cells(row) for row in rows]
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged(path, f"{type(error).__name__}: {error}") from None
+    return join([element("h3", name), table(name, [*header, *TEXTS], body)])
+
+
+def _cells(row: Row) -> list[Cell]:
+    seconds = row["seconds"]
+    return [
+        Cell(str(row["method"])),
+        Cell(str(row["task"])),
+        number(row["paper"], ".1f"),
+        _ours(row),
+        _seeds(row["seeds"]),
+        number(row["num_parameters"], ",d"),
+        number(row["steps"], ",d"),
+        Cell(NOTHING) if seconds is None else Cell(duration(seconds), float(seconds)),
+        *(_text(row[name]) for name in TEXTS),
+    ]
+
+
+def _ours(row: Row) -> Cell:
+    """Mean and standard deviation over seeds; nothing for a row that nobody ran."""
+    mean, std = row["mean"], row["std"]
+    if mean is None:
+        return Cell("cited" if row.get("cited") else NOTHING)
+    spread = "" if std is None else f" ± {std:.2f}"
+    return Cell(f"{mean:.2f}{spread}", float(mean))
+
+
+def _seeds(seeds: Any) -> Cell:
+    if seeds is None or seeds == []:
+        return Cell(NOTHING)
+    return Cell(", ".join(map(str, seeds)) if isinstance(seeds, list) else str(seeds))
+
+
+def _text(value: Any) -> Cell:
+    return Cell(NOTHING) if value in (None, "") else Cell(str(value))
+
+
+def _damaged(path: Path, found: str) -> DataError:
+    return DataError(f"{path} is not a table of results ({found}); make it again")

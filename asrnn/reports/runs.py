@@ -1,0 +1,150 @@
+"""Runs as a report sees them: what the files of their workdirs say, wherever they lie."""
+
+import json
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from asrnn.config import flatten
+from asrnn.errors import ConfigError, DataError
+from asrnn.training.records import Row, read_rows
+from asrnn.training.summary import SUMMARY
+from asrnn.training.workdir import CONFIG, METRICS
+
+UNFINISHED = "unfinished"
+SUMMARY_NUMBERS = ("steps", "num_parameters", "test_accuracy", "seconds", "peak_memory_bytes")
+
+
+class Run(NamedTuple):
+    """One workdir, read."""
+
+    name: str
+    """Its path below the folder of the report."""
+    config: dict[str, Any]
+    """By dotted name, as config.json has it; a field that a later version added is absent."""
+    summary: dict[str, Any]
+    """By dotted name; empty for a run that was killed, or runs, before its first end."""
+    rows: list[Row]
+
+    @property
+    def task(self) -> str:
+        """The task's name."""
+        return str(self.config.get("task.name"))
+
+    @property
+    def cell(self) -> str:
+        """The cell's name."""
+        return str(self.config.get("model.cell"))
+
+    @property
+    def status(self) -> str:
+        """That of the summary, if nothing was trained or asked for after it was written."""
+        status = str(self.summary.get("status", UNFINISHED))
+        recorded = self.summary.get("steps", 0)
+        asked = self.config.get("training.steps", 0)
+        gone_on = self.last_step > recorded or (status == "done" and asked > recorded)
+        return UNFINISHED if gone_on else status
+
+    @property
+    def steps(self) -> int:
+        """How far the run came, by its files."""
+        return max(self.last_step, int(self.summary.get("steps", 0)))
+
+    @property
+    def last_step(self) -> int:
+        """That of the last row."""
+        return max((row["step"] for row in self.rows), default=0)
+
+    @property
+    def validation_accuracy(self) -> float | None:
+        """The best so far."""
+        scores = [accuracy for _, accuracy in self.points("validation", "accuracy")]
+        return max(scores, default=None)
+
+    @property
+    def test_accuracy(self) -> float | None:
+        """Of the best checkpoint, once the run is done."""
+        return self.summary.get("test_accuracy") if self.status == "done" else None
+
+    def points(self, split: str, name: str) -> list[tuple[float, float]]:
+        """(step, value) of the rows of a part that have the value."""
+        return [
+            (row["step"], row[name])
+            for row in self.rows
+            if row["split"] == split and _is_number(row.get(name))
+        ]
+
+
+def find_workdirs(root: Path) -> list[Path]:
+    """All workdirs in and below a folder, by path.
+
+    Raises:
+      ConfigError: if there are none.
+    """
+    found = []
+    for folder, folders, files in os.walk(root):
+        if {CONFIG, METRICS} <= set(files):
+            found.append(Path(folder))
+            folders.clear()  # a workdir has no other in it
+    if not found:
+        raise ConfigError(
+            f"no run found below {root}: no folder has a {CONFIG} and a {METRICS};"
+            " give the folder of a run or one above it"
+        )
+    return sorted(found)
+
+
+def read_run(workdir: Path, root: Path) -> Run:
+    """Reads a workdir; a torn last line of its metrics, left by a kill, is dropped.
+
+    Raises:
+      DataError: if a file is damaged.
+    """
+    relative = workdir.relative_to(root)
+    name = relative.as_posix() if relative.parts else workdir.resolve().name
+    summary = workdir / SUMMARY
+    return Run(
+        name,
+        _read_object(workdir / CONFIG, ("training.steps",)),
+        _read_object(summary, SUMMARY_NUMBERS) if summary.exists() else {},
+        _read_metrics(workdir / METRICS),
+    )
+
+
+def _read_object(path: Path, numbers: Sequence[str]) -> dict[str, Any]:
+    """A JSON object by dotted name, in which some fields are numbers if they are there."""
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise DataError(_damaged(path, str(error))) from None
+    if not isinstance(content, dict):
+        raise DataError(_damaged(path, f"a {type(content).__name__} and not an object"))
+    flat = flatten(content)
+    for name in numbers:
+        if flat.get(name) is not None and not _is_number(flat[name]):
+            raise DataError(_damaged(path, f"{name} is {flat[name]!r}"))
+    return flat
+
+
+def _read_metrics(path: Path) -> list[Row]:
+    try:
+        rows = read_rows(path)
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        raise DataError(_damaged(path, str(error.strerror))) from None
+    for i, row in enumerate(rows, start=1):
+        if not isinstance(row["step"], int):
+            raise DataError(_damaged(path, f"line {i} has the step {row['step']!r}"))
+    if len(lines) > len(rows) + 1:
+        raise DataError(_damaged(path, f"line {len(rows) + 1} of {len(lines)} is no row"))
+    return rows
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _damaged(path: Path, found: str) -> str:
+    return f"{path} cannot be read ({found}); mend it, or move its folder elsewhere"

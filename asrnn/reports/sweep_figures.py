@@ -1,0 +1,290 @@
+"""Pictures of a sweep: what each setting did to the validation accuracy, never to the test's."""
+
+import io
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from asrnn.reports.parameter_scale import Scale, make_scale
+from asrnn.reports.sweep import Entry, Sweep, read_sweep
+from asrnn.reports.ticks import linear_ticks
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+GOLDEN = (math.sqrt(5) - 1) / 2
+LOST, UNKNOWN, BEST = "#d62728", "#9aa3ad", "#e8590c"
+PANELS_ACROSS = 4
+
+
+class Picture(NamedTuple):
+    """A PNG, and what it shows in words."""
+
+    name: str
+    png: bytes
+    description: str
+
+
+def draw_sweep(table: Path) -> list[Path]:
+    """Draws the pictures of a sweep.csv beside it; none if the sweep sets no field."""
+    paths = []
+    for picture in sweep_pictures(read_sweep(table, table.parent.name)):
+        path = table.with_name(f"{picture.name}.png")
+        path.write_bytes(picture.png)
+        paths.append(path)
+    return paths
+
+
+def sweep_pictures(sweep: Sweep) -> list[Picture]:
+    """Parallel coordinates and a panel for each parameter; none if no field is set."""
+    if not sweep.fields or not sweep.entries:
+        return []
+    best = sweep.best
+    about = f"{len(sweep.entries)} trials of {sweep.name}, by validation accuracy"
+    if best is not None:
+        about += f"; best {best.validation_accuracy:.2%}, trial {best.id}"
+    return [
+        Picture("parallel_coordinates", _png(parallel_coordinates(sweep)), f"Settings of {about}"),
+        Picture("parameters", _png(parameter_panels(sweep)), f"Accuracy by parameter of {about}"),
+    ]
+
+
+def varying_fields(sweep: Sweep) -> list[str]:
+    """The fields that do not have one value in all trials; all of them if none varies."""
+    varying = [
+        name for name in sweep.fields if len({entry.values[name] for entry in sweep.entries}) > 1
+    ]
+    return varying or sweep.fields
+
+
+def parallel_coordinates(sweep: Sweep) -> "Figure":
+    """A line for each trial through its settings to its validation accuracy.
+
+    Trials that are done have solid lines, those not finished dashed ones; the colour is the
+    accuracy. Diverged trials are red dots to the foot of the last axis, and trials without
+    an accuracy yet are grey and end before it.
+    """
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.figure import Figure
+
+    fields = varying_fields(sweep)
+    scales = _scales(sweep, fields)
+    width = max(8.0, 1.7 * (len(fields) + 1) + 1.5)
+    figure = Figure(figsize=(width, 5.0), layout="constrained")
+    axes = figure.subplots()
+    norm = _norm(sweep)
+    colours = ScalarMappable(norm, "viridis")
+    jitter = _jitter(len(sweep.entries))
+    offsets = {entry.id: offset for entry, offset in zip(sweep.entries, jitter, strict=True)}
+    for entry in sorted(sweep.entries, key=_drawing_order):
+        places = [
+            scales[name].position(entry.values[name]) + offsets[entry.id] * scales[name].room / 2
+            for name in fields
+        ]
+        style = _line_style(entry, colours, best=entry == sweep.best)
+        if entry.status == "diverged":
+            places.append(-0.1)
+        elif entry.validation_accuracy is not None:
+            places.append(float(norm(100 * entry.validation_accuracy)))
+        axes.plot(range(len(places)), places, **style)
+    for i, name in enumerate(fields):
+        _draw_scale(axes, i, scales[name])
+    _draw_accuracy_scale(axes, len(fields), colours)
+    labels = [name.replace(".", ".\n", 1) for name in fields]
+    axes.set_xticks(range(len(fields) + 1), [*labels, "validation\naccuracy"])
+    axes.tick_params(axis="x", length=0)
+    axes.xaxis.tick_top()
+    axes.set(xlim=(-0.35, len(fields) + 0.45), ylim=(-0.16, 1.07), yticks=[])
+    axes.spines[:].set_visible(False)
+    axes.set_title(_title(sweep), fontsize=11, loc="left", pad=14)
+    _legend(figure, sweep, _line_key(sweep))
+    return figure
+
+
+def parameter_panels(sweep: Sweep) -> "Figure":
+    """A panel for each parameter: validation accuracy against its value."""
+    from matplotlib.figure import Figure
+
+    fields = varying_fields(sweep)
+    scales = _scales(sweep, fields)
+    across = min(len(fields), PANELS_ACROSS)
+    down = math.ceil(len(fields) / across)
+    figure = Figure(figsize=(max(3.2 * across, 8.0), 2.9 * down + 0.8), layout="constrained")
+    panels = figure.subplots(down, across, sharey=True, squeeze=False)
+    limits = _limits(sweep)
+    for panel, name in zip(panels.flat, fields, strict=False):
+        _draw_panel(panel, sweep, name, scales[name], limits)
+    for panel in panels.flat[len(fields) :]:
+        panel.set_axis_off()
+    for row in panels:
+        row[0].set_ylabel("validation accuracy (%)")
+    figure.suptitle(_title(sweep), fontsize=11, x=0.01, ha="left")
+    _legend(figure, sweep, _dot_key(sweep))
+    return figure
+
+
+def _scales(sweep: Sweep, fields: Sequence[str]) -> dict[str, Scale]:
+    return {name: make_scale([entry.values[name] for entry in sweep.entries]) for name in fields}
+
+
+def _draw_panel(
+    panel: "Axes", sweep: Sweep, name: str, scale: Scale, limits: tuple[float, float]
+) -> None:
+    jitter = _jitter(len(sweep.entries))
+    low, high = limits
+    floor = low - 0.07 * (high - low)
+    for entry, offset in zip(sweep.entries, jitter, strict=True):
+        x = scale.position(entry.values[name]) + offset * scale.room
+        if entry.status == "diverged":
+            panel.plot(x, floor, "x", color=LOST, markersize=5)
+        elif entry.validation_accuracy is not None:
+            panel.plot(x, 100 * entry.validation_accuracy, **_dot_style(entry, entry == sweep.best))
+    panel.axhline(low - 0.02 * (high - low), color="#d5dae0", linewidth=0.8)
+    places, labels = zip(*scale.ticks, strict=True)
+    long = sum(map(len, labels)) > 26
+    if long and len(labels) <= 3:
+        labels = tuple(label.replace("_", "_\n") for label in labels)
+    rotated: dict[str, Any] = {"rotation": 30, "ha": "right"} if long and len(labels) > 3 else {}
+    panel.set_xticks(places, labels, fontsize=8, **rotated)
+    panel.tick_params(axis="y", labelsize=8)
+    panel.set_xlim(-0.12, 1.12)
+    panel.set_ylim(floor - 0.05 * (high - low), high + 0.05 * (high - low))
+    panel.set_xlabel(name + (" (log)" if scale.log else ""), fontsize=9)
+    panel.grid(alpha=0.25)
+    panel.spines[["top", "right"]].set_visible(False)
+
+
+def _draw_scale(axes: "Axes", x: int, scale: Scale) -> None:
+    axes.plot([x, x], [0, 1], color="#444c56", linewidth=1, zorder=3)
+    for place, label in scale.ticks:
+        _tick(axes, x, place, label)
+    if scale.log:
+        axes.text(x, 1.035, "log", ha="center", va="bottom", fontsize=7.5, color="#57606a")
+
+
+def _draw_accuracy_scale(axes: "Axes", x: int, colours: Any) -> None:
+    norm = colours.norm
+    shades = [[norm.vmin + (norm.vmax - norm.vmin) * i / 99] for i in range(100)]
+    bar = ([x, x + 0.04], [i / 100 for i in range(101)])
+    axes.pcolormesh(*bar, shades, norm=norm, cmap=colours.cmap, zorder=3)
+    for tick in linear_ticks(norm.vmin, norm.vmax):
+        _tick(axes, x, float(norm(tick)), f"{tick:g} %")
+    _tick(axes, x, -0.1, "diverged")
+
+
+def _tick(axes: "Axes", x: int, place: float, label: str) -> None:
+    axes.plot([x - 0.03, x + 0.03], [place, place], color="#444c56", linewidth=1, zorder=3)
+    box = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 0.8}
+    axes.text(x + 0.05, place, label, va="center", fontsize=8, zorder=6, bbox=box)
+
+
+def _limits(sweep: Sweep) -> tuple[float, float]:
+    """The lowest and highest accuracy in percent, never the same."""
+    scores = [
+        100 * entry.validation_accuracy
+        for entry in sweep.entries
+        if entry.validation_accuracy is not None and entry.status != "diverged"
+    ]
+    low, high = min(scores, default=0.0), max(scores, default=100.0)
+    return (low, high) if high > low else (low - 1, high + 1)
+
+
+def _norm(sweep: Sweep) -> Any:
+    from matplotlib.colors import Normalize
+
+    return Normalize(*_limits(sweep))
+
+
+def _drawing_order(entry: Entry) -> tuple[bool, float]:
+    """The best last, so that it is on top; what has no accuracy first."""
+    counts = entry.status != "diverged" and entry.validation_accuracy is not None
+    return counts, entry.validation_accuracy or 0.0
+
+
+def _line_style(entry: Entry, colours: Any, *, best: bool) -> dict[str, Any]:
+    if entry.status == "diverged":
+        return {"color": LOST, "linestyle": ":", "linewidth": 1, "alpha": 0.6}
+    line = {"linestyle": "-" if entry.status == "done" else "--"}
+    if entry.validation_accuracy is None:
+        return line | {"color": UNKNOWN, "linewidth": 0.8, "alpha": 0.7}
+    if best:
+        return line | {"color": BEST, "linewidth": 2.6, "zorder": 5}
+    colour = colours.to_rgba(100 * entry.validation_accuracy)
+    return line | {"color": colour, "linewidth": 1, "alpha": 0.7}
+
+
+def _dot_style(entry: Entry, best: bool) -> dict[str, Any]:
+    if best:
+        return {"marker": "*", "color": BEST, "markersize": 13, "zorder": 5, "mec": "black"}
+    hollow = {"mfc": "none"} if entry.status != "done" else {}
+    return {"marker": "o", "color": "#2c6fad", "markersize": 4, "alpha": 0.65} | hollow
+
+
+def _line_key(sweep: Sweep) -> dict[str, dict[str, Any]]:
+    """What occurs among the trials, and how its line looks."""
+    about: dict[str, dict[str, Any]] = {
+        "done": {"color": "#2c6fad"},
+        "not finished": {"color": "#2c6fad", "linestyle": "--"},
+        "no accuracy yet": {"color": UNKNOWN, "linestyle": "--"},
+        "diverged": {"color": LOST, "linestyle": ":"},
+        "best": {"color": BEST, "linewidth": 2.6},
+    }
+    return {kind: about[kind] for kind in about if kind in _kinds(sweep)}
+
+
+def _dot_key(sweep: Sweep) -> dict[str, dict[str, Any]]:
+    """What occurs among the trials, and how its dot looks."""
+    dot: dict[str, Any] = {"linestyle": "none", "marker": "o", "color": "#2c6fad", "markersize": 5}
+    about: dict[str, dict[str, Any]] = {
+        "done": dot,
+        "not finished": dot | {"mfc": "none"},
+        "diverged": {"linestyle": "none", "marker": "x", "color": LOST},
+        "best": {"linestyle": "none", "marker": "*", "color": BEST, "markersize": 12},
+    }
+    return {kind: about[kind] for kind in about if kind in _kinds(sweep)}
+
+
+def _kinds(sweep: Sweep) -> dict[str, int]:
+    """How many trials are of each kind; every trial is of one, and one is the best too."""
+    kinds = [_kind(entry) for entry in sweep.entries]
+    counts = {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)}
+    return counts | ({"best": 1} if sweep.best else {})
+
+
+def _kind(entry: Entry) -> str:
+    if entry.status == "diverged":
+        return "diverged"
+    if entry.validation_accuracy is None:
+        return "no accuracy yet"
+    return "done" if entry.status == "done" else "not finished"
+
+
+def _legend(figure: "Figure", sweep: Sweep, key: dict[str, dict[str, Any]]) -> None:
+    from matplotlib.lines import Line2D
+
+    counts = _kinds(sweep)
+    handles = [
+        Line2D([], [], label=kind if kind == "best" else f"{kind} ({counts[kind]})", **style)
+        for kind, style in key.items()
+    ]
+    figure.legend(handles=handles, loc="outside lower left", ncols=5, frameon=False, fontsize=8)
+
+
+def _title(sweep: Sweep) -> str:
+    best = sweep.best
+    found = "" if best is None else f"; best {best.validation_accuracy:.2%} (trial {best.id})"
+    count = len(sweep.entries)
+    return f"{count} trial{'s' * (count != 1)} by validation accuracy (not test){found}"
+
+
+def _jitter(count: int) -> list[float]:
+    """`count` offsets in [-1, 1), evenly spread and always the same."""
+    return [2 * (i * GOLDEN % 1) - 1 for i in range(count)]
+
+
+def _png(figure: "Figure") -> bytes:
+    written = io.BytesIO()
+    figure.savefig(written, format="png", dpi=120)
+    return written.getvalue()
