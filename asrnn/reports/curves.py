@@ -5,9 +5,12 @@ from collections.abc import Sequence
 from asrnn.reports.chart import Axis, Line, Point, accuracy_axis, chart, loss_axis, swatch
 from asrnn.reports.markup import Markup, element
 from asrnn.reports.runs import Run
+from asrnn.reports.status import tally
 
 COLOURS = 6
 """How many runs are told apart by colour and dashes; the style sheet has hue-0 to hue-5."""
+NAMED = 3
+"""Of runs without a curve."""
 
 
 def ranked(runs: Sequence[Run]) -> list[Run]:
@@ -129,10 +132,9 @@ def _notes(runs: Sequence[Run], few: bool) -> list[Markup]:
     ]
     without = [run for run in runs if not run.rows]
     if without:
-        named = [f"{run.name} ({run.status} at step {run.steps})" for run in without[:COLOURS]]
-        notes.append(f"No row, and so no curve: {', '.join(named)}")
-        rest = len(without) - len(named)
-        notes[-1] += f", and {rest} more." if rest else "."
+        named = ", ".join(f"{run.name} ({run.status} at step {run.steps})" for run in without)
+        counted = tally([run.status for run in without])
+        notes.append(f"No row, and so no curve: {named if len(without) <= NAMED else counted}.")
     if any(run.status == "diverged" and run.rows for run in runs):
         notes.append("A cross: the run diverged.")
     if any(value > 100 for run in runs for _, value in run.points("train", "loss")):

@@ -10,8 +10,10 @@ from asrnn.training.summary import duration
 
 Row = dict[str, Any]
 
-NUMBERS = {"paper": ".1f", "num_parameters": ",d", "steps": ",d"}
-TEXTS = ("hardware", "command")
+HEADER = (
+    *("method", "task", "paper (%)", "ours (%)", "seeds", "parameters", "steps", "time"),
+    *("hardware", "command"),
+)
 
 
 def results_tables(folder: Path) -> list[Markup]:
@@ -53,12 +55,11 @@ def _table(path: Path) -> Markup:
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise _damaged(path, "not a list of rows")
     name = path.stem.replace("_", " ").replace("-", " ")
-    header = [*("method", "task", "paper (%)", "ours (%)", "seeds", "parameters", "steps"), "time"]
     try:
         body = [_cells(row) for row in rows]
     except (KeyError, TypeError, ValueError) as error:
         raise _damaged(path, f"{type(error).__name__}: {error}") from None
-    return join([element("h3", name), table(name, [*header, *TEXTS], body)])
+    return join([element("h3", name), table(name, HEADER, body)])
 
 
 def _cells(row: Row) -> list[Cell]:
@@ -69,10 +70,11 @@ def _cells(row: Row) -> list[Cell]:
         number(row["paper"], ".1f"),
         _ours(row),
         _seeds(row["seeds"]),
-        number(row["num_parameters"], ",d"),
-        number(row["steps"], ",d"),
+        number(row["num_parameters"], ",.0f"),
+        number(row["steps"], ",.0f"),
         Cell(NOTHING) if seconds is None else Cell(duration(seconds), float(seconds)),
-        *(_text(row[name]) for name in TEXTS),
+        _text(row["hardware"]),
+        Cell(element("code", row["command"])) if row["command"] else Cell(NOTHING),
     ]
 
 
@@ -92,7 +94,7 @@ def _seeds(seeds: Any) -> Cell:
 
 
 def _text(value: Any) -> Cell:
-    return Cell(NOTHING) if value in (None, "") else Cell(str(value))
+    return Cell(str(value) if value else NOTHING)
 
 
 def _damaged(path: Path, found: str) -> DataError:

@@ -23,6 +23,7 @@ from asrnn.training.summary import duration
 
 COLUMNS_OF_THEIR_OWN = ("task.name", "model.cell")
 """Fields that the table of runs has a column for."""
+MANY = 12
 
 
 def by_task(runs: Sequence[Run]) -> list[list[Run]]:
@@ -56,7 +57,8 @@ def runs_table(runs: Sequence[Run]) -> Markup:
     ]
     header = (
         *("run", "status", "validation", "test", "steps", "task", "cell"),
-        *("parameters", "time", "recurrence", "device", "settings"),
+        *("parameters", "time", "recurrence", "device"),
+        *(["settings"] if fields else []),
     )
     rows = [
         [
@@ -64,14 +66,14 @@ def runs_table(runs: Sequence[Run]) -> Markup:
             Cell(status_mark(run.status)),
             number(run.validation_accuracy, ".2%"),
             number(run.test_accuracy, ".2%"),
-            number(run.steps, ",d"),
+            number(run.steps, ",.0f"),
             Cell(run.task),
             Cell(run.cell),
-            number(run.summary.get("num_parameters"), ",d"),
+            number(run.summary.get("num_parameters"), ",.0f"),
             _time(run.summary.get("seconds")),
             Cell(_text(run, "backend")),
             Cell(_text(run, "device")),
-            Cell(_settings(run, fields)),
+            *([Cell(_settings(run, fields))] if fields else []),
         ]
         for group in by_task(runs)
         for run in group
@@ -133,8 +135,9 @@ def environments(runs: Sequence[Run]) -> Markup:
 
 
 def each_run(runs: Sequence[Run]) -> Markup:
-    """All there is about each run, folded away."""
-    return join([_one_run(run) for group in by_task(runs) for run in group])
+    """All there is about each run, folded away; many runs once more."""
+    parts = [_one_run(run) for group in by_task(runs) for run in group]
+    return join(parts) if len(parts) <= MANY else details(f"All {len(parts)} runs", *parts)
 
 
 def _one_run(run: Run) -> Markup:

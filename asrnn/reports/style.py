@@ -50,9 +50,10 @@ th, td { padding: .45rem .75rem; text-align: left; vertical-align: top;
   border-bottom: 1px solid var(--rule); background: var(--paper); }
 thead th { position: sticky; top: 0; z-index: 2; background: var(--card); white-space: nowrap; }
 tbody tr:last-child > * { border-bottom: 0; }
-tbody th { font-weight: 600; min-width: 9rem; max-width: 18rem; overflow-wrap: anywhere; }
-td { max-width: 24rem; white-space: nowrap; }
-td.long { white-space: normal; min-width: 16rem; }
+tbody th { font-weight: 600; min-width: min(14rem, 36vw); max-width: 20rem;
+  overflow-wrap: anywhere; }
+td { white-space: nowrap; }
+td.long { white-space: normal; min-width: 26rem; }
 .number { text-align: right; }
 tbody tr:hover > * { background: var(--card); }
 th button { all: unset; cursor: pointer; font: inherit; }
@@ -63,13 +64,12 @@ th[aria-sort=descending] button::after { content: "\\2193"; opacity: 1; }
   tbody th { position: sticky; left: 0; z-index: 1; }
   thead th:first-child { left: 0; z-index: 3; }
 }
-.status { white-space: nowrap; }
+.status { white-space: nowrap; color: var(--wait); }
 .status::before { content: ""; display: inline-block; width: .55em; height: .55em;
   margin-right: .45em; border-radius: 50%; background: var(--wait); }
 .status.done { color: var(--good); } .status.done::before { background: var(--good); }
 .status.diverged { color: var(--bad); }
 .status.diverged::before { background: var(--bad); border-radius: 0; }
-.status { color: var(--wait); }
 .status.stopped::before { border-radius: 0; transform: rotate(45deg); }
 figure { margin: .75rem 0; }
 .pair { display: grid; gap: 1rem;
@@ -78,6 +78,7 @@ figure { margin: .75rem 0; }
   border: 1px solid var(--rule); border-radius: .5rem; }
 .chart text { fill: var(--ink); font-size: 12px; }
 @media (max-width: 30rem) { .chart text { font-size: 15px; } }
+@media (min-width: 80rem) { .chart text { font-size: 10px; } }
 .chart .tick { fill: var(--soft); }
 .chart .x, .chart .axis { text-anchor: middle; }
 .chart .y { text-anchor: end; dominant-baseline: middle; }
@@ -147,7 +148,10 @@ for (const table of document.querySelectorAll("table")) {
 }
 const show = () => {
   const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
-  if (target && target.tagName === "DETAILS") target.open = true;
+  for (let part = target; part; part = part.parentElement) {
+    if (part.tagName === "DETAILS") part.open = true;
+  }
+  if (target) target.scrollIntoView();
 };
 addEventListener("hashchange", show);
 show();

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import select
 import shutil
 import subprocess
 from pathlib import Path
@@ -16,6 +17,8 @@ FLAGS = (
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
     *("--disable-dev-shm-usage", "--hide-scrollbars", "--remote-debugging-pipe"),
 )
+
+PATIENCE = 60
 
 
 def find_chromium() -> str | None:
@@ -81,6 +84,8 @@ class Browser:
 
     def read(self) -> dict[str, Any]:
         while b"\0" not in self.pending:
+            ready, _, _ = select.select([self.answers], [], [], PATIENCE)
+            assert ready, f"the browser said nothing for {PATIENCE} seconds"
             received = os.read(self.answers, 1 << 20)
             assert received, "the browser has gone"
             self.pending += received
@@ -93,13 +98,11 @@ class Browser:
         self.call("Emulation.setDeviceMetricsOverride", **size)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[scheme])
-        self.events.clear()
-        self.call("Page.navigate", url=url)
-        while "Page.loadEventFired" not in self.methods():
-            self.events.append(self.read())
-
-    def methods(self) -> list[str]:
-        return [event.get("method", "") for event in self.events]
+        for address in ("about:blank", url):  # a change of the fragment alone loads nothing
+            self.events.clear()
+            self.call("Page.navigate", url=address)
+            while not any(event.get("method") == "Page.loadEventFired" for event in self.events):
+                self.events.append(self.read())
 
     def requests(self) -> list[str]:
         """The addresses that were asked for since the page was opened."""
