@@ -8,7 +8,7 @@ from asrnn.reports.markup import Markup, element
 from asrnn.reports.ticks import linear_ticks, log_ticks
 
 WIDTH, HEIGHT = 480, 300
-LEFT, RIGHT, TOP, BOTTOM = 66, 12, 12, 42
+LEFT, RIGHT, TOP, BOTTOM = 66, 16, 12, 42
 MOST_POINTS = 400
 
 Point = tuple[float, float]
@@ -54,7 +54,7 @@ def chart(description: str, lines: Sequence[Line], steps: int, axis: Axis) -> Ma
       steps: where the horizontal axis ends.
       axis: the vertical one.
     """
-    across = Axis("step", 0, max(steps, 1))
+    across = Axis("step", 0, 1.02 * max(steps, 1))  # so that a dot at the end is whole
     width, height = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
     grid = [*(_horizontal(axis, tick) for tick in axis.ticks())]
     grid += [_vertical(across, tick) for tick in linear_ticks(0, across.high, 4)]
@@ -90,9 +90,13 @@ def chart(description: str, lines: Sequence[Line], steps: int, axis: Axis) -> Ma
     )
 
 
-def swatch(style: str) -> Markup:
-    """A short piece of a line, for a legend."""
-    piece = element("path", class_=f"line {style}", d="M0 5H24")
+def swatch(style: str, *, dot: bool = False) -> Markup:
+    """A short piece of a line, or a dot, for a legend."""
+    piece = (
+        element("circle", class_=f"dot {style}", cx="12", cy="5", r="4")
+        if dot
+        else element("path", class_=f"line {style}", d="M0 5H24")
+    )
     return element("svg", piece, class_="swatch", viewBox="0 0 24 10", aria_hidden="true")
 
 

@@ -64,7 +64,9 @@ def curves_of_run(run: Run) -> Markup:
     if not any(line.points for line in lines["loss"]):
         return element("p", "No curve: the run has not come to its first row.")
     legend = [
-        element("li", swatch(parts[line.name]), line.name) for line in lines["loss"] if line.points
+        element("li", swatch(line.style, dot=len(line.points) == 1), line.name)
+        for line in lines["loss"]
+        if line.points
     ]
     return element(
         "figure",

@@ -99,7 +99,7 @@ figure { margin: .75rem 0; }
 .legend { gap: .25rem 1.25rem; margin: .5rem 0; font-size: .9rem; }
 .legend li { display: flex; align-items: center; gap: .5rem; min-width: 0; }
 .scroll img { display: block; min-width: 44rem; width: 100%; max-width: 80rem; height: auto;
-  margin: 0 auto; background: #ffffff; }
+  background: #ffffff; }
 .scroll:has(> img) { max-height: none; background: #ffffff; }
 details { border: 1px solid var(--rule); border-radius: .5rem; padding: 0 1rem; margin: .5rem 0; }
 details[open] { padding-bottom: 1rem; }

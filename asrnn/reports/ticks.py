@@ -17,7 +17,7 @@ def linear_ticks(low: float, high: float, count: int = 5) -> list[float]:
 def log_ticks(low: float, high: float, count: int = 7) -> list[float]:
     """Powers of ten in [low, high], with twice and five times them where those are few."""
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-    every = math.ceil((last - first) / count)
+    every = max(math.ceil((last - first) / count), 1)
     factors = (1, 2, 5) if last - first <= 2 else (1,)
     found = [
         float(f"{factor}e{power}") for power in range(first, last + 1, every) for factor in factors

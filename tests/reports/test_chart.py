@@ -1,0 +1,114 @@
+"""Lines are drawn to scale, within the chart, and with few enough points."""
+
+from __future__ import annotations
+
+import re
+from xml.etree import ElementTree
+
+import pytest
+
+from asrnn.reports.chart import (
+    Axis,
+    Line,
+    accuracy_axis,
+    chart,
+    loss_axis,
+    swatch,
+    thinned,
+)
+
+PERCENT = Axis("accuracy (%)", 0, 100)
+
+
+def drawn(*lines: Line, axis: Axis = PERCENT, steps: int = 100) -> ElementTree.Element:
+    return ElementTree.fromstring(chart("what it shows", lines, steps, axis))
+
+
+def paths(svg: ElementTree.Element, kind: str) -> list[list[tuple[float, float]]]:
+    found = [path for path in svg.iter("path") if path.get("class", "").split()[0] == kind]
+    return [
+        [(float(x), float(y)) for x, y in re.findall(r"([\d.-]+) ([\d.-]+)", path.get("d", ""))]
+        for path in found
+    ]
+
+
+def test_a_line_goes_right_and_up_with_its_values() -> None:
+    [points] = paths(drawn(Line("a", [(0, 0), (50, 50), (100, 100)], "hue-0")), "line")
+    (x0, y0), (x1, y1), (x2, y2) = points
+    assert x1 - x0 == pytest.approx(x2 - x1, abs=0.2) and x0 < x1
+    assert y0 - y1 == pytest.approx(y1 - y2, abs=0.2) and y0 > y1
+
+
+def test_a_log_axis_gives_each_power_of_ten_the_same_room() -> None:
+    axis = Axis("loss", 0.01, 1, log=True)
+    [points] = paths(drawn(Line("a", [(0, 1), (50, 0.1), (100, 0.01)], "hue-0"), axis=axis), "line")
+    ys = [y for _, y in points]
+    assert ys[1] - ys[0] == pytest.approx(ys[2] - ys[1], abs=0.2) and ys[0] < ys[1]
+
+
+def test_a_loss_of_zero_is_drawn_below_a_log_axis() -> None:
+    axis = Axis("loss", 0.01, 1, log=True)
+    [points] = paths(drawn(Line("a", [(0, 1), (100, 0)], "hue-0"), axis=axis), "line")
+    assert points[1][1] > 300
+
+
+def test_what_leaves_the_axes_is_clipped_by_a_nested_svg() -> None:
+    svg = drawn(Line("a", [(0, 0), (100, 1e6)], "hue-0"))
+    nested = svg.find("svg")
+    assert nested is not None and nested.find("g/path") is not None
+    assert nested.get("viewBox", "").split()[2:] == [nested.get("width"), nested.get("height")]
+
+
+def test_a_single_point_is_a_dot_and_no_point_is_nothing() -> None:
+    svg = drawn(Line("a", [(50, 50)], "hue-0"), Line("b", [], "hue-1"))
+    assert len(list(svg.iter("circle"))) == 1
+    assert [title.text for title in svg.iter("title")] == ["a"]
+
+
+def test_a_cross_within_the_chart_ends_a_run_that_diverged() -> None:
+    axis = Axis("loss", 0.1, 10, log=True)
+    svg = drawn(Line("a", [(0, 1), (50, 1e30)], "hue-0", lost=True), axis=axis)
+    [[(_, y), *_]] = paths(svg, "cross")
+    assert 0 < y < 300
+    assert not paths(drawn(Line("a", [(0, 1), (50, 2)], "hue-0")), "cross")
+
+
+def test_the_chart_is_described_and_has_labels() -> None:
+    svg = drawn(Line("a < b", [(0, 1), (20_000, 2)], "hue-0"), steps=20_000)
+    assert (svg.get("role"), svg.get("aria-label")) == ("img", "what it shows")
+    texts = [text.text for text in svg.iter("text")]
+    assert {"step", "accuracy (%)", "0", "100", "10k", "20k"} <= set(texts)
+
+
+@pytest.mark.parametrize(
+    ("values", "low", "high"),
+    [([53.0, 88.0], 50, 90), ([97.4, 98.8], 97.4, 98.8), ([100.0, 100.0], 100, 100), ([], 0, 100)],
+)
+def test_the_accuracy_axis_is_round_and_within_percents(
+    values: list[float], low: float, high: float
+) -> None:
+    axis = accuracy_axis(values)
+    assert (axis.low, axis.high) == pytest.approx((low, high), abs=1.01)
+    assert 0 <= axis.low < axis.high <= 100
+    assert all(axis.low <= value <= axis.high for value in values)
+
+
+def test_the_loss_axis_holds_all_but_what_diverges() -> None:
+    assert loss_axis([0.5, 2.0]).low < 0.5 < 2.0 < loss_axis([0.5, 2.0]).high
+    assert loss_axis([0.5, 1e30]).high == pytest.approx(110)
+    assert loss_axis([0.0]).low > 0 and loss_axis([]).low < loss_axis([]).high
+
+
+def test_thinning_keeps_spikes_and_the_order() -> None:
+    points = [(float(i), 1.0) for i in range(10_000)]
+    points[4321] = (4321.0, 99.0)
+    points[4322] = (4322.0, -99.0)
+    kept = thinned(points, 400)
+    assert len(kept) <= 400
+    assert {points[4321], points[4322]} <= set(kept)
+    assert kept == sorted(kept)
+    assert thinned(points[:400], 400) == points[:400]
+
+
+def test_a_swatch_is_a_line_or_a_dot() -> None:
+    assert "<path" in swatch("hue-0") and "<circle" in swatch("hue-0", dot=True)
