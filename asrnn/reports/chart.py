@@ -103,13 +103,13 @@ def swatch(style: str, *, dot: bool = False) -> Markup:
 def accuracy_axis(values: Sequence[float]) -> Axis:
     """In percent, from a round number below the smallest value to one above the largest."""
     low, high = min(values, default=0.0), max(values, default=100.0)
-    ticks = linear_ticks(low, max(high, low + 1))
-    step = ticks[1] - ticks[0] if len(ticks) > 1 else 1.0
-    return Axis(
-        "accuracy (%)",
-        max(math.floor(low / step) * step, 0.0),
-        min(math.ceil(high / step - 1e-9) * step, 100.0),
-    )
+    first, second, *_ = linear_ticks(low, max(high, low + 1))
+    step = second - first
+    bottom = max(math.floor(low / step + 1e-9), 0) * step
+    top = min(math.ceil(high / step - 1e-9) * step, 100.0)
+    if top - bottom < step / 2:  # all values are equal
+        bottom, top = (bottom - step, top) if bottom >= step else (bottom, bottom + step)
+    return Axis("accuracy (%)", bottom, top)
 
 
 def loss_axis(values: Sequence[float], most: float = 100.0) -> Axis:

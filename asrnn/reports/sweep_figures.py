@@ -132,15 +132,16 @@ def _scales(sweep: Sweep, fields: Sequence[str]) -> dict[str, Scale]:
 def _draw_panel(
     panel: "Axes", sweep: Sweep, name: str, scale: Scale, limits: tuple[float, float]
 ) -> None:
-    jitter = _jitter(len(sweep.entries))
     low, high = limits
     floor = low - 0.07 * (high - low)
-    for entry, offset in zip(sweep.entries, jitter, strict=True):
-        x = scale.position(entry.values[name]) + offset * scale.room
-        if entry.status == "diverged":
-            panel.plot(x, floor, "x", color=LOST, markersize=5)
-        elif entry.validation_accuracy is not None:
-            panel.plot(x, 100 * entry.validation_accuracy, **_dot_style(entry, entry == sweep.best))
+    offsets = _jitter(len(sweep.entries))
+    for kind, style in _dot_key(sweep).items():
+        dots = [
+            (scale.position(entry.values[name]) + offset * scale.room, _height(entry, floor))
+            for entry, offset in zip(sweep.entries, offsets, strict=True)
+            if (entry == sweep.best if kind == "best" else _kind(entry) == kind)
+        ]
+        panel.plot(*zip(*dots, strict=True), **style)
     panel.axhline(low - 0.02 * (high - low), color="#d5dae0", linewidth=0.8)
     places, labels = zip(*scale.ticks, strict=True)
     long = sum(map(len, labels)) > 26
@@ -215,13 +216,6 @@ def _line_style(entry: Entry, colours: Any, *, best: bool) -> dict[str, Any]:
     return line | {"color": colour, "linewidth": 1, "alpha": 0.7}
 
 
-def _dot_style(entry: Entry, best: bool) -> dict[str, Any]:
-    if best:
-        return {"marker": "*", "color": BEST, "markersize": 13, "zorder": 5, "mec": "black"}
-    hollow = {"mfc": "none"} if entry.status != "done" else {}
-    return {"marker": "o", "color": "#2c6fad", "markersize": 4, "alpha": 0.65} | hollow
-
-
 def _line_key(sweep: Sweep) -> dict[str, dict[str, Any]]:
     """What occurs among the trials, and how its line looks."""
     about: dict[str, dict[str, Any]] = {
@@ -236,12 +230,12 @@ def _line_key(sweep: Sweep) -> dict[str, dict[str, Any]]:
 
 def _dot_key(sweep: Sweep) -> dict[str, dict[str, Any]]:
     """What occurs among the trials, and how its dot looks."""
-    dot: dict[str, Any] = {"linestyle": "none", "marker": "o", "color": "#2c6fad", "markersize": 5}
+    dot: dict[str, Any] = {"linestyle": "none", "marker": "o", "color": "#2c6fad"}
     about: dict[str, dict[str, Any]] = {
-        "done": dot,
-        "not finished": dot | {"mfc": "none"},
-        "diverged": {"linestyle": "none", "marker": "x", "color": LOST},
-        "best": {"linestyle": "none", "marker": "*", "color": BEST, "markersize": 12},
+        "done": dot | {"markersize": 4, "alpha": 0.65},
+        "not finished": dot | {"markersize": 4, "alpha": 0.65, "mfc": "none"},
+        "diverged": dot | {"marker": "x", "color": LOST, "markersize": 5},
+        "best": dot | {"marker": "*", "color": BEST, "markersize": 13, "mec": "black"},
     }
     return {kind: about[kind] for kind in about if kind in _kinds(sweep)}
 
@@ -259,6 +253,13 @@ def _kind(entry: Entry) -> str:
     if entry.validation_accuracy is None:
         return "no accuracy yet"
     return "done" if entry.status == "done" else "not finished"
+
+
+def _height(entry: Entry, floor: float) -> float:
+    """The accuracy in percent; what diverged is below all others."""
+    if entry.status == "diverged" or entry.validation_accuracy is None:
+        return floor
+    return 100 * entry.validation_accuracy
 
 
 def _legend(figure: "Figure", sweep: Sweep, key: dict[str, dict[str, Any]]) -> None:

@@ -112,6 +112,14 @@ class Browser:
             if event.get("method") == "Network.requestWillBeSent"
         ]
 
+    def refused(self) -> list[str]:
+        """Why requests failed, for those that did not leave the browser."""
+        return [
+            event["params"]["blockedReason"]
+            for event in self.events
+            if event.get("method") == "Network.loadingFailed" and "blockedReason" in event["params"]
+        ]
+
     def complaints(self) -> list[str]:
         """What the console says: errors of scripts, and what the policy of the page refused."""
         logged = [

@@ -6,6 +6,8 @@ import re
 from xml.etree import ElementTree
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from asrnn.reports.chart import (
     Axis,
@@ -82,15 +84,25 @@ def test_the_chart_is_described_and_has_labels() -> None:
 
 @pytest.mark.parametrize(
     ("values", "low", "high"),
-    [([53.0, 88.0], 50, 90), ([97.4, 98.8], 97.4, 98.8), ([100.0, 100.0], 100, 100), ([], 0, 100)],
+    [
+        ([53.0, 88.0], 50, 90),
+        ([97.45, 98.8], 97, 99),
+        ([100.0, 100.0], 99.8, 100),
+        ([10.0, 10.0], 9.8, 10),
+        ([0.0], 0, 0.2),
+        ([], 0, 100),
+    ],
 )
-def test_the_accuracy_axis_is_round_and_within_percents(
-    values: list[float], low: float, high: float
-) -> None:
+def test_the_accuracy_axis_is_round(values: list[float], low: float, high: float) -> None:
     axis = accuracy_axis(values)
-    assert (axis.low, axis.high) == pytest.approx((low, high), abs=1.01)
-    assert 0 <= axis.low < axis.high <= 100
-    assert all(axis.low <= value <= axis.high for value in values)
+    assert (axis.low, axis.high) == pytest.approx((low, high))
+
+
+@given(st.lists(st.floats(0, 100), min_size=1))
+def test_every_accuracy_is_on_its_axis(values: list[float]) -> None:
+    axis = accuracy_axis(values)
+    assert -1e-9 <= axis.low < axis.high <= 100 + 1e-9
+    assert all(-1e-6 <= axis.fraction(value) <= 1 + 1e-6 for value in values)
 
 
 def test_the_loss_axis_holds_all_but_what_diverges() -> None:
