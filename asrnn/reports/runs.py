@@ -130,8 +130,8 @@ def _read_object(path: Path, numbers: Sequence[str]) -> dict[str, Any]:
 
 def _read_metrics(path: Path) -> list[Row]:
     try:
+        lines = path.read_bytes().splitlines()  # first: a run that goes on appends rows
         rows = read_rows(path)
-        lines = path.read_bytes().splitlines()
     except OSError as error:
         raise DataError(_damaged(path, str(error.strerror))) from None
     for i, row in enumerate(rows, start=1):

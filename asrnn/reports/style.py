@@ -100,9 +100,11 @@ figure { margin: .75rem 0; }
 .legend li { display: flex; align-items: center; gap: .5rem; min-width: 0; }
 .scroll img { display: block; min-width: 44rem; width: 100%; max-width: 80rem; height: auto;
   background: #ffffff; }
-.scroll:has(> img) { max-height: none; background: #ffffff; }
+.scroll:has(> img) { max-height: none; max-width: 80rem; background: #ffffff; }
 details { border: 1px solid var(--rule); border-radius: .5rem; padding: 0 1rem; margin: .5rem 0; }
 details[open] { padding-bottom: 1rem; }
+summary .status { margin-left: .5em; }
+.swatch .other { opacity: 1; }
 summary { cursor: pointer; padding: .6rem 0; }
 dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 19rem), 1fr));
   gap: 0 1.5rem; margin: .75rem 0; font-size: .875rem; }
