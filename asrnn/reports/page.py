@@ -13,8 +13,9 @@ from asrnn.reports.markup import Markup, element, join
 from asrnn.reports.results_section import results_figures, results_tables
 from asrnn.reports.runs import find_workdirs, read_run
 from asrnn.reports.style import SCRIPT, STYLE
-from asrnn.reports.sweep import TABLE, find_sweeps, read_sweep
+from asrnn.reports.sweep import find_sweeps, read_sweep
 from asrnn.reports.sweep_section import sweep_section
+from asrnn.sweeps.folder import TABLE
 from asrnn.training.workdir import METRICS
 
 

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from asrnn.errors import DataError
+from asrnn.sweeps.folder import TABLE, TRIALS
 
-TRIALS = "trials.jsonl"
-TABLE = "sweep.csv"
 COLUMNS = ("id", "status", "steps", "rung", "validation_accuracy")
 
 Value = float | str | None

@@ -29,8 +29,8 @@ def sweep_section(sweep: Sweep) -> Markup:
     verdict = (
         "No trial has a validation accuracy yet."
         if best is None
-        else f"The best by validation accuracy is {best.id} with {best.validation_accuracy:.2%};"
-        " the test part has no say in it."
+        else f"The best trial by validation accuracy is {best.id} with"
+        f" {best.validation_accuracy:.2%}; the test part has no say in it."
     )
     pictures = [picture(each.png, each.description) for each in sweep_pictures(sweep)]
     shown_first = ranking[:BEST]

@@ -135,7 +135,7 @@ def test_each_run_has_its_whole_config(page: Outline) -> None:
 
 def test_the_sweep_has_pictures_and_its_best_trials(page: Outline) -> None:
     assert "5 trials: 2 done, 1 diverged, 1 started, 1 waiting." in page.text
-    assert "The best by validation accuracy is bb with 90.00%; the test part has no say" in (
+    assert "The best trial by validation accuracy is bb with 90.00%; the test part has no say" in (
         page.text
     )
     descriptions = page.all("alt")

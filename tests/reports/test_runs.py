@@ -17,7 +17,7 @@ def test_runs_are_found_wherever_they_lie(tmp_path: Path) -> None:
     names = ["b", "a/x", "a/deep/er"]
     found = [write_run(tmp_path / name) for name in names]
     (tmp_path / "empty").mkdir()
-    (tmp_path / "b" / "checkpoints").mkdir()
+    write_run(tmp_path / "b" / "checkpoints" / "copy")  # within a workdir: not one of its own
     assert find_workdirs(tmp_path) == sorted(found)
 
 
