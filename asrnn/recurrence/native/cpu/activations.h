@@ -74,9 +74,14 @@ ASRNN_INLINE Pack<kCount> tanh_numerator(const Pack<kCount>& u) {
 }
 
 template <int kCount>
+ASRNN_INLINE Pack<kCount> quotient(const Pack<kCount>& a, const Pack<kCount>& b) {
+  return each<kCount>([&](int i) { return quotient(a.at[i], b.at[i]); });
+}
+
+template <int kCount>
 ASRNN_INLINE Pack<kCount> tangent(const Pack<kCount>& u) {
   const Pack<kCount> numerator = tanh_numerator(u);
-  return with_sign_of(numerator / (2.0f - numerator), u);
+  return with_sign_of(quotient(numerator, 2.0f - numerator), u);
 }
 
 template <int kCount>
@@ -93,7 +98,8 @@ ASRNN_INLINE Activations<kCount> gated_activations(const Pack<kCount>& u, const 
   const Values exp_g = e.scale * e.expm1 + e.scale;
   const Values gate_numerator =
       each<kCount>([&](int i) { return g.at[i] < 0.0f ? exp_g.at[i] : fill(1.0f); });
-  return {with_sign_of(numerator / (2.0f - numerator), u), gate_numerator / (exp_g + 1.0f)};
+  return {with_sign_of(quotient(numerator, 2.0f - numerator), u),
+          quotient(gate_numerator, exp_g + 1.0f)};
 }
 
 }  // namespace

@@ -19,26 +19,32 @@
 
 namespace {
 
-ASRNN_INLINE double total(Vector value) {
-  double sum = 0.0;
-  for (int lane = 0; lane < kLanes; ++lane) sum += static_cast<double>(value[lane]);
-  return sum;
-}
+// A sum over the vectors of a panel, in several chains that do not wait for each other. Padding
+// stays out: beside an infinite state it may be NaN.
+struct Sum {
+  Vector chains[kAbreast] = {};
 
-// Adds vectors that begin at offset + i * step of a panel with `columns` columns, but not what is
-// padding: beside an infinite state it may be NaN.
-template <int kCount>
-ASRNN_INLINE void add_to(Vector& sum, const Pack<kCount>& values, int64_t offset, int64_t step,
-                         int64_t columns) {
-  for (int i = 0; i < kCount; ++i) {
-    const int64_t width = columns - (offset + i * step) % kPanel;
-    if (width >= kLanes) {
-      sum += values.at[i];
-    } else {
-      for (int64_t lane = 0; lane < width; ++lane) sum[lane] += values.at[i][lane];
+  template <int kCount>
+  ASRNN_INLINE void add(const Pack<kCount>& values, int64_t offset, int64_t step,
+                        int64_t columns) {
+    if (columns >= kPanel) {
+      for (int i = 0; i < kCount; ++i) chains[i] += values.at[i];
+      return;
+    }
+    for (int i = 0; i < kCount; ++i) {
+      const int64_t width = smaller(kLanes, columns - (offset + i * step) % kPanel);
+      for (int64_t lane = 0; lane < width; ++lane) chains[i][lane] += values.at[i][lane];
     }
   }
-}
+
+  double total() const {
+    Vector all{};
+    for (const Vector& chain : chains) all += chain;
+    double sum = 0.0;
+    for (int lane = 0; lane < kLanes; ++lane) sum += static_cast<double>(all[lane]);
+    return sum;
+  }
+};
 
 struct BackwardPass {
   const asrnn::BackwardSlice& slice;
@@ -96,7 +102,8 @@ struct BackwardPass {
   }
 
   void rebuild_after(float* before, const float* trace) const {
-    each_pack<2>(rows, units, [&](int64_t panel, int64_t inside, int64_t step, auto count) {
+    each_pack<kAbreast>(rows, units,
+                        [&](int64_t panel, int64_t inside, int64_t step, auto count) ASRNN_BODY {
       using Values = Pack<decltype(count)::value>;
       const int64_t at = panel * stride + inside, target = panel * tall + inside;
       Values rate = Values::load_from(trace + at, step);
@@ -116,37 +123,39 @@ struct BackwardPass {
   // d of one step; returns the step's part of the step size's gradient.
   double deltas(const float* trace, int64_t i) const {
     const float scale = slice.step_size;
-    Vector sum{};
-    each_pack<2>(rows, units, [&](int64_t panel, int64_t inside, int64_t step, auto count) {
+    Sum sum;
+    each_pack<kAbreast>(rows, units,
+                        [&](int64_t panel, int64_t inside, int64_t step, auto count) ASRNN_BODY {
       using Values = Pack<decltype(count)::value>;
       const int64_t at = panel * stride + inside;
       const Values value = Values::load_from(trace + at, step);
       const Values dh = Values::load_from(cotangent + at, step);
-      add_to(sum, dh * value, inside, step, units - panel * kPanel);
+      sum.add(dh * value, inside, step, units - panel * kPanel);
       ((scale * dh) * (1.0f - value * value))
           .store_to(delta + i * stride + panel * tall + inside, step);
     });
-    return total(sum);
+    return sum.total();
   }
 
   double gated_deltas(const float* trace, int64_t i) const {
     const float scale = slice.step_size;
-    Vector sum{};
-    each_pack<2>(rows, units, [&](int64_t panel, int64_t inside, int64_t step, auto count) {
+    Sum sum;
+    each_pack<kAbreast>(rows, units,
+                        [&](int64_t panel, int64_t inside, int64_t step, auto count) ASRNN_BODY {
       using Values = Pack<decltype(count)::value>;
       const int64_t at = panel * stride + inside;
       const int64_t target = i * stride + panel * tall + inside;
       const Values value = Values::load_from(trace + at, step);
       const Values gate = Values::load_from(trace + block + at, step);
       const Values dz = Values::load_from(cotangent + at, step) * gate;
-      add_to(sum, dz * value, inside, step, units - panel * kPanel);
+      sum.add(dz * value, inside, step, units - panel * kPanel);
       const Values d = (scale * dz) * (1.0f - value * value);
       const Values e = (scale * dz) * (value * (1.0f - gate));
       d.store_to(candidate_delta + target, step);
       e.store_to(gate_delta + target, step);
       (d + e).store_to(delta + target, step);
     });
-    return total(sum);
+    return sum.total();
   }
 
   void walk_back(int64_t first, int64_t count, const float* chunk) const {

@@ -60,7 +60,8 @@ struct ForwardPass {
 
   template <bool kTraced>
   void update(float* trace) const {
-    each_pack<kAbreast>(rows, units, [&](int64_t panel, int64_t inside, int64_t step, auto count) {
+    each_pack<kAbreast>(rows, units,
+                        [&](int64_t panel, int64_t inside, int64_t step, auto count) ASRNN_BODY {
       using Values = Pack<decltype(count)::value>;
       const int64_t at = panel * stride + inside;
       const Values rate = tangent(Values::load_from(candidate + at, step));
@@ -72,7 +73,8 @@ struct ForwardPass {
 
   template <bool kTraced>
   void gated_update(float* trace) const {
-    each_pack<kAbreast>(rows, units, [&](int64_t panel, int64_t inside, int64_t step, auto count) {
+    each_pack<kAbreast>(rows, units,
+                        [&](int64_t panel, int64_t inside, int64_t step, auto count) ASRNN_BODY {
       using Values = Pack<decltype(count)::value>;
       const int64_t at = panel * stride + inside;
       const auto rate = gated_activations(Values::load_from(candidate + at, step),

@@ -6,8 +6,8 @@
 //   product:     out[r, j]  = start[r, j] + sum over terms, k of left[r, k] * right[k, j]
 //   outer:       out[i, j] += sum over rows r of left[r, i] * right[r, j]
 //
-// Each output element is one chain of multiply-adds in a fixed order, whatever the tile it falls
-// into: results do not depend on how rows are cut.
+// Each output element is a sum in a fixed order, whatever the rows of a product's tile it falls into:
+// results do not depend on how the batch is cut.
 
 #ifndef ASRNN_CPU_TILE_H_
 #define ASRNN_CPU_TILE_H_
@@ -37,7 +37,9 @@ alignas(64) const float kZeros[kPanel] = {};
 template <int kRows, int kWidth>
 void product_tile(const Product& product, int64_t panel, int64_t row) {
   Vector sum[kRows][kWidth];
+  ASRNN_UNROLL
   for (int r = 0; r < kRows; ++r)
+    ASRNN_UNROLL
     for (int v = 0; v < kWidth; ++v) sum[r][v] = Vector{};
   for (int term = 0; term < product.term_count; ++term) {
     const Term& t = product.terms[term];
@@ -47,8 +49,11 @@ void product_tile(const Product& product, int64_t panel, int64_t row) {
       const int64_t depth = smaller(kPanel, t.depth - done);
       for (int64_t k = 0; k < depth; ++k, right += kPanel) {
         Vector columns[kWidth];
+        ASRNN_UNROLL
         for (int v = 0; v < kWidth; ++v) columns[v] = load(right + v * kLanes);
+        ASRNN_UNROLL
         for (int r = 0; r < kRows; ++r)
+          ASRNN_UNROLL
           for (int v = 0; v < kWidth; ++v) sum[r][v] += left[r * kPanel + k] * columns[v];
       }
     }
@@ -59,7 +64,9 @@ void product_tile(const Product& product, int64_t panel, int64_t row) {
   const bool fresh = product.start == nullptr;
   const float* start = fresh ? kZeros : product.start + offset;
   const int64_t start_row = fresh ? 0 : kPanel;
+  ASRNN_UNROLL
   for (int r = 0; r < kRows; ++r)
+    ASRNN_UNROLL
     for (int v = 0; v < kWidth; ++v) {
       const int64_t at = r * kPanel + v * kLanes;
       store(product.out + offset + at, load(start + r * start_row + v * kLanes) + sum[r][v]);
@@ -68,19 +75,34 @@ void product_tile(const Product& product, int64_t panel, int64_t row) {
 
 template <int kRows, int kWidth>
 void outer_tile(const float* left, const float* right, int64_t rows, float* out) {
-  Vector sum[kRows][kWidth];
-  for (int i = 0; i < kRows; ++i)
-    for (int v = 0; v < kWidth; ++v) sum[i][v] = Vector{};
-  for (int64_t r = 0; r < rows; ++r, left += kPanel, right += kPanel) {
+  // A tile of few elements takes the rows in turns, or each addition would wait for the last.
+  constexpr int kChains = kRows * kWidth < 8 ? 8 / (kRows * kWidth) : 1;
+  Vector sum[kChains][kRows][kWidth] = {};
+  const auto add = [&](int chain) ASRNN_BODY {
     Vector columns[kWidth];
+    ASRNN_UNROLL
     for (int v = 0; v < kWidth; ++v) columns[v] = load(right + v * kLanes);
+    ASRNN_UNROLL
     for (int i = 0; i < kRows; ++i)
-      for (int v = 0; v < kWidth; ++v) sum[i][v] += left[i] * columns[v];
-  }
+      ASRNN_UNROLL
+      for (int v = 0; v < kWidth; ++v) sum[chain][i][v] += left[i] * columns[v];
+    left += kPanel;
+    right += kPanel;
+  };
+  int64_t r = 0;
+  for (; r + kChains <= rows; r += kChains)
+    ASRNN_UNROLL
+    for (int chain = 0; chain < kChains; ++chain) add(chain);
+  for (; r < rows; ++r) add(0);
+  ASRNN_UNROLL
   for (int i = 0; i < kRows; ++i)
+    ASRNN_UNROLL
     for (int v = 0; v < kWidth; ++v) {
       float* target = out + i * kPanel + v * kLanes;
-      store(target, load(target) + sum[i][v]);
+      Vector all = sum[0][i][v];
+      ASRNN_UNROLL
+      for (int chain = 1; chain < kChains; ++chain) all += sum[chain][i][v];
+      store(target, load(target) + all);
     }
 }
 
