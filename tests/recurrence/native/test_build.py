@@ -1,6 +1,7 @@
 """What is needed to have a kernel, and what is said where something is missing."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -79,6 +80,14 @@ def test_a_finished_library_is_not_built_again(
     library = build.library()  # another test may have loaded one from another cache
     monkeypatch.setattr(build, "_build", fail)
     assert build.library() == library
+
+
+def test_nothing_of_one_processor_runs_when_the_library_is_loaded(kernel: None) -> None:
+    # g++ names a file's initializer after the first symbol it defines, clang++ after the file.
+    content = build.library().read_bytes()
+    assert b"product_tile" in content  # names of local functions are kept
+    initializers = re.findall(rb"_GLOBAL__sub_I_[\w.]*", content)
+    assert not [name for name in initializers if b"kernel" in name]
 
 
 @pytest.mark.usefixtures("kernel")

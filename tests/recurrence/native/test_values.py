@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
 from asrnn.recurrence import native
 from tests.recurrence.native.reference import (
@@ -81,14 +83,30 @@ def test_long_sequence_of_the_paper(gated: bool, kernel: None) -> None:
     assert largest_error(gradients, gradients64(arguments, *weights)) < 2e-5
 
 
-@pytest.mark.parametrize("seed", range(12))
-def test_random_sizes(seed: int, kernel: None) -> None:
-    rng = np.random.default_rng(seed)
-    sizes = Sizes(*(int(rng.integers(1, top)) for top in (50, 40, 70, 40)), bool(seed % 2))
+any_sizes = st.builds(
+    Sizes,
+    steps=st.integers(1, 50),
+    batch=st.integers(1, 40),
+    units=st.integers(1, 70),
+    inputs=st.integers(1, 40),
+    gated=st.booleans(),
+)
+
+
+# Nothing is shrunk: each example is compiled, and its sizes are small.
+@settings(
+    derandomize=True,
+    deadline=None,
+    max_examples=12,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(sizes=any_sizes, seed=st.integers(0, 99), threads=st.integers(1, 3))
+def test_any_sizes(sizes: Sizes, seed: int, threads: int, kernel: None) -> None:
     arguments = random_arguments(sizes, seed)
     weights = cotangents(sizes, True)
     options = {"return_states": True}
-    found, gradients = differentiate(arguments, *weights, threads=seed % 3 + 1, **options)
+    found, gradients = differentiate(arguments, *weights, threads=threads, **options)
     for one, other in zip(found, scan(*as_jax(arguments), **options), strict=True):
         assert distance(one, other) < 2e-6
     assert largest_error(gradients, gradients64(arguments, *weights)) < 5e-6

@@ -6,8 +6,8 @@
 //   product:     out[r, j]  = start[r, j] + sum over terms, k of left[r, k] * right[k, j]
 //   outer:       out[i, j] += sum over rows r of left[r, i] * right[r, j]
 //
-// Each output element is a sum in a fixed order, whatever the rows of a product's tile it falls into:
-// results do not depend on how the batch is cut.
+// Each output element is a sum in a fixed order, whatever the tile of a product it falls into:
+// results do not depend on how rows are cut.
 
 #ifndef ASRNN_CPU_TILE_H_
 #define ASRNN_CPU_TILE_H_
