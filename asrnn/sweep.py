@@ -5,6 +5,7 @@ python -m asrnn.sweep --config=configs/mnist.py --space=experiments/spaces/FILE.
                       [--workdir=DIR] [--dry_run] [--config.training.steps=5000 ...]
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 from absl import flags
@@ -19,7 +20,14 @@ SPACE_SEED = flags.DEFINE_integer("space_seed", 0, "Seed of the space's quasi-ra
 WORKDIR = flags.DEFINE_string(
     "workdir", None, "Folder of the sweep; by default runs/sweep-<task>-<space>-<hash>."
 )
-WORKERS = flags.DEFINE_integer("workers", 1, "Trials at a time; they share cores and GPUs.")
+ENGINE = flags.DEFINE_enum("engine", "local", ["local", "ray"], "What runs the trials.")
+WORKERS = flags.DEFINE_integer(
+    "workers", None, "Trials at a time: by default 1, or what the Ray cluster has room for."
+)
+RAY_ADDRESS = flags.DEFINE_string(
+    "ray_address", "auto", "The Ray cluster: auto, host:port, or local to start one here."
+)
+RAY_GPUS = flags.DEFINE_float("ray_gpus", 0.0, "What a trial reserves of a GPU of the cluster.")
 RUNGS = flags.DEFINE_list(
     "rungs", [], "Successive halving: steps after which only the best settings go on."
 )
@@ -31,7 +39,6 @@ DRY_RUN = flags.DEFINE_bool("dry_run", False, "Print the trials and stop.")
 def main() -> None:
     """Reads the flags and sweeps."""
     from asrnn.reports.sweep_table import flags_of, sweep_table
-    from asrnn.sweeps import local
     from asrnn.sweeps.board import describe
     from asrnn.sweeps.folder import default_folder
     from asrnn.sweeps.space import expand
@@ -45,17 +52,29 @@ def main() -> None:
     trials = make_trials(expand(read_space(path), SPACE_SEED.value))
     folder = Path(WORKDIR.value) if WORKDIR.value else default_folder(config, path, trials)
     sweep = Sweep(config, trials, folder, _rungs(), _reduction(), Shard(*_shard()))
-    if WORKERS.value < 1:
-        raise ConfigError(f"--workers must be at least 1, found {WORKERS.value}")
+    engine = _engine()
     if DRY_RUN.value:
         check_sweep(sweep)
         print("\n".join(f"{trial.id}  {describe(trial)}" for trial in trials))
         return
-    result = run_sweep(
-        sweep, lambda jobs, watch: local.run(jobs, workers=WORKERS.value, watch=watch)
-    )
+    result = run_sweep(sweep, engine)
     print(sweep_table(result))
     print(f"best: {flags_of(result.ranking[0][1])}\nsweep: {folder}")
+
+
+def _engine() -> Callable[..., None]:
+    from asrnn.sweeps import local, ray_engine
+
+    workers, address, gpus = WORKERS.value, RAY_ADDRESS.value, RAY_GPUS.value
+    if workers is not None and workers < 1:
+        raise ConfigError(f"--workers must be at least 1, found {workers}")
+    if gpus < 0:
+        raise ConfigError(f"--ray_gpus must be at least 0, found {gpus:g}")
+    if ENGINE.value == "ray":
+        return lambda jobs, watch: ray_engine.run(
+            jobs, address=address, workers=workers, gpus=gpus, watch=watch
+        )
+    return lambda jobs, watch: local.run(jobs, workers=workers or 1, watch=watch)
 
 
 def _rungs() -> list[int]:
