@@ -65,12 +65,16 @@ def run_search(sweep: Sweep, search: Search, engine: Engine) -> Result:
     """Runs or continues a search, whose trials become those of the sweep.
 
     Raises:
-      ConfigError: if Optuna is missing, a trial's config cannot be used, or the folder is
-        of another sweep.
+      ConfigError: if Optuna is missing, the sweep has rungs or shards, a trial's config
+        cannot be used, or the folder is of another sweep.
       WorkdirInUse: if another process runs this sweep.
       Interrupted: after a signal.
       AsrnnError: as the engine.
     """
+    if search.settings < 1:
+        raise ConfigError("--search needs --trials=N, the number of settings to try")
+    if sweep.rungs or sweep.shard.parts > 1:
+        raise ConfigError("--search goes with neither --rungs nor --shard; leave them out")
     proposals = _read(sweep.folder, search)
     known = trials_of(search, proposals)
     with (
@@ -88,25 +92,34 @@ def run_search(sweep: Sweep, search: Search, engine: Engine) -> Result:
                     f"stopped by {stop.received.name}, all trials saved;"
                     " run the same command again to go on"
                 )
-            proposals = next_batch(search, proposals, current)
+            scored = [(choices, _score(search, choices, current)) for choices in proposals]
+            proposals = proposals + next_batch(search, scored)
             check_sweep(sweep._replace(trials=trials_of(search, proposals)))
             _write(sweep.folder, proposals)
 
 
-def next_batch(search: Search, proposals: Sequence[Choices], sweep: Sweep) -> list[Choices]:
-    """The proposals and, up to the end of the batch, more.
+def first_trials(search: Search) -> list[Trial]:
+    """The trials of the first batch, which no score has shaped.
 
-    Args:
-      search: what is searched.
-      proposals: those so far; of whole batches all are scored.
-      sweep: where their scores are.
+    Raises:
+      ConfigError: if the batch is empty, or Optuna is missing.
     """
-    began = len(proposals) // search.batch * search.batch
-    scored = [(choices, _score(search, choices, sweep)) for choices in proposals[:began]]
-    grown = list(proposals)
-    for index in range(len(proposals), min(began + search.batch, search.settings)):
-        grown.append(propose(search, scored, grown[began:], index))
-    return grown
+    if search.batch < 1:
+        raise ConfigError(f"--batch must be at least 1, found {search.batch}")
+    return trials_of(search, next_batch(search._replace(settings=search.batch), []))
+
+
+def next_batch(search: Search, scored: Sequence[tuple[Choices, float]]) -> list[Choices]:
+    """What to try after the settings that are scored, up to the end of a batch.
+
+    A search that ended within a batch and is to go on takes up that batch as it would have
+    been: without the scores of its first settings.
+    """
+    began = len(scored) // search.batch * search.batch
+    pending = [choices for choices, _ in scored[began:]]
+    for index in range(len(scored), min(began + search.batch, search.settings)):
+        pending.append(propose(search, scored[:began], pending, index))
+    return pending[len(scored) - began :]
 
 
 def propose(

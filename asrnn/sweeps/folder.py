@@ -29,12 +29,8 @@ TABLE = "sweep.csv"
 
 def default_folder(config: ConfigDict, space: Path, trials: Sequence[Trial]) -> Path:
     """runs/sweep-<task>-<space>-<hash of config and trials>: the same command finds its sweep."""
-    return folder_named_after(config, space, ",".join(trial.id for trial in trials))
-
-
-def folder_named_after(config: ConfigDict, space: Path, contents: str) -> Path:
-    """runs/sweep-<task>-<space>-<hash of config and contents>."""
-    digest = hashlib.sha256((to_json(config) + contents).encode()).hexdigest()
+    ids = ",".join(trial.id for trial in trials)
+    digest = hashlib.sha256((to_json(config) + ids).encode()).hexdigest()
     return Path("runs") / f"sweep-{config.task.name}-{space.stem}-{digest[:8]}"
 
 
