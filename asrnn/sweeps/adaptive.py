@@ -72,7 +72,9 @@ def run_search(sweep: Sweep, search: Search, engine: Engine) -> Result:
       AsrnnError: as the engine.
     """
     if search.settings < 1:
-        raise ConfigError("--search needs --trials=N, the number of settings to try")
+        raise ConfigError(
+            f"--search needs --trials=N, the number of settings to try; found {search.settings}"
+        )
     if sweep.rungs or sweep.shard.parts > 1:
         raise ConfigError("--search goes with neither --rungs nor --shard; leave them out")
     proposals = _read(sweep.folder, search)

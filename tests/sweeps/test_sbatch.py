@@ -51,8 +51,8 @@ def test_each_task_runs_its_shard_with_the_flags_it_was_given(job, tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGTERM])
 def test_a_signal_reaches_the_sweep_which_saves_and_is_requeued(job, tmp_path, number):
-    saving = "trap 'sleep 0.2; touch saved; exit 75' USR1; touch ready; for _ in {1..99}; do sleep 0.1; done"
-    process = job(saving)
+    save = "sleep 0.2; touch saved; exit 75"
+    process = job(f"trap '{save}' USR1; touch ready; for _ in {{1..99}}; do sleep 0.1; done")
     while not (tmp_path / "ready").exists():
         assert process.poll() is None
         time.sleep(0.01)
