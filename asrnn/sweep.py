@@ -1,10 +1,12 @@
 """Runs or continues a set of trials and picks the best by validation accuracy.
 
 python -m asrnn.sweep --config=configs/mnist.py --space=experiments/spaces/FILE.py
-                      [--rungs=500,1500 --reduction=3] [--workers=2] [--shard=0/4]
+                      [--rungs=500,1500 --reduction=3 | --search=optuna --trials=50]
+                      [--workers=2] [--shard=0/4 | --engine=ray --ray_address=HOST:PORT]
                       [--workdir=DIR] [--dry_run] [--config.training.steps=5000 ...]
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 from absl import flags
@@ -15,11 +17,25 @@ from asrnn.errors import ConfigError
 
 CONFIG = define_config_flag()
 SPACE = flags.DEFINE_string("space", None, "The space file: Python with get_space(h).")
-SPACE_SEED = flags.DEFINE_integer("space_seed", 0, "Seed of the space's quasi-random points.")
+SPACE_SEED = flags.DEFINE_integer(
+    "space_seed", 0, "Seed of the space's quasi-random points, or of the search."
+)
+SEARCH = flags.DEFINE_enum(
+    "search", None, ["optuna"], "Adaptive search, in place of all points of the space."
+)
+TRIALS = flags.DEFINE_integer("trials", 0, "Settings to search, each with all of its seeds.")
+BATCH = flags.DEFINE_integer("batch", 8, "Settings that a search proposes before it is told more.")
 WORKDIR = flags.DEFINE_string(
     "workdir", None, "Folder of the sweep; by default runs/sweep-<task>-<space>-<hash>."
 )
-WORKERS = flags.DEFINE_integer("workers", 1, "Trials at a time; they share cores and GPUs.")
+ENGINE = flags.DEFINE_enum("engine", "local", ["local", "ray"], "What runs the trials.")
+WORKERS = flags.DEFINE_integer(
+    "workers", None, "Trials at a time: by default 1, or what the Ray cluster has room for."
+)
+RAY_ADDRESS = flags.DEFINE_string(
+    "ray_address", "auto", "The Ray cluster: auto, host:port, or local to start one here."
+)
+RAY_GPUS = flags.DEFINE_float("ray_gpus", 0.0, "What a trial reserves of a GPU of the cluster.")
 RUNGS = flags.DEFINE_list(
     "rungs", [], "Successive halving: steps after which only the best settings go on."
 )
@@ -31,31 +47,47 @@ DRY_RUN = flags.DEFINE_bool("dry_run", False, "Print the trials and stop.")
 def main() -> None:
     """Reads the flags and sweeps."""
     from asrnn.reports.sweep_table import flags_of, sweep_table
-    from asrnn.sweeps import local
+    from asrnn.sweeps.adaptive import Search, first_trials, run_search
     from asrnn.sweeps.board import describe
     from asrnn.sweeps.folder import default_folder
     from asrnn.sweeps.space import expand
     from asrnn.sweeps.space_file import read_space
-    from asrnn.sweeps.sweep import Shard, Sweep, check_sweep, run_sweep
+    from asrnn.sweeps.sweep import Sweep, check_sweep, read_shard, run_sweep
     from asrnn.sweeps.trials import make_trials
 
     config = read_config_flag(CONFIG)
     check_config(config)
     path = Path(required(SPACE, "experiments/spaces/digits.py"))
-    trials = make_trials(expand(read_space(path), SPACE_SEED.value))
+    space, engine = read_space(path), _engine()
+    if SEARCH.value:
+        search = Search(space, TRIALS.value, BATCH.value, SPACE_SEED.value)
+        trials = first_trials(search)
+    else:
+        trials = make_trials(expand(space, SPACE_SEED.value))
     folder = Path(WORKDIR.value) if WORKDIR.value else default_folder(config, path, trials)
-    sweep = Sweep(config, trials, folder, _rungs(), _reduction(), Shard(*_shard()))
-    if WORKERS.value < 1:
-        raise ConfigError(f"--workers must be at least 1, found {WORKERS.value}")
+    sweep = Sweep(config, trials, folder, _rungs(), _reduction(), read_shard(SHARD.value))
     if DRY_RUN.value:
         check_sweep(sweep)
         print("\n".join(f"{trial.id}  {describe(trial)}" for trial in trials))
         return
-    result = run_sweep(
-        sweep, lambda jobs, watch: local.run(jobs, workers=WORKERS.value, watch=watch)
-    )
+    result = run_search(sweep, search, engine) if SEARCH.value else run_sweep(sweep, engine)
     print(sweep_table(result))
     print(f"best: {flags_of(result.ranking[0][1])}\nsweep: {folder}")
+
+
+def _engine() -> Callable[..., None]:
+    from asrnn.sweeps import local, ray_engine
+
+    workers, address, gpus = WORKERS.value, RAY_ADDRESS.value, RAY_GPUS.value
+    if workers is not None and workers < 1:
+        raise ConfigError(f"--workers must be at least 1, found {workers}")
+    if gpus < 0:
+        raise ConfigError(f"--ray_gpus must be at least 0, found {gpus:g}")
+    if ENGINE.value == "ray":
+        return lambda jobs, watch: ray_engine.run(
+            jobs, address=address, workers=workers, gpus=gpus, watch=watch
+        )
+    return lambda jobs, watch: local.run(jobs, workers=workers or 1, watch=watch)
 
 
 def _rungs() -> list[int]:
@@ -69,15 +101,6 @@ def _reduction() -> float:
     if not REDUCTION.value > 1:
         raise ConfigError(f"--reduction must be above 1, found {REDUCTION.value}")
     return float(REDUCTION.value)
-
-
-def _shard() -> tuple[int, int]:
-    part, _, parts = SHARD.value.partition("/")
-    if not (part.isdecimal() and parts.isdecimal() and int(part) < int(parts)):
-        raise ConfigError(
-            f"--shard must be i/n with i below n, counted from 0; found {SHARD.value}"
-        )
-    return int(part), int(parts)
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ def ranked(
     groups: dict[Setting, list[Trial]] = {}
     for trial in trials:
         groups.setdefault(setting(trial), []).append(trial)
-    scored = [(_mean_score([outcomes[t.id] for t in group]), group) for group in groups.values()]
+    scored = [(mean_score([outcomes[t.id] for t in group]), group) for group in groups.values()]
     return sorted(scored, key=lambda entry: math.inf if entry[0] is None else -entry[0])
 
 
@@ -69,7 +69,8 @@ def promoted(
     return [trial for trial in trials if trial.id in chosen]
 
 
-def _mean_score(outcomes: Sequence[Outcome]) -> float | None:
+def mean_score(outcomes: Sequence[Outcome]) -> float | None:
+    """The mean validation accuracy of a setting's seeds; None unless all of them are done."""
     scores = [found.validation_accuracy for found in outcomes if found.status == "done"]
     known = [score for score in scores if score is not None]
     return fmean(known) if len(known) == len(outcomes) else None

@@ -1,9 +1,13 @@
 """How the trials that run at the same time share one machine's cores and GPUs."""
 
+import fcntl
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import NamedTuple
 
 GPU_MEMORY = 0.9  # of a GPU, divided among the processes on it
@@ -41,6 +45,27 @@ def make_slots(workers: int, cores: Sequence[int], gpus: Sequence[str]) -> list[
                 environment["XLA_CLIENT_MEM_FRACTION"] = f"{GPU_MEMORY / sharing:.3f}"
         slots.append(Slot(own, environment))
     return slots
+
+
+@contextmanager
+def claimed_core(cores: Sequence[int]) -> Iterator[tuple[int, ...]]:
+    """One of the cores for as long as the context lasts, where no coordinator deals them out.
+
+    Processes of this machine that call this get different ones, by a lock file a core; when
+    all are taken, they share. A system without cores to pin to has none to claim.
+    """
+    folder = Path(tempfile.gettempdir()) / f"asrnn-cores-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    with ExitStack() as held:
+        for core in cores:
+            lock = held.enter_context((folder / str(core)).open("w"))
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            yield (core,)
+            return
+        yield (cores[os.getpid() % len(cores)],) if cores else ()
 
 
 def own_cores() -> list[int]:

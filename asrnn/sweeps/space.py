@@ -103,14 +103,14 @@ def expand(space: Space, seed: int) -> list[Overrides]:
                 found: list[Overrides] = [{}]
                 for part in parts:
                     more = points(part)
-                    found = [_join(a, b) for a in found for b in more]
+                    found = [join(a, b) for a in found for b in more]
                 return found
             case Zip(parts):
                 columns = [points(part) for part in parts]
                 if len({len(column) for column in columns}) != 1:
                     lengths = ", ".join(str(len(column)) for column in columns)
                     raise ConfigError(f"zip needs parts of one length, found {lengths}")
-                return [_join(*row) for row in zip(*columns, strict=True)]
+                return [join(*row) for row in zip(*columns, strict=True)]
             case Range(name):
                 raise ConfigError(
                     f"the range of {name} has no points of its own: put it into"
@@ -120,7 +120,12 @@ def expand(space: Space, seed: int) -> list[Overrides]:
     return points(space)
 
 
-def _join(*points: Overrides) -> Overrides:
+def join(*points: Overrides) -> Overrides:
+    """The fields of all points.
+
+    Raises:
+      ConfigError: if two of them set the same field.
+    """
     joined: Overrides = {}
     for point in points:
         for name in point.keys() & joined.keys():

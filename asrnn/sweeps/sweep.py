@@ -44,6 +44,18 @@ class Result(NamedTuple):
     outcomes: dict[str, Outcome]
 
 
+def read_shard(text: str) -> Shard:
+    """ "1/4" as a shard.
+
+    Raises:
+      ConfigError: if it is not the i-th of n, counted from 0.
+    """
+    part, _, parts = text.partition("/")
+    if not (part.isdecimal() and parts.isdecimal() and int(part) < int(parts)):
+        raise ConfigError(f"--shard must be i/n with i below n, counted from 0; found {text}")
+    return Shard(int(part), int(parts))
+
+
 def check_sweep(sweep: Sweep) -> None:
     """Checks every trial's config before any is run.
 

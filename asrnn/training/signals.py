@@ -19,10 +19,15 @@ class StopRequest:
         self._previous: dict[signal.Signals, signal._HANDLER | None] = {}
 
     def __enter__(self) -> "StopRequest":
+        self.retake()
+        return self
+
+    def retake(self) -> None:
+        """Takes the signals back from a library that has put its own handlers in place."""
         if threading.current_thread() is threading.main_thread():
             for number in STOP_SIGNALS:
-                self._previous[number] = signal.signal(number, self._note)
-        return self
+                previous = signal.signal(number, self._note)
+                self._previous.setdefault(number, previous)
 
     def __exit__(
         self,

@@ -15,7 +15,7 @@ import pytest
 
 from asrnn.config import base_config
 from asrnn.errors import AsrnnError, ConfigError, DataError, Interrupted
-from asrnn.sweeps import local
+from asrnn.sweeps import local, pool, process
 from asrnn.sweeps.trials import Job, outcome
 from asrnn.sweeps.watch import Quiet
 
@@ -54,7 +54,7 @@ def worker(tmp_path, monkeypatch):
     def write(body):
         script = tmp_path / "worker.py"
         script.write_text(PREAMBLE + textwrap.dedent(body))
-        monkeypatch.setattr(local, "WORKER", (sys.executable, "-S", str(script)))
+        monkeypatch.setattr(process, "WORKER", (sys.executable, "-S", str(script)))
 
     return write
 
@@ -128,7 +128,7 @@ def test_what_every_trial_would_end_with_ends_the_sweep_with_its_words(jobs, wor
 
 
 def test_a_workdir_in_use_is_tried_again_until_it_is_free_or_finished(jobs, worker, monkeypatch):
-    monkeypatch.setattr(local, "BUSY", 0.01)
+    monkeypatch.setattr(pool, "BUSY", 0.01)
     worker("finish() if starts > 5 else sys.exit(6)")
     local.run(jobs[:1], workers=1, watch=Quiet())
     assert starts(jobs[0]) == 6

@@ -1,6 +1,10 @@
 """Cores and GPUs are dealt out before a trial's process starts."""
 
-from asrnn.sweeps.slots import make_slots, visible_gpus
+import tempfile
+
+import pytest
+
+from asrnn.sweeps.slots import claimed_core, make_slots, visible_gpus
 
 
 def test_the_cores_are_dealt_out_evenly():
@@ -31,3 +35,27 @@ def test_the_user_may_name_the_gpus_or_none():
     assert visible_gpus({"CUDA_VISIBLE_DEVICES": "2,5"}) == ["2", "5"]
     assert visible_gpus({"CUDA_VISIBLE_DEVICES": ""}) == []
     assert visible_gpus({"JAX_PLATFORMS": "cpu"}) == []
+
+
+@pytest.fixture
+def machine(tmp_path, monkeypatch):
+    """One on which nobody else claims cores."""
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
+
+
+def test_cores_that_nobody_deals_out_are_claimed_one_by_one_and_given_back(machine):
+    with claimed_core((4, 6)) as first:
+        with claimed_core((4, 6)) as second:
+            assert (first, second) == ((4,), (6,))
+        with claimed_core((4, 6)) as third:
+            assert third == (6,)
+
+
+def test_when_all_cores_are_claimed_they_are_shared(machine):
+    with claimed_core((4,)), claimed_core((4,)) as shared:
+        assert shared == (4,)
+
+
+def test_where_a_system_cannot_pin_no_core_is_claimed(machine):
+    with claimed_core(()) as nothing:
+        assert nothing == ()

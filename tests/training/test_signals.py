@@ -48,6 +48,16 @@ def test_handlers_are_restored_also_after_an_error(handler: object) -> None:
         signal.signal(signal.SIGUSR1, before)
 
 
+def test_signals_are_taken_back_from_a_library_and_then_left_as_they_were() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with StopRequest() as stop:
+        signal.signal(signal.SIGTERM, lambda *args: pytest.fail("the library has it"))
+        stop.retake()
+        signal.raise_signal(signal.SIGTERM)
+        assert stop.received is signal.SIGTERM
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
 def test_a_handler_that_python_does_not_know_becomes_the_default(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

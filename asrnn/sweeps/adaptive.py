@@ -1,0 +1,242 @@
+"""Adaptive search: Optuna proposes settings in batches, and the scores of one shape the next.
+
+A proposal depends on the space, the seed, and the scores of the batches before its own: not
+on the engine, the number of workers, or what was killed in between. The proposals are in
+search.jsonl of the sweep's folder, the scores in the workdirs; Optuna itself keeps nothing.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from asrnn.errors import ConfigError, Interrupted
+from asrnn.sweeps.folder import open_folder
+from asrnn.sweeps.halving import mean_score
+from asrnn.sweeps.space import (
+    Chain,
+    Overrides,
+    Product,
+    QuasiRandom,
+    Range,
+    Space,
+    Zip,
+    expand,
+    join,
+)
+from asrnn.sweeps.space import Sweep as Values
+from asrnn.sweeps.sweep import Engine, Result, Sweep, check_sweep, run_sweep
+from asrnn.sweeps.trials import Trial, make_job, make_trials, outcome
+from asrnn.training.checkpoints import write_atomically
+from asrnn.training.signals import StopRequest
+
+PROPOSALS = "search.jsonl"
+RANDOM = 10  # settings scored before the first that is not random
+WORST = 0.0  # the score of a setting that diverged: an accuracy that no other falls below
+
+Choices = dict[str, Any]
+"""What decides a setting: by place in the space, the index of a value or a fraction of a range."""
+
+
+class Search(NamedTuple):
+    """What is proposed, and how many settings of it."""
+
+    space: Space
+    settings: int
+    """Each is run with every seed of the space, and scored by the mean."""
+    batch: int
+    """So many are proposed before any of them is scored."""
+    seed: int
+
+
+class Chooser(Protocol):
+    """What makes the choices: a trial of Optuna's."""
+
+    def suggest_float(self, name: str, low: float, high: float) -> float:
+        """Between low and high."""
+
+    def suggest_categorical(self, name: str, choices: Sequence[int]) -> int:
+        """One of the choices."""
+
+
+def run_search(sweep: Sweep, search: Search, engine: Engine) -> Result:
+    """Runs or continues a search, whose trials become those of the sweep.
+
+    Raises:
+      ConfigError: if Optuna is missing, the sweep has rungs or shards, a trial's config
+        cannot be used, or the folder is of another sweep.
+      WorkdirInUse: if another process runs this sweep.
+      Interrupted: after a signal.
+      AsrnnError: as the engine.
+    """
+    if search.settings < 1:
+        raise ConfigError(
+            f"--search needs --trials=N, the number of settings to try; found {search.settings}"
+        )
+    if sweep.rungs or sweep.shard.parts > 1:
+        raise ConfigError("--search goes with neither --rungs nor --shard; leave them out")
+    proposals = _read(sweep.folder, search)
+    known = trials_of(search, proposals)
+    with (
+        StopRequest() as stop,
+        open_folder(sweep.folder, sweep.config, known, ".lock-search"),
+    ):
+        while True:
+            current = sweep._replace(trials=trials_of(search, proposals))
+            if proposals:
+                result = run_sweep(current, engine)
+            if len(proposals) >= search.settings:
+                return result
+            if stop.received is not None:
+                raise Interrupted(
+                    f"stopped by {stop.received.name}, all trials saved;"
+                    " run the same command again to go on"
+                )
+            scored = [(choices, _score(search, choices, current)) for choices in proposals]
+            proposals = proposals + next_batch(search, scored)
+            check_sweep(sweep._replace(trials=trials_of(search, proposals)))
+            _write(sweep.folder, proposals)
+
+
+def first_trials(search: Search) -> list[Trial]:
+    """The trials of the first batch, which no score has shaped.
+
+    Raises:
+      ConfigError: if the batch is empty, or Optuna is missing.
+    """
+    if search.batch < 1:
+        raise ConfigError(f"--batch must be at least 1, found {search.batch}")
+    return trials_of(search, next_batch(search._replace(settings=search.batch), []))
+
+
+def next_batch(search: Search, scored: Sequence[tuple[Choices, float]]) -> list[Choices]:
+    """What to try after the settings that are scored, up to the end of a batch.
+
+    A search that ended within a batch and is to go on takes up that batch as it would have
+    been: without the scores of its first settings.
+    """
+    began = len(scored) // search.batch * search.batch
+    pending = [choices for choices, _ in scored[began:]]
+    for index in range(len(scored), min(began + search.batch, search.settings)):
+        pending.append(propose(search, scored[:began], pending, index))
+    return pending[len(scored) - began :]
+
+
+def propose(
+    search: Search,
+    scored: Sequence[tuple[Choices, float]],
+    pending: Sequence[Choices],
+    index: int,
+) -> Choices:
+    """One proposal of the tree-structured Parzen estimator (TPE).
+
+    Args:
+      search: what is searched.
+      scored: settings with their scores, the more the better.
+      pending: settings without a score yet, to keep away from.
+      index: of the proposal: with the search's seed it seeds the sampler.
+    """
+    optuna = _optuna()
+    seed = np.random.SeedSequence([search.seed, index]).generate_state(1)[0]
+    sampler = optuna.samplers.TPESampler(
+        n_startup_trials=RANDOM, multivariate=True, constant_liar=True, seed=int(seed)
+    )
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    running = optuna.trial.TrialState.RUNNING
+    for choices, told in (
+        *((choices, {"value": score}) for choices, score in scored),
+        *((choices, {"state": running}) for choices in pending),
+    ):
+        fixed = optuna.trial.FixedTrial(choices)
+        settings(search.space, fixed, search.seed)
+        study.add_trial(
+            optuna.trial.create_trial(params=choices, distributions=fixed.distributions, **told)
+        )
+    trial = study.ask()
+    settings(search.space, trial, search.seed)
+    return dict(trial.params)
+
+
+def settings(space: Space, chooser: Chooser, seed: int, place: str = "") -> list[Overrides]:
+    """The points that the choices come to: one setting with each of its seeds.
+
+    A sweep is a choice of a value, a range of a number, a chain of a part, and a zip of a
+    common index; a quasi-random box is that of its ranges. Seeds are not chosen: all are run.
+
+    Args:
+      space: what `get_space` returned.
+      chooser: makes the choices.
+      seed: of the points of a `quasi_random` within a `zip`.
+      place: of the space within the whole, the prefix of its choices' names.
+    """
+    match space:
+        case Values("seed", values):
+            return [{"seed": value} for value in values]
+        case Values(name, values):
+            return [{name: values[_index(chooser, place + name, len(values))]}]
+        case Range(name):
+            return [{name: space.at(chooser.suggest_float(place + name, 0.0, 1.0))}]
+        case QuasiRandom(_, ranges):
+            return settings(Product(ranges), chooser, seed, place)
+        case Product(parts):
+            found: list[Overrides] = [{}]
+            for number, part in enumerate(parts):
+                more = settings(part, chooser, seed, f"{place}{number}/")
+                found = [join(a, b) for a in found for b in more]
+            return found
+        case Chain(parts):
+            number = _index(chooser, f"{place}part", len(parts))
+            return settings(parts[number], chooser, seed, f"{place}{number}/")
+        case Zip():
+            rows = expand(space, seed)
+            return [rows[_index(chooser, f"{place}row", len(rows))]]
+
+
+def trials_of(search: Search, proposals: Sequence[Choices]) -> list[Trial]:
+    """The trials that proposals come to, in their order; equal ones are one."""
+    return make_trials([point for choices in proposals for point in _points(search, choices)])
+
+
+def _points(search: Search, choices: Choices) -> list[Overrides]:
+    return settings(search.space, _optuna().trial.FixedTrial(choices), search.seed)
+
+
+def _score(search: Search, choices: Choices, sweep: Sweep) -> float:
+    trials = make_trials(_points(search, choices))
+    score = mean_score([outcome(make_job(sweep.config, t, sweep.folder)) for t in trials])
+    return WORST if score is None else score
+
+
+def _index(chooser: Chooser, name: str, count: int) -> int:
+    return 0 if count == 1 else chooser.suggest_categorical(name, range(count))
+
+
+def _read(folder: Path, search: Search) -> list[Choices]:
+    path = folder / PROPOSALS
+    if not path.exists():
+        return []
+    try:
+        proposals = [json.loads(line) for line in path.read_text().splitlines()]
+        trials_of(search, proposals)
+    except (OSError, ValueError, TypeError):
+        raise ConfigError(
+            f"{path} is not of a search of this space; give another --workdir"
+        ) from None
+    return proposals
+
+
+def _write(folder: Path, proposals: Sequence[Choices]) -> None:
+    write_atomically(folder / PROPOSALS, "".join(json.dumps(p) + "\n" for p in proposals))
+
+
+def _optuna() -> Any:
+    try:
+        import optuna
+    except ImportError:
+        raise ConfigError(
+            "--search=optuna needs Optuna; install it with pip install 'asrnn[optuna]'"
+        ) from None
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    return optuna
