@@ -54,7 +54,7 @@ def make_table(name: str, out: Path) -> list[Path]:
     from asrnn.sweeps import local
     from asrnn.sweeps.reproduction import run_missing
     from asrnn.sweeps.table_file import choose_rows, jobs_of, read_table
-    from asrnn.sweeps.table_results import make_result, read_results
+    from asrnn.sweeps.table_results import check_workdirs, make_result, read_results
     from asrnn.training.checkpoints import write_atomically
     from asrnn.training.console import to_stderr
 
@@ -66,6 +66,8 @@ def make_table(name: str, out: Path) -> list[Path]:
     wanted = [job for row in choose_rows(table, ROWS.value) for job in jobs[row.name]]
     stem = f"{name}-quick" if quick else name
     kept = read_results(out / f"{stem}.json")
+    if RUN.value:
+        check_workdirs(wanted)
     try:
         if RUN.value:
             run_missing(

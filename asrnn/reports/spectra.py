@@ -21,6 +21,7 @@ from asrnn.dynamics.stability import absolute_eigenvalues, end_to_end_jacobians
 DIFFUSIONS = (0.0, 0.001, 0.01, 0.1, 1.0)  # γ
 STEP_SIZE = 0.01  # ε
 INIT_SCALE = 1.0  # σ_w
+SPREADS = (1e-6, 1.0)  # what is drawn of the standard deviations; the rest is in the CSV
 INPUT_SIZE = 96  # m, that of noise-padded CIFAR-10
 
 
@@ -105,9 +106,8 @@ def _draw(points: Sequence[Point], title: str) -> Any:
         right.plot(steps, [point.std for point in own], style, markersize=3.5)
     left.axhline(1.0, color="#999999", linewidth=0.8)
     left.set(xlabel="steps", ylabel="mean of |λ|")
-    right.set(xlabel="steps", ylabel="standard deviation of |λ|")
+    right.set(xlabel="steps", ylabel="standard deviation of |λ|", yscale="log", ylim=SPREADS)
     for axis in (left, right):
-        axis.set_yscale("symlog", linthresh=1e-3)
         axis.grid(alpha=0.3)
     left.legend(frameon=False, fontsize=8)
     figure.suptitle(title, fontsize=10)

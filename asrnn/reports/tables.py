@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from asrnn.dynamics import CELLS, OdeCell
 from asrnn.training.summary import duration
 
 Row = Mapping[str, Any]
@@ -15,10 +16,12 @@ COLUMNS = (
     *("task", "method", "paper", "ours", "seeds", "validation", "units"),
     *("parameters", "printed", "steps", "time of a run", "hardware"),
 )
-SETTINGS = (
-    *("model.step_size", "model.diffusion", "model.init_scale"),
-    *("optimizer.name", "optimizer.learning_rate"),
-)
+SETTINGS = {
+    "σ_w": "model.init_scale",
+    "optimizer": "optimizer.name",
+    "rate": "optimizer.learning_rate",
+}
+ODE_SETTINGS = {"ε": "model.step_size", "γ": "model.diffusion"} | SETTINGS
 QUICK = "quick check, scaled down: no results"
 
 
@@ -93,8 +96,8 @@ def _ours(row: Row) -> str:
 
 
 def _settings(row: Row) -> str:
-    settings = row["settings"]
-    return ", ".join(f"{name.rpartition('.')[2]} {settings[name]}" for name in SETTINGS)
+    names = ODE_SETTINGS if isinstance(CELLS[row["cell"]], OdeCell) else SETTINGS
+    return ", ".join(f"{label} {row['settings'][name]}" for label, name in names.items())
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 
 from asrnn.sweeps.board import Board
-from asrnn.sweeps.table_results import check_workdirs
 from asrnn.sweeps.trials import Job, Trial, outcome
 from asrnn.sweeps.watch import Watch
 
@@ -12,10 +11,8 @@ def run_missing(jobs: Sequence[Job], engine: Callable[[Sequence[Job], Watch], No
     """Brings the runs of some rows to their end; finished ones stay as they are.
 
     Raises:
-      ConfigError: if a workdir holds a run of another definition.
       AsrnnError: as the engine, `asrnn.sweeps.local.run` for example.
     """
-    check_workdirs(jobs)
     with Board([Trial(job.workdir.name, {}) for job in jobs]) as board:
         steps = max(job.config.training.steps for job in jobs)
         board.rung(steps, {job.workdir.name: outcome(job) for job in jobs})

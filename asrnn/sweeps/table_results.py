@@ -27,7 +27,7 @@ Result = dict[str, Any]
 Run = dict[str, Any]
 """What one seed came to, in the `runs` of a row."""
 
-FREE = {*MAY_DIFFER, "seed", "task.source"} - {"training.steps"}
+FREE = {*MAY_DIFFER, "seed", "task.source", "training.log_every"} - {"training.steps"}
 """Config fields that are no part of what a row measures."""
 
 
