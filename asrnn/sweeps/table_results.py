@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+import jax
 from ml_collections import ConfigDict
 
 from asrnn.config import base_config, flatten
@@ -143,7 +144,7 @@ def count_parameters(config: ConfigDict) -> int:
     """The number of parameters of the model that a config describes, without its data."""
     config = ConfigDict(config.to_dict())
     config.recurrence.backend = "scan"  # the others may have to be built first
-    return num_parameters(make_experiment(config).initial_params)
+    return num_parameters(jax.eval_shape(lambda: make_experiment(config).initial_params))
 
 
 def _present_runs(jobs: Sequence[Job]) -> dict[int, Run]:
