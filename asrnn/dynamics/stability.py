@@ -5,8 +5,6 @@ With h_t = F(h_{t-1}, x_t), the end-to-end Jacobian is the product of the steps'
 that they explode (paper, sections 2 and 3).
 """
 
-from collections.abc import Sequence
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -23,19 +21,17 @@ def step_jacobian(step: Step, carry: Carry, x: Array) -> Array:
       carry: the state before it; of an LSTM h and c, both of which count.
       x: the input of the step.
     """
-    return end_to_end_jacobians(step, carry, x[None], [1])[0]
+    return end_to_end_jacobians(step, carry, x[None], every=1)[0]
 
 
-def end_to_end_jacobians(
-    step: Step, carry: Carry, inputs: Array, times: Sequence[int]
-) -> list[Array]:
-    """∂h_t/∂h_0 `[N, N]` for some t, in one pass over the sequence.
+def end_to_end_jacobians(step: Step, carry: Carry, inputs: Array, *, every: int) -> Array:
+    """∂h_t/∂h_0 `[T / every, N, N]` for t = every, 2 every, ..., T, in one pass.
 
     Args:
       step: what `Cell.prepare` returns.
       carry: the state before the first step, N entries in all.
       inputs: `[T, ...]`, the input of each step.
-      times: rising numbers of steps, at most T.
+      every: a divisor of T.
     """
     flat, unravel = ravel_pytree(carry)
 
@@ -45,11 +41,13 @@ def end_to_end_jacobians(
         h_next, push = jax.linearize(lambda h: ravel_pytree(step(unravel(h), x))[0], h)
         return (h_next, jax.vmap(push, in_axes=1, out_axes=1)(product)), None
 
-    state = flat, jnp.eye(flat.size, dtype=flat.dtype)
-    jacobians = []
-    for before, now in zip((0, *times), times, strict=False):
-        state, _ = jax.lax.scan(advance, state, inputs[before:now])
-        jacobians.append(state[1])
+    def segment(state: tuple[Array, Array], xs: Array) -> tuple[tuple[Array, Array], Array]:
+        state, _ = jax.lax.scan(advance, state, xs)
+        return state, state[1]
+
+    start = flat, jnp.eye(flat.size, dtype=flat.dtype)
+    segments = inputs.reshape(-1, every, *inputs.shape[1:])
+    _, jacobians = jax.lax.scan(segment, start, segments)
     return jacobians
 
 
