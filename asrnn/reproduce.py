@@ -32,11 +32,9 @@ QUICK = flags.DEFINE_bool(
 
 def main(what: str) -> None:
     """Reads the flags and writes what was asked for."""
-    import jax
+    from asrnn.training.devices import leave_accelerators_alone
 
-    jax.config.update(
-        "jax_platforms", "cpu"
-    )  # the devices are for the runs, in processes of theirs
+    leave_accelerators_alone()
     if WORKERS.value < 1:
         raise ConfigError(f"--workers must be at least 1, found {WORKERS.value}")
     out = Path(OUT.value)
