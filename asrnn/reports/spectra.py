@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 
 from asrnn.dynamics import Coefficients, make_cell
 from asrnn.dynamics.stability import absolute_eigenvalues, end_to_end_jacobians
@@ -35,7 +36,7 @@ class Scale(NamedTuple):
     """Steps between two spectra."""
 
 
-FULL = Scale(128, 1000, 50)
+FULL = Scale(128, 1000, 20)
 QUICK = Scale(16, 40, 10)
 
 
@@ -60,12 +61,10 @@ def spectra(scale: Scale) -> list[Point]:
         }
         networks["LSTM", None] = _jacobians("lstm", scale)(0.0)
     return [
-        Point(name, diffusion, steps, float(sizes.mean()), float(sizes.std()))
+        Point(name, diffusion, index * scale.every, float(sizes.mean()), float(sizes.std()))
         for (name, diffusion), jacobians in networks.items()
-        for steps, sizes in zip(
-            range(scale.every, scale.steps + 1, scale.every),
-            map(absolute_eigenvalues, jacobians),
-            strict=True,
+        for index, sizes in enumerate(
+            [np.ones(1), *map(absolute_eigenvalues, jacobians)]  # after no step the identity
         )
     ]
 
@@ -113,12 +112,13 @@ def _draw(points: Sequence[Point], title: str) -> Any:
     for network in dict.fromkeys(point.network for point in points):
         own = [point for point in points if point.network == network]
         steps = [point.steps for point in own]
-        style = "k--" if network == "LSTM" else "o-"
-        left.plot(steps, [point.mean for point in own], style, markersize=3.5, label=network)
-        right.plot(steps, [point.std for point in own], style, markersize=3.5)
+        style = "k--" if network == "LSTM" else "-"
+        left.plot(steps, [point.mean for point in own], style, label=network)
+        right.plot(steps, [point.std for point in own], style)
     left.axhline(1.0, color="#999999", linewidth=0.8)
     left.set(xlabel="steps", ylabel="mean of |λ|")
-    right.set(xlabel="steps", ylabel="standard deviation of |λ|", yscale="log", ylim=SPREADS)
+    right.set(xlabel="steps", ylabel="standard deviation of |λ|", ylim=SPREADS)
+    right.set_yscale("log", nonpositive="mask")
     for axis in (left, right):
         axis.grid(alpha=0.3)
     left.legend(frameon=False, fontsize=8)

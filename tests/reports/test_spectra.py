@@ -18,6 +18,7 @@ def points() -> dict[str, list[Point]]:
     found: dict[str, list[Point]] = {}
     for point in spectra.spectra(Scale(12, 200, 50)):
         found.setdefault(point.network, []).append(point)
+    assert all((curve[0].mean, curve[0].std) == (1, 0) for curve in found.values())
     return found
 
 
@@ -25,7 +26,9 @@ def test_there_is_a_curve_for_each_diffusion_and_for_the_lstm(
     points: dict[str, list[Point]],
 ) -> None:
     assert [curve[0].diffusion for curve in points.values()] == [0.0, 0.001, 0.01, 0.1, 1.0, None]
-    assert all([point.steps for point in curve] == [50, 100, 150, 200] for curve in points.values())
+    assert all(
+        [point.steps for point in curve] == [0, 50, 100, 150, 200] for curve in points.values()
+    )
 
 
 @pytest.mark.parametrize("diffusion", ["0", "0.001", "0.01"])
@@ -56,7 +59,7 @@ def test_numbers_and_picture_of_a_quick_check_have_names_of_their_own(
     picture, table = write_spectra(tmp_path, quick=True)
     assert [picture.name, table.name] == ["spectra-quick.png", "spectra-quick.csv"]
     rows = list(csv.DictReader(table.read_text().splitlines()))
-    assert [row["steps"] for row in rows] == ["1", "2"] * 6
+    assert [row["steps"] for row in rows] == ["0", "1", "2"] * 6
     assert all(float(row["mean"]) > 0 for row in rows)
     with Image.open(picture) as image:
         assert image.format == "PNG"
