@@ -12,7 +12,7 @@ def commands() -> dict[str, str]:
     found = {}
     for file in sorted(Path(__file__).parent.glob("*.py")):
         text = file.read_text()
-        if text.endswith("    run(main)\n"):
+        if "\n    run(main" in text:
             found[file.stem] = (ast.get_docstring(ast.parse(text)) or "").split("\n", 1)[0]
     return found
 

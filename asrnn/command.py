@@ -3,28 +3,37 @@
 import re
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
-from asrnn.errors import AsrnnError, ConfigError, near_miss
+from asrnn.errors import AsrnnError, ConfigError, check_choice, near_miss
 
 
-def run(main: Callable[[], None], argv: Sequence[str] | None = None) -> None:
+def run(
+    main: Callable[..., None],
+    argv: Sequence[str] | None = None,
+    *,
+    choices: Collection[str] = (),
+) -> None:
     """Parses the flags, calls main, and leaves with the exit code of `asrnn.errors`.
 
     Foreseeable failures end in one line on stderr. A traceback and code 1 are a defect.
+
+    Args:
+      main: the command; with `choices`, a function of the one that was given.
+      argv: by default that of this process.
+      choices: the words of which a command takes exactly one, beside its flags.
     """
     argv = sys.argv if argv is None else argv
     try:
         if {"--help", "-h", "-help", "--helpfull"} & set(argv[1:]):
             print(_help())
             sys.exit(0)
-        _parse(argv)
-        main()
+        main(*_parse(argv, choices))
     except AsrnnError as error:
         print(f"{_name()}: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
@@ -72,16 +81,26 @@ def required(flag: flags.FlagHolder[str | None], example: str) -> str:
     return str(flag.value)
 
 
-def _parse(argv: Sequence[str]) -> None:
-    """Parses argv into absl's flags; every way to get it wrong becomes a ConfigError."""
+def _parse(argv: Sequence[str], choices: Collection[str]) -> list[str]:
+    """Parses argv into absl's flags; every way to get it wrong becomes a ConfigError.
+
+    Returns:
+      What is no flag: one of the choices, or nothing if there are none.
+    """
     try:
         with _config_errors():
             stray = flags.FLAGS(list(argv))[1:]
     except flags.Error as error:
         raise ConfigError(_reason(error)) from None
+    found, stray = (stray[:1], stray[1:]) if choices else ([], stray)
+    if choices and not found:
+        raise ConfigError(f"say which of {', '.join(choices)}")
+    for word in found:
+        check_choice("the argument", word, choices)
     if stray:
         hint = f"; did you mean --{stray[0]}?" if stray[0].startswith("config") else ""
         raise ConfigError(f"stray argument {stray[0]!r}: flags begin with two dashes{hint}")
+    return found
 
 
 @contextmanager

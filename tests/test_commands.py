@@ -176,5 +176,5 @@ def test_the_package_itself_lists_its_commands(tmp_path: Path) -> None:
     listed = call("__main__", cwd=tmp_path)
     assert listed.returncode == 0
     names = re.findall(r"python -m asrnn\.(\w+) +\S", listed.stdout)
-    assert {"train", "evaluate", "prepare", "sweep", "benchmark"} <= set(names)
+    assert {"train", "evaluate", "prepare", "sweep", "reproduce", "benchmark"} <= set(names)
     assert call("__main__", "trian", cwd=tmp_path).returncode == errors.ConfigError.exit_code

@@ -26,6 +26,14 @@ def split_cpu_into_cores() -> None:
     jax.config.update("jax_num_cpu_devices", cpu_cores())
 
 
+def leave_accelerators_alone() -> None:
+    """Keeps jax on the CPU; to be called before jax starts, by a command that only coordinates.
+
+    For jax takes most of a GPU's memory when it starts, and that is for the trials.
+    """
+    jax.config.update("jax_platforms", "cpu")
+
+
 def batch_mesh(batch_size: int, backend: str) -> Mesh:
     """The devices that share a batch: as many as divide it.
 

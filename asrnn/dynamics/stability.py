@@ -1,0 +1,56 @@
+"""Jacobians of a step and of many, and their eigenvalues: does a signal live or die?
+
+With h_t = F(h_{t-1}, x_t), the end-to-end Jacobian is the product of the steps' Jacobians,
+∂h_T/∂h_0 = J_T ... J_2 J_1. Its eigenvalues near 0 mean that gradients vanish, large ones
+that they explode (paper, sections 2 and 3).
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.flatten_util import ravel_pytree
+
+from asrnn.typing import Array, Carry, Step
+
+
+def step_jacobian(step: Step, carry: Carry, x: Array) -> Array:
+    """∂F/∂h `[N, N]` of one step; N counts all entries of the carry.
+
+    Args:
+      step: what `Cell.prepare` returns.
+      carry: the state before it; of an LSTM h and c, both of which count.
+      x: the input of the step.
+    """
+    return end_to_end_jacobians(step, carry, x[None], every=1)[0]
+
+
+def end_to_end_jacobians(step: Step, carry: Carry, inputs: Array, *, every: int) -> Array:
+    """∂h_t/∂h_0 `[T / every, N, N]` for t = every, 2 every, ..., T, in one pass.
+
+    Args:
+      step: what `Cell.prepare` returns.
+      carry: the state before the first step, N entries in all.
+      inputs: `[T, ...]`, the input of each step.
+      every: a divisor of T.
+    """
+    flat, unravel = ravel_pytree(carry)
+
+    def advance(state: tuple[Array, Array], x: Array) -> tuple[tuple[Array, Array], None]:
+        """J_t P for the product P so far: one tangent for each of its columns."""
+        h, product = state
+        h_next, push = jax.linearize(lambda h: ravel_pytree(step(unravel(h), x))[0], h)
+        return (h_next, jax.vmap(push, in_axes=1, out_axes=1)(product)), None
+
+    def segment(state: tuple[Array, Array], xs: Array) -> tuple[tuple[Array, Array], Array]:
+        state, _ = jax.lax.scan(advance, state, xs)
+        return state, state[1]
+
+    start = flat, jnp.eye(flat.size, dtype=flat.dtype)
+    segments = inputs.reshape(-1, every, *inputs.shape[1:])
+    _, jacobians = jax.lax.scan(segment, start, segments)
+    return jacobians
+
+
+def absolute_eigenvalues(matrix: Array) -> np.ndarray:
+    """|λ| of a square matrix, the largest first."""
+    return np.sort(np.abs(np.linalg.eigvals(np.asarray(matrix))))[::-1]

@@ -1,0 +1,130 @@
+"""Figure 1 of the paper: eight recurrent networks in the plane, without input.
+
+Above, h_t = tanh(W h_{t-1}); below, with feedback, h_t = h_{t-1} + ε tanh(W h_{t-1}), over
+the vector field of its ODE. The stars are the starts, fainter dots are earlier states.
+The paper names no generator: W of panels a, c and d are drawn by NumPy from the seeds in
+their titles, and c and d are a reflection and a rotation, as in the paper.
+"""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from asrnn.dynamics import TanhField
+from asrnn.dynamics.baselines import vanilla_step
+from asrnn.dynamics.integrators import euler
+from asrnn.dynamics.stability import absolute_eigenvalues, step_jacobian
+from asrnn.typing import Array
+
+STEPS = 50
+STEP_SIZE = 0.1  # ε
+DIFFUSION = 0.15  # γ of panel h
+STARTS = ((0.0, 0.5), (-0.5, -0.5), (0.5, -0.75))
+COLOURS = ("#1f77b4", "#d62728", "#2ca02c")
+
+
+class Panel(NamedTuple):
+    """One network of the figure."""
+
+    title: str
+    matrix: np.ndarray
+    """W, `[2, 2]`."""
+    feedback: bool
+
+
+def panels() -> list[Panel]:
+    """The eight networks, a to h."""
+    rotation = np.array([[0.0, -2.0], [2.0, 0.0]])
+    vanilla = {
+        "(a) W random, seed 0": np.random.RandomState(0).standard_normal((2, 2)),
+        "(b) W the identity": np.eye(2),
+        "(c) W a random reflection, seed 0": _orthogonal(0, determinant=-1),
+        "(d) W a random rotation, seed 1": _orthogonal(1, determinant=1),
+    }
+    feedback = {
+        "(e) W with λ = 2, 2": np.array([[2.0, -2.0], [0.0, 2.0]]),
+        "(f) W with λ = -2, -2": np.array([[-2.0, 2.0], [0.0, -2.0]]),
+        "(g) W antisymmetric, λ = ±2i": rotation,
+        f"(h) as g with γ = {DIFFUSION}": rotation - DIFFUSION * np.eye(2),
+    }
+    return [
+        *(Panel(title, matrix, False) for title, matrix in vanilla.items()),
+        *(Panel(title, matrix, True) for title, matrix in feedback.items()),
+    ]
+
+
+def step_of(panel: Panel) -> Any:
+    """One step of the network, `(h [B, 2], x [B, 1]) -> h`; the input is taken as zero."""
+    matrix = jnp.asarray(panel.matrix)
+    still = {"input_kernel": jnp.zeros((1, 2)), "bias": jnp.zeros(2)}
+    if panel.feedback:
+        return euler(TanhField(matrix, **still), STEP_SIZE)
+    params = still | {"recurrent_kernel": matrix.T}  # its states are rows
+    return lambda h, x: vanilla_step(params, (h,), x)[0]
+
+
+def trajectories(panel: Panel) -> np.ndarray:
+    """The states `[STEPS + 1, 3, 2]` from each of the starts."""
+    step, still = step_of(panel), jnp.zeros((len(STARTS), 1))
+
+    def advance(h: Array, _: None) -> tuple[Array, Array]:
+        h = step(h, still)
+        return h, h
+
+    starts = jnp.asarray(STARTS)
+    _, states = jax.lax.scan(advance, starts, None, length=STEPS)
+    return np.concatenate([starts[None], states])
+
+
+def growth(panel: Panel) -> float:
+    """The largest |λ| of a step's Jacobian at the origin, max |1 + ελ| with feedback."""
+    jacobian = step_jacobian(step_of(panel), jnp.zeros(2), jnp.zeros(1))
+    return float(absolute_eigenvalues(jacobian)[0])
+
+
+def draw_figure1(path: Path) -> Path:
+    """Draws the eight panels; a PNG."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(14, 7.6), layout="constrained")
+    axes = figure.subplots(2, 4).flat
+    for axis, panel in zip(axes, panels(), strict=True):
+        states = trajectories(panel)
+        limit = 1.1 * max(1.0, float(np.abs(states).max()))
+        if panel.feedback:
+            _draw_field(axis, panel.matrix, limit)
+        for start, colour in enumerate(COLOURS):
+            _draw_states(axis, states[:, start], colour)
+        axis.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal")
+        axis.set_title(f"{panel.title}\nlargest |λ| of a step at 0: {growth(panel):.4f}", size=10)
+    figure.suptitle(
+        f"{STEPS} steps without input: tanh(W h) above, h + ε tanh(W h) with ε = {STEP_SIZE} below"
+    )
+    figure.savefig(path, dpi=110)
+    return path
+
+
+def _draw_states(axis: Any, states: np.ndarray, colour: str) -> None:
+    fading = np.linspace(0.15, 1.0, len(states))
+    axis.scatter(*states.T, s=14, color=colour, alpha=fading, linewidths=0)
+    axis.plot(*states[0], "*", color=colour, markersize=13, markeredgecolor="black")
+
+
+def _draw_field(axis: Any, matrix: np.ndarray, limit: float) -> None:
+    ticks = np.linspace(-limit, limit, 15)
+    h = np.stack(np.meshgrid(ticks, ticks), axis=-1)
+    slope = np.tanh(h @ matrix.T)
+    axis.quiver(h[..., 0], h[..., 1], slope[..., 0], slope[..., 1], color="#bbbbbb", width=0.004)
+
+
+def _orthogonal(seed: int, *, determinant: int) -> np.ndarray:
+    """A random orthogonal matrix `[2, 2]`, the first of its stream with that determinant."""
+    random = np.random.RandomState(seed)
+    while True:
+        q, r = np.linalg.qr(random.standard_normal((2, 2)))
+        q = q * np.sign(np.diag(r))
+        if round(float(np.linalg.det(q))) == determinant:
+            return q

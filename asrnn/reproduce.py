@@ -1,0 +1,99 @@
+"""Rebuilds a table or a figure of the paper from runs, beside the paper's numbers.
+
+python -m asrnn.reproduce table1|table2 [--data_dir=DIR] [--source=files|tfds] [--rows=a,b]
+                          [--norun] [--workers=2] [--quick] [--out=DIR] [--runs=DIR]
+python -m asrnn.reproduce figure1|spectra [--quick] [--out=DIR]
+
+A table runs what is missing, or goes on where it stopped, and writes Markdown, CSV and JSON.
+The figures need no runs and no data; figure1 is so small that --quick changes nothing in it.
+"""
+
+from pathlib import Path
+
+from absl import flags
+
+from asrnn.command import run
+from asrnn.errors import CheckpointError, ConfigError
+
+TABLES = ("table1", "table2")
+FIGURES = ("figure1", "spectra")
+
+OUT = flags.DEFINE_string("out", "experiments/results", "Folder of the tables and figures.")
+RUNS = flags.DEFINE_string("runs", "runs/reproduce", "Folder of the runs that tables are made of.")
+DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the data, as config.task.data_dir.")
+SOURCE = flags.DEFINE_enum("source", None, ["files", "tfds"], "As config.task.source.")
+ROWS = flags.DEFINE_list("rows", [], "Rows to run; by default all that are not only cited.")
+RUN = flags.DEFINE_bool("run", True, "Run what is missing; --norun only reads what is there.")
+WORKERS = flags.DEFINE_integer("workers", 1, "Runs at a time; they share cores and GPUs.")
+QUICK = flags.DEFINE_bool(
+    "quick", False, "Everything scaled down, to see that it works; in files of its own."
+)
+
+
+def main(what: str) -> None:
+    """Reads the flags and writes what was asked for."""
+    from asrnn.training.devices import leave_accelerators_alone
+
+    leave_accelerators_alone()
+    if WORKERS.value < 1:
+        raise ConfigError(f"--workers must be at least 1, found {WORKERS.value}")
+    out = Path(OUT.value)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        written = make_table(what, out) if what in TABLES else draw_figure(what, out)
+    except OSError as error:
+        raise CheckpointError(f"cannot write to {out}: {error}; give another --out") from None
+    print("\n".join(f"written: {path}" for path in written))
+
+
+def make_table(name: str, out: Path) -> list[Path]:
+    """Runs what is missing and writes the table from what is there, also when it was stopped."""
+    from asrnn.reports.tables import csv_table, json_table, markdown_table
+    from asrnn.sweeps import local
+    from asrnn.sweeps.reproduction import run_missing
+    from asrnn.sweeps.table_file import choose_rows, jobs_of, read_table
+    from asrnn.sweeps.table_results import check_workdirs, make_result, read_results
+    from asrnn.training.checkpoints import write_atomically
+    from asrnn.training.console import to_stderr
+
+    given = {"task.data_dir": DATA_DIR.value, "task.source": SOURCE.value}
+    data = {field: value for field, value in given.items() if value is not None}
+    quick = bool(QUICK.value)
+    table = read_table(name)
+    jobs = {row.name: jobs_of(row, Path(RUNS.value), quick=quick, data=data) for row in table.rows}
+    wanted = [job for row in choose_rows(table, ROWS.value) for job in jobs[row.name]]
+    stem = f"{name}-quick" if quick else name
+    kept = read_results(out / f"{stem}.json")
+    if RUN.value:
+        check_workdirs(wanted)
+    try:
+        if RUN.value:
+            run_missing(
+                wanted, lambda jobs, watch: local.run(jobs, workers=WORKERS.value, watch=watch)
+            )
+    finally:
+        rows = [
+            make_result(
+                name, row, jobs[row.name], kept.get(row.name), quick=quick, report=to_stderr
+            )
+            for row in table.rows
+        ]
+        text = markdown_table(table.title, rows)
+        files = {".md": text, ".csv": csv_table(rows), ".json": json_table(rows)}
+        for suffix, content in files.items():
+            write_atomically(out / f"{stem}{suffix}", content)
+    print(text)
+    return [out / f"{stem}{suffix}" for suffix in files]
+
+
+def draw_figure(name: str, out: Path) -> list[Path]:
+    """Computes and draws a figure."""
+    from asrnn.reports import figure1, spectra
+
+    if name == "figure1":
+        return [figure1.draw_figure1(out / "figure1.png")]
+    return spectra.write_spectra(out, quick=bool(QUICK.value))
+
+
+if __name__ == "__main__":
+    run(main, choices=(*TABLES, *FIGURES))

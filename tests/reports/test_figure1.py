@@ -1,0 +1,89 @@
+"""Figure 1 behaves as the paper says of each panel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from asrnn.reports.figure1 import STARTS, STEPS, draw_figure1, growth, panels, trajectories
+
+PANELS = dict(zip("abcdefgh", panels(), strict=True))
+
+
+def radii(letter: str) -> np.ndarray:
+    """|h| `[STEPS + 1, 3]`."""
+    return np.linalg.norm(trajectories(PANELS[letter]), axis=-1)
+
+
+def test_the_panels_are_named_in_order() -> None:
+    assert [panel.title[:3] for panel in PANELS.values()] == [f"({letter})" for letter in PANELS]
+    assert [panel.feedback for panel in PANELS.values()] == [False] * 4 + [True] * 4
+
+
+@pytest.mark.parametrize("letter", "abcdefgh")
+def test_a_trajectory_is_the_recursion_of_the_paper(letter: str) -> None:
+    panel = PANELS[letter]
+    h = np.array(STARTS)
+    expected = [h]
+    for _ in range(STEPS):
+        pushed = np.tanh(h @ panel.matrix.T)
+        h = h + 0.1 * pushed if panel.feedback else pushed
+        expected.append(h)
+    np.testing.assert_allclose(trajectories(panel), expected, rtol=2e-4, atol=1e-5)
+
+
+def test_a_goes_to_two_fixed_points_on_the_boundary() -> None:
+    ends = trajectories(PANELS["a"])[-2:]
+    np.testing.assert_allclose(ends[0], ends[1], atol=1e-5)
+    assert (np.abs(ends[1]).max(axis=-1) > 0.95).all()
+    np.testing.assert_allclose(ends[1][1], ends[1][2], atol=1e-5)
+    np.testing.assert_allclose(ends[1][0], -ends[1][1], atol=1e-5)
+
+
+@pytest.mark.parametrize("letter", "bcd")
+def test_an_orthogonal_matrix_without_feedback_goes_to_the_origin(letter: str) -> None:
+    matrix, size = PANELS[letter].matrix, radii(letter)
+    np.testing.assert_allclose(matrix @ matrix.T, np.eye(2), atol=1e-12)
+    assert (np.diff(size, axis=0) < 0).all()
+    assert (size[-1] < 0.5 * size[0]).all()
+
+
+def test_c_is_a_reflection_and_d_a_rotation() -> None:
+    assert [round(np.linalg.det(PANELS[letter].matrix)) for letter in "cd"] == [-1, 1]
+
+
+def test_positive_eigenvalues_go_out_and_negative_ones_in() -> None:
+    assert (radii("e")[-1] > 5).all()
+    assert (radii("f")[-1] < 0.01).all()
+
+
+def test_an_antisymmetric_matrix_spirals_out_and_diffusion_holds_it() -> None:
+    assert (radii("g")[-1] > 1.3 * radii("g")[0]).all()
+    spread = radii("h").max(axis=0) / radii("h").min(axis=0)
+    assert (spread < 1.2).all()
+    assert (spread < radii("g").max(axis=0) / radii("g").min(axis=0)).all()
+
+
+@pytest.mark.parametrize(
+    ("letter", "expected"),
+    [
+        ("b", 1.0),
+        ("e", 1.2),
+        ("f", 0.8),
+        ("g", np.sqrt(1 + 0.2**2)),
+        ("h", np.hypot(1 - 0.1 * 0.15, 0.1 * 2)),  # above 1: not stable at the origin
+    ],
+)
+def test_the_growth_is_that_of_one_step_at_the_origin(letter: str, expected: float) -> None:
+    # e and f are defective: their double eigenvalue is only good to the root of the rounding
+    assert growth(PANELS[letter]) == pytest.approx(expected, rel=1e-3 if letter in "ef" else 1e-6)
+
+
+def test_the_picture_is_drawn(tmp_path: Path) -> None:
+    path = draw_figure1(tmp_path / "figure1.png")
+    with Image.open(path) as image:
+        assert image.format == "PNG"
+        assert image.width > 1.5 * image.height
