@@ -46,10 +46,11 @@ DRY_RUN = flags.DEFINE_bool("dry_run", False, "Print the trials and stop.")
 
 def main() -> None:
     """Reads the flags and sweeps."""
-    from asrnn.reports.sweep_table import flags_of, sweep_table
+    from asrnn.reports.sweep_figures import draw_sweep
+    from asrnn.reports.sweep_table import sweep_table
     from asrnn.sweeps.adaptive import Search, first_trials, run_search
     from asrnn.sweeps.board import describe
-    from asrnn.sweeps.folder import default_folder
+    from asrnn.sweeps.folder import TABLE, default_folder
     from asrnn.sweeps.space import expand
     from asrnn.sweeps.space_file import read_space
     from asrnn.sweeps.sweep import Sweep, check_sweep, read_shard, run_sweep
@@ -72,7 +73,7 @@ def main() -> None:
         return
     result = run_search(sweep, search, engine) if SEARCH.value else run_sweep(sweep, engine)
     print(sweep_table(result))
-    print(f"best: {flags_of(result.ranking[0][1])}\nsweep: {folder}")
+    print("\n".join(f"sweep: {path}" for path in (folder, *draw_sweep(folder / TABLE))))
 
 
 def _engine() -> Callable[..., None]:

@@ -11,7 +11,7 @@ SHOWN = 10
 
 
 def sweep_table(result: Result) -> str:
-    """The leading settings, one a line, best first."""
+    """The leading settings, one a line, and the best as flags of `asrnn.train`."""
     lines = [f"{'validation':>10}  {'seeds':>5}  setting"]
     for score, group in result.ranking[:SHOWN]:
         lines.append(f"{percent(score):>10}  {len(group):>5}  {_setting(group)}")
@@ -21,10 +21,12 @@ def sweep_table(result: Result) -> str:
         f" {sum(one.status == 'diverged' for one in found)} diverged,"
         f" {sum(not one.finished for one in found)} not finished yet"
     )
+    score, best = result.ranking[0]
+    lines.append(f"best: {'none, no setting has finished' if score is None else _flags(best)}")
     return "\n".join(lines)
 
 
-def flags_of(group: Sequence[Trial]) -> str:
+def _flags(group: Sequence[Trial]) -> str:
     """A setting as flags of `asrnn.train`."""
     return " ".join(f"--config.{name}={value}" for name, value in setting(group[0]))
 

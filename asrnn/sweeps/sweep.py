@@ -114,4 +114,6 @@ def run_sweep(sweep: Sweep, engine: Engine) -> Result:
                 )
             if steps is not None:
                 left = promoted(survivors, outcomes, sweep.reduction)
+            if not left:
+                break
     return Result(ranked(survivors, outcomes), outcomes)

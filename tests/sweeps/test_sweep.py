@@ -3,7 +3,7 @@
 import pytest
 
 from asrnn.errors import ConfigError, DivergedError, Interrupted
-from asrnn.reports.sweep_table import flags_of, sweep_table
+from asrnn.reports.sweep_table import sweep_table
 from asrnn.sweeps import language as h
 from asrnn.sweeps.space import expand
 from asrnn.sweeps.sweep import Shard, Sweep, check_sweep, run_sweep
@@ -79,7 +79,7 @@ def test_the_closing_table_names_the_pick_and_how_it_was_picked(whole):
     _, result = whole
     text = sweep_table(result)
     assert "picked by validation accuracy, never by test; 4 trials, 0 diverged, 0 not" in text
-    assert flags_of(result.ranking[0][1]).startswith("--config.optimizer.learning_rate=0.0")
+    assert "\nbest: --config.optimizer.learning_rate=0.0" in text
 
 
 def test_a_rerun_runs_nothing(whole):
@@ -122,6 +122,15 @@ def test_a_setting_that_diverges_is_marked_and_the_others_go_on(tmp_path):
     assert [score is None for score, _ in result.ranking] == [False, True]
     assert f"{trials[0].id},diverged," in table(sweep)
     assert "2 trials, 1 diverged" in sweep_table(result)
+
+
+def test_where_all_diverge_the_sweep_ends_and_picks_nothing(tmp_path):
+    trials = make_trials([{"optimizer.learning_rate": 1e38}])
+    sweep = halving(tmp_path, trials)
+    sweep.config.optimizer.name = "sgd"
+    result = run_sweep(sweep, in_process)
+    assert result.outcomes[trials[0].id].status == "diverged"
+    assert sweep_table(result).endswith("best: none, no setting has finished")
 
 
 @pytest.mark.parametrize(
