@@ -22,8 +22,10 @@ def kernel_cache() -> Iterator[str]:
 
 @pytest.fixture
 def kernel(kernel_cache: str) -> None:
-    """The compiled kernel, or a skip that says why there is none."""
+    """The compiled kernel, or a skip that says why there is none: but with sanitizers a failure."""
     if reason := library.reason_unavailable():
+        if os.environ.get("ASRNN_NATIVE_SANITIZE"):
+            pytest.fail(f"nothing to sanitize: {reason}")
         pytest.skip(reason)
 
 
