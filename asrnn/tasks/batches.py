@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 import numpy as np
 
 from asrnn.errors import ConfigError
 from asrnn.tasks import streams
+
+SEEDS_AT_ONCE = 256  # whose orders are remembered: the members of a population
 
 
 def split_validation(
@@ -32,11 +35,17 @@ def split_validation(
     return np.sort(order[validation_size:]), np.sort(order[:validation_size])
 
 
-# Consecutive chunks of steps touch at most the end of one epoch and the start of the next.
-@functools.lru_cache(maxsize=2)
-def _epoch_order(seed: int, epoch: int, num_examples: int) -> np.ndarray:
-    order = streams.permutation(seed, streams.Stream.EPOCH_ORDER, epoch, num_examples)
-    order.flags.writeable = False
+@functools.lru_cache(maxsize=SEEDS_AT_ONCE)
+def _orders(seed: int, num_examples: int) -> Callable[[int], np.ndarray]:
+    """epoch -> int32 [num_examples], the order of the examples in it."""
+
+    # Consecutive chunks of steps touch at most the end of one epoch and the start of the next.
+    @functools.lru_cache(maxsize=2)
+    def order(epoch: int) -> np.ndarray:
+        order = streams.permutation(seed, streams.Stream.EPOCH_ORDER, epoch, num_examples)
+        order.flags.writeable = False
+        return order
+
     return order
 
 
@@ -61,12 +70,13 @@ def batch_indices(
             f"found {batch_size}"
         )
     per_epoch = num_examples // batch_size
+    orders = _orders(seed, num_examples)
     batches = np.empty((count, batch_size), np.int32)
     done = 0
     while done < count:
         epoch, start = divmod(first_step + done, per_epoch)
         taken = min(per_epoch - start, count - done)
-        order = _epoch_order(seed, epoch, num_examples)
+        order = orders(epoch)
         chosen = order[start * batch_size : (start + taken) * batch_size]
         batches[done : done + taken] = chosen.reshape(taken, batch_size)
         done += taken

@@ -40,17 +40,39 @@ def evaluate(
       key: for noise; example i always sees the same.
       wanted: asked before each batch, so that a signal need not wait for the end.
     """
-    number = len(examples.labels)
-    totals = np.zeros(len(Counts._fields), np.float64)
-    for indices, mask in zip(*evaluation_batches(number, min(BATCH_SIZE, number)), strict=True):
+    totals = sum_counts(
+        eval_step, params, coefficients, examples, key, batch_size=BATCH_SIZE, wanted=wanted
+    )
+    return None if totals is None else scores(totals)
+
+
+def sum_counts(
+    eval_step: Callable[..., Counts],
+    params: Any,
+    coefficients: Coefficients,
+    examples: Examples,
+    key: Key,
+    *,
+    batch_size: int,
+    wanted: Callable[[], bool],
+) -> np.ndarray | None:
+    """`Counts` over a part, float64 [3], or [3, M] of a population; arguments as `evaluate`."""
+    number = examples.number
+    totals: Any = 0.0
+    for indices, mask in zip(*evaluation_batches(number, min(batch_size, number)), strict=True):
         if not wanted():
             return None
         counts = eval_step(params, coefficients, examples, indices, mask, key)
-        totals += np.array(jax.device_get(counts), np.float64)
+        totals = totals + np.array(jax.device_get(counts), np.float64)
+    if np.any(totals[2] != number):
+        raise AssertionError(f"evaluated {totals[2]} of {number} examples")
+    return np.asarray(totals)
+
+
+def scores(totals: np.ndarray) -> dict[str, float]:
+    """Mean loss and accuracy from the sums [3] over a part."""
     loss, correct, counted = totals
-    if counted != number:
-        raise AssertionError(f"evaluated {counted} of {number} examples")
-    return {"loss": float(loss / number), "accuracy": float(correct / number)}
+    return {"loss": float(loss / counted), "accuracy": float(correct / counted)}
 
 
 def evaluate_workdir(workdir: Path, split: str) -> dict[str, float]:
@@ -79,12 +101,12 @@ def evaluate_workdir(workdir: Path, split: str) -> dict[str, float]:
         raise CheckpointError(f"no checkpoint in {workdir / CHECKPOINTS}; train first")
     best = latest.info["best"]["step"]
     checkpoint = latest if best in (None, latest.step) else checkpoints.load(best, latest.tree)
-    scores = evaluate(
+    found = evaluate(
         make_eval_step(experiment.model, task.sequence),
         checkpoint.tree.state.params,
         experiment.hyper.coefficients,
         examples,
         experiment.key(Stream.EVALUATION_NOISE),
     )
-    assert scores is not None
-    return {"step": checkpoint.step, "examples": len(examples.labels), **scores}
+    assert found is not None
+    return {"step": checkpoint.step, "examples": examples.number, **found}

@@ -10,10 +10,25 @@ from asrnn.typing import Array
 
 
 class Examples(NamedTuple):
-    """One part: images uint8 [N, H, W, channels], labels int32 [N]."""
+    """One part: images uint8 [N, H, W, channels], labels int32 [N].
+
+    `rows` int32 [K], if given, says which of the images are the part, and in which order:
+    members of a population have different parts of the same images.
+    """
 
     images: Array
     labels: Array
+    rows: Array | None = None
+
+    @property
+    def number(self) -> int:
+        """How many examples the part has."""
+        return int((self.labels if self.rows is None else self.rows).shape[-1])
+
+    def take(self, indices: Array) -> tuple[Array, Array]:
+        """The images and labels at some positions in the part."""
+        rows = indices if self.rows is None else self.rows[indices]
+        return self.images[rows], self.labels[rows]
 
 
 class Parts(NamedTuple):

@@ -50,12 +50,7 @@ def make_experiment(config: ConfigDict) -> Experiment:
       ConfigError: for a field that cannot be used.
     """
     check_config(config)
-    task = make_task(
-        config.task.name,
-        permutation_seed=config.task.permutation_seed,
-        noise=config.task.noise,
-        noise_seed=config.seed,
-    )
+    task = task_of(config)
     check_choice(f"task.source for {task.name}", config.task.source, SOURCES_OF[task.name])
     settings = config.optimizer.to_dict() | {"steps": config.training.steps}
     hyper = Hyperparameters(
@@ -80,6 +75,20 @@ def make_experiment(config: ConfigDict) -> Experiment:
     mesh = batch_mesh(config.training.batch_size, choice.backend)
     model = Model(graphdef, recurrence, mesh)
     return Experiment(config, task, model, params, hyper, settings, choice.note)
+
+
+def task_of(config: ConfigDict) -> Task:
+    """The task that a config names.
+
+    Raises:
+      ConfigError: if there is no such task.
+    """
+    return make_task(
+        config.task.name,
+        permutation_seed=config.task.permutation_seed,
+        noise=config.task.noise,
+        noise_seed=config.seed,
+    )
 
 
 def parameter_table(params: Any) -> str:

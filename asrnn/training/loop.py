@@ -158,7 +158,7 @@ class _Run:
 
     def batches(self, step: int, count: int) -> np.ndarray:
         """The batches of the next updates, padded to one shape so that nothing recompiles."""
-        size, number = self.training.batch_size, len(self.parts.train.labels)
+        size, number = self.training.batch_size, self.parts.train.number
         indices = np.zeros((pace.MAX_STEPS, size), np.int32)
         indices[:count] = batch_indices(self.seed, step, count, number, size)
         return indices

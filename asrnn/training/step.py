@@ -108,11 +108,18 @@ def initial_snapshot(params: Any, hyper: Hyperparameters, settings: Mapping[str,
 def make_train_steps(
     model: Model, sequence: Sequence, settings: Mapping[str, Any]
 ) -> Callable[..., tuple[TrainState, Window]]:
-    """Compiles a function that makes several updates in one dispatch.
+    """Compiles `train_steps_function`; the state is donated."""
+    return jax.jit(train_steps_function(model, sequence, settings), donate_argnums=0)
 
-    The returned function is `(state, window, hyper, examples, indices, count, key)`:
-    `count` updates with the batches `indices[:count]`, `[K, B]`. It stops early, at the
-    update that showed it, when loss or gradient is not finite. The state is donated.
+
+def train_steps_function(
+    model: Model, sequence: Sequence, settings: Mapping[str, Any]
+) -> Callable[..., tuple[TrainState, Window]]:
+    """A function that makes several updates.
+
+    It is `(state, window, hyper, examples, indices, count, key)`: `count` updates with the
+    batches `indices[:count]`, `[K, B]`. It stops early, at the update that showed it, when
+    loss or gradient is not finite.
     """
 
     def loss_fn(
@@ -125,7 +132,8 @@ def make_train_steps(
     def scores_and_gradients(
         params: Any, coefficients: Coefficients, examples: Examples, batch: Array, keys: Array
     ) -> Any:
-        inputs, labels = sequence(examples.images[batch], keys), examples.labels[batch]
+        images, labels = examples.take(batch)
+        inputs = sequence(images, keys)
         return jax.value_and_grad(loss_fn, has_aux=True)(params, coefficients, inputs, labels)
 
     in_parallel = over_devices(scores_and_gradients, model.mesh, lax.pmean, num_shared=3)
@@ -177,11 +185,16 @@ def make_train_steps(
 
         return lax.while_loop(unfinished, update, (state, window))
 
-    return jax.jit(train_steps, donate_argnums=0)
+    return train_steps
 
 
 def make_eval_step(model: Model, sequence: Sequence) -> Callable[..., Counts]:
-    """Compiles `(params, coefficients, examples, indices [B], mask [B], key) -> Counts`.
+    """Compiles `eval_step_function`."""
+    return jax.jit(eval_step_function(model, sequence))
+
+
+def eval_step_function(model: Model, sequence: Sequence) -> Callable[..., Counts]:
+    """A function `(params, coefficients, examples, indices [B], mask [B], key) -> Counts`.
 
     The noise of an example depends on its index and the key alone, so the result does
     not depend on how the examples are batched.
@@ -196,8 +209,8 @@ def make_eval_step(model: Model, sequence: Sequence) -> Callable[..., Counts]:
         mask: Array,
     ) -> Counts:
         keys = jax.vmap(jax.random.fold_in, (None, 0))(key, indices)
-        labels = examples.labels[indices]
-        inputs = sequence(examples.images[indices], keys)
+        images, labels = examples.take(indices)
+        inputs = sequence(images, keys)
         logits = model.logits(params, coefficients, inputs)
         losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
         correct = logits.argmax(-1) == labels
@@ -218,4 +231,4 @@ def make_eval_step(model: Model, sequence: Sequence) -> Callable[..., Counts]:
         counts: Counts = in_parallel(params, coefficients, examples, key, indices, mask)
         return counts
 
-    return jax.jit(eval_step)
+    return eval_step
