@@ -4,6 +4,8 @@ python -m asrnn.benchmark [--cases=A,B,N] [--cells=antisymmetric,gated_antisymme
                           [--work=forward,forward+backward,train-step,evaluation]
                           [--systems=scan,fused,native,flax-lstm,torch-rnn,torch-gru,torch-lstm,
                            gemm-floor] [--repeats=7] [--scaling] [--nomemory] [--out=FILE.json]
+python -m asrnn.benchmark --population=8,32,128 [--cases=D32,D128,A]
+                          [--systems=scan,fused,native] [--repeats=7] [--out=FILE.json]
 
 All runs of a case and cell are interleaved. What each system does: asrnn/benchmarks/.
 """
@@ -27,6 +29,12 @@ SCALING = flags.DEFINE_bool(
 MEMORY = flags.DEFINE_bool(
     "memory", True, "Measure the peak memory of train steps, each in its own process."
 )
+POPULATION = flags.DEFINE_list(
+    "population",
+    [],
+    "Measure instead populations of so many members against the same members one by one; cases"
+    " D32 and D128 (digits, 32 and 128 units) and A.",
+)
 OUT = flags.DEFINE_string(
     "out", None, "A JSON file for the rows; .md and, with --scaling, .png are put beside it."
 )
@@ -45,6 +53,7 @@ def main() -> None:
         CELLS.value,
         WORK.value,
         SYSTEMS.value,
+        POPULATION.value,
         repeats=REPEATS.value,
         scaling=SCALING.value,
         memory=MEMORY.value,

@@ -53,6 +53,18 @@ CASES = {
     )
 }
 
+DIGITS = Images("digits", 1_442, (8, 8, 1))
+
+POPULATION_CASES = {
+    case.name: case
+    for case in (
+        Case("D32", Shape(64, 64, 32, 1), DIGITS),
+        Case("D128", Shape(64, 64, 128, 1), DIGITS),
+        CASES["A"],
+    )
+}
+"""The bundled digits with two hidden sizes, and case A."""
+
 SCALING_BASE = CASES["A"].shape
 SCALING = {
     "T": (98, 196, 392, 784, 1568),

@@ -1,25 +1,28 @@
 """What a user asks the benchmark for."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from asrnn.benchmarks.cases import CASES, CELLS, WORKS, selected
+from asrnn.benchmarks.cases import CASES, CELLS, POPULATION_CASES, WORKS, selected
 from asrnn.benchmarks.systems import SYSTEMS
 from asrnn.errors import ConfigError
+from asrnn.recurrence import BACKENDS
 
 
 class Plan(NamedTuple):
     """Names of what to measure, and how.
 
     Attributes:
-      cases: of `asrnn.benchmarks.cases.CASES`.
+      cases: of `asrnn.benchmarks.cases.CASES`, for populations of `POPULATION_CASES`.
       cells: of `asrnn.benchmarks.cases.CELLS`; growing sizes are measured with the first.
       works: of `asrnn.benchmarks.cases.WORKS`.
       systems: of `asrnn.benchmarks.systems.SYSTEMS`.
       repeats: counted runs of each.
       scaling: whether to follow the cost over growing T, B and n.
       memory: whether to measure the peak memory of train steps.
+      population: sizes of populations to measure against the same members one by one;
+        if there are any, nothing else is measured.
     """
 
     cases: list[str]
@@ -29,14 +32,15 @@ class Plan(NamedTuple):
     repeats: int
     scaling: bool
     memory: bool
+    population: Sequence[int] = ()
 
     def command(self) -> str:
         """The command that asks for this plan."""
         lists = {
-            "cases": (self.cases, CASES),
+            "cases": (self.cases, POPULATION_CASES if self.population else CASES),
             "cells": (self.cells, CELLS),
             "work": ([work.replace(" ", "-") for work in self.works], WORKS),
-            "systems": (self.systems, SYSTEMS),
+            "systems": (self.systems, _systems(self.population)),
         }
         flags = [
             f"--{flag}={','.join(names)}"
@@ -44,6 +48,7 @@ class Plan(NamedTuple):
             if len(names) < len(known)
         ]
         flags.append(f"--repeats={self.repeats}")
+        flags += [f"--population={','.join(map(str, self.population))}"] if self.population else []
         flags += ["--scaling"] if self.scaling else []
         flags += [] if self.memory else ["--nomemory"]
         return " ".join(["python -m asrnn.benchmark", *flags])
@@ -54,21 +59,36 @@ def make_plan(
     cells: Sequence[str],
     works: Sequence[str],
     systems: Sequence[str],
+    population: Sequence[str] = (),
     **options: Any,
 ) -> Plan:
     """A plan from the flags; an empty list stands for all names.
 
     Raises:
-      ConfigError: for an unknown name.
+      ConfigError: for an unknown name, or a population that cannot be.
     """
+    sizes = _sizes(population)
     spelled = [name.replace("_", " ").replace("-", " ") for name in works]
     return Plan(
-        selected("--cases", cases, CASES),
+        selected("--cases", cases, POPULATION_CASES if sizes else CASES),
         selected("--cells", cells, CELLS),
         selected("--work", spelled, WORKS),
-        selected("--systems", systems, SYSTEMS),
+        selected("--systems", systems, _systems(sizes)),
+        population=sizes,
         **options,
     )
+
+
+def _systems(population: Sequence[int]) -> Collection[str]:
+    return BACKENDS if population else SYSTEMS
+
+
+def _sizes(given: Sequence[str]) -> list[int]:
+    if not all(size.isdecimal() and int(size) > 1 for size in given):
+        raise ConfigError(
+            f"--population must be sizes above 1, such as 8,32; found {','.join(given)}"
+        )
+    return [int(size) for size in given]
 
 
 def checked_output(name: str | None) -> Path | None:

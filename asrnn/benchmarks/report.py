@@ -37,6 +37,7 @@ class Report:
         self.path = path
         self.rows: list[Row] = []
         self.scaling: list[Row] = []
+        self.population: list[Row] = []
 
     def add(self, rows: Sequence[Row]) -> None:
         """Takes the rows of a case and cell."""
@@ -48,10 +49,15 @@ class Report:
         self.scaling += rows
         self.write()
 
+    def add_population(self, rows: Sequence[Row]) -> None:
+        """Takes the rows of one case and cell alone and in populations."""
+        self.population += rows
+        self.write()
+
     def tables(self) -> list[Table]:
         """All tables in the order of their rows."""
         growing = [scaling_table(self.scaling)] if self.scaling else []
-        return [*case_tables(self.rows), *growing]
+        return [*case_tables(self.rows), *growing, *population_tables(self.population)]
 
     def text(self) -> str:
         """The tables for a terminal of 100 columns."""
@@ -73,7 +79,10 @@ class Report:
         """
         if self.path is None:
             return
-        content = {"environment": self.environment, "rows": self.rows + self.scaling}
+        content = {
+            "environment": self.environment,
+            "rows": self.rows + self.scaling + self.population,
+        }
         try:
             self.path.write_text(json.dumps(content, indent=1) + "\n")
             self.path.with_suffix(".md").write_text(self.markdown())
@@ -98,6 +107,28 @@ def case_tables(rows: Iterable[Row]) -> list[Table]:
     return found
 
 
+def population_tables(rows: Iterable[Row]) -> list[Table]:
+    """A table for each case and cell: the time of an update of a member, by system and size."""
+    found = []
+    for _, group in groupby(rows, key=lambda row: (row["case"], row["cell"])):
+        of_case = list(group)
+        alone = {row["system"]: row["median_ms"] for row in of_case if row["members"] == 1}
+        title = f"{_subject(of_case[0])}: median ms for an update of one member"
+        body = [
+            [
+                row["system"],
+                str(row["members"]),
+                digits(row["median_ms"]),
+                _ratio(alone[row["system"]], row["median_ms"], "x"),
+                _ratio(row["compile_seconds"], 1),
+            ]
+            for row in of_case
+        ]
+        header = ["system", "members", "median", "faster than alone", "compile s"]
+        found.append(Table(title, header, body))
+    return found
+
+
 def scaling_table(rows: Sequence[Row]) -> Table:
     """A line for each shape, a column for each system."""
     systems = list(dict.fromkeys(row["system"] for row in rows))
@@ -110,15 +141,18 @@ def scaling_table(rows: Sequence[Row]) -> Table:
 
 
 def _case_table(rows: list[Row], medians: Medians) -> Table:
-    first = rows[0]
-    shape = ", ".join(f"{letter} {size}" for letter, size in first["shape"].items())
     entries = [_entries(row, medians) for row in rows]
     shown = [heading for heading in entries[0] if any(line[heading] for line in entries)]
     return Table(
-        f"{first['case']}, {first['cell']}, {first['work']} ({shape})",
+        _subject(rows[0]),
         shown,
         [[line[heading] for heading in shown] for line in entries],
     )
+
+
+def _subject(row: Row) -> str:
+    shape = ", ".join(f"{letter} {size}" for letter, size in row["shape"].items())
+    return f"{row['case']}, {row['cell']}, {row['work']} ({shape})"
 
 
 def _entries(row: Row, medians: Medians) -> dict[str, str]:

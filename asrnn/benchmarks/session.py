@@ -6,6 +6,7 @@ from asrnn.benchmarks.cases import (
     CASES,
     FLOOR,
     FORWARD_BACKWARD,
+    POPULATION_CASES,
     TRAIN_STEP,
     Case,
     Problem,
@@ -13,6 +14,7 @@ from asrnn.benchmarks.cases import (
 )
 from asrnn.benchmarks.memory import peak_memory_in_a_process
 from asrnn.benchmarks.plan import Plan
+from asrnn.benchmarks.populations import measure_population
 from asrnn.benchmarks.report import Report
 from asrnn.benchmarks.rows import Row, make_row
 from asrnn.benchmarks.system import System
@@ -32,6 +34,9 @@ def run_plan(plan: Plan, report: Report, say: Callable[[str], None]) -> None:
     Raises:
       ConfigError: if no system of the plan can be used here.
     """
+    if plan.population:
+        run_populations(plan, report, say)
+        return
     systems = usable({name: SYSTEMS[name] for name in plan.systems}, say)
     for name in plan.cases:
         for cell in plan.cells:
@@ -45,6 +50,18 @@ def run_plan(plan: Plan, report: Report, say: Callable[[str], None]) -> None:
             say(f"scaling, {case.name}")
             rows = measure(case, plan.cells[0], [FORWARD_BACKWARD], systems, repeats)
             report.add_scaling(rows)
+
+
+def run_populations(plan: Plan, report: Report, say: Callable[[str], None]) -> None:
+    """Measures populations of the sizes of a plan; the report grows as in `run_plan`."""
+    backends = list(usable({name: SYSTEMS[name] for name in plan.systems}, say))
+    for name in plan.cases:
+        for cell in plan.cells:
+            say(f"populations, case {name}, {cell}")
+            case = POPULATION_CASES[name]
+            report.add_population(
+                measure_population(case, cell, backends, plan.population, plan.repeats)
+            )
 
 
 def usable(systems: dict[str, System], report: Callable[[str], None]) -> dict[str, System]:

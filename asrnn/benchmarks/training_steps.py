@@ -9,60 +9,78 @@ from typing import Any
 
 import jax
 import numpy as np
+from ml_collections import ConfigDict
 
 from asrnn.benchmarks.cases import TRAIN_STEP, Images, Problem
 from asrnn.benchmarks.recurrences import backend_mesh
 from asrnn.benchmarks.system import Prepared, compiled
 from asrnn.config import base_config
-from asrnn.tasks import SOURCES_OF, batch_indices
+from asrnn.tasks import SOURCES_OF, Split, batch_indices
 from asrnn.training.devices import replicated
 from asrnn.training.examples import Examples
 from asrnn.training.experiment import Experiment, make_experiment
 from asrnn.training.pace import MAX_STEPS
 from asrnn.training.step import Stream, empty_window, make_eval_step, make_train_steps
 
+NUM_CLASSES = 10  # of each task
 UPDATES = 3  # in a dispatch; in case A they fill the quarter of a second that training allows
 
 
 def prepare_backend(backend: str, problem: Problem) -> Prepared:
     """A train step or an evaluation step with a backend of `asrnn.unroll`."""
-    images = problem.case.images
-    if images is None:
-        raise ValueError(f"case {problem.case.name} has no images to train on")
-    experiment = _experiment(backend, problem, images)
+    experiment = _experiment(backend, problem)
     everywhere = replicated(experiment.model.mesh)
-    examples = jax.device_put(_examples(images, experiment.task.num_classes), everywhere)
+    images, labels = random_images(images_of(problem))
+    examples = jax.device_put(Examples(images, labels), everywhere)  # type: ignore[arg-type]
     if problem.work == TRAIN_STEP:
         return _train_step(experiment, examples, everywhere)
     return _evaluation(experiment, examples, everywhere)
 
 
-def _experiment(backend: str, problem: Problem, images: Images) -> Experiment:
-    size = problem.case.shape
+def train_step_config(backend: str, problem: Problem) -> ConfigDict:
+    """The config of a run that makes such train steps."""
+    size, task = problem.case.shape, images_of(problem).task
     config = base_config()
-    config.task.name = images.task
-    config.task.source = SOURCES_OF[images.task][0]
+    config.task.name = task
+    config.task.source = SOURCES_OF[task][0]
     config.model.cell = problem.cell
     config.model.hidden_size = size.n
     config.recurrence.backend = backend
     config.training.batch_size = size.B
-    experiment = make_experiment(config)
+    return config
+
+
+def images_of(problem: Problem) -> Images:
+    """What a train step of a problem reads.
+
+    Raises:
+      ValueError: if its case has no images.
+    """
+    images = problem.case.images
+    if images is None:
+        raise ValueError(f"case {problem.case.name} has no images to train on")
+    return images
+
+
+def random_images(images: Images) -> Split:
+    """Random images and labels, as many and as large as those of a task."""
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (images.number, *images.shape), np.uint8)
+    return Split(pixels, rng.integers(0, NUM_CLASSES, images.number, np.int32))
+
+
+def _experiment(backend: str, problem: Problem) -> Experiment:
+    size = problem.case.shape
+    experiment = make_experiment(train_step_config(backend, problem))
     if (experiment.task.length, experiment.task.input_size) != (size.T, size.m):
         raise ValueError(f"the images of case {problem.case.name} have another shape")
     mesh = backend_mesh(backend, size.B)
     return experiment._replace(model=experiment.model._replace(mesh=mesh))
 
 
-def _examples(images: Images, num_classes: int) -> Examples:
-    rng = np.random.default_rng(0)
-    pixels = rng.integers(0, 256, (images.number, *images.shape), np.uint8)
-    labels = rng.integers(0, num_classes, images.number, np.int32)
-    return Examples(pixels, labels)  # type: ignore[arg-type]
-
-
 def _train_step(experiment: Experiment, examples: Examples, everywhere: Any) -> Prepared:
     size = experiment.config.training.batch_size
-    number = len(examples.labels)
+    number = examples.number
     indices = np.zeros((MAX_STEPS, size), np.int32)
     indices[:UPDATES] = batch_indices(0, 0, UPDATES, number, size)
     window = jax.device_put(empty_window(), everywhere)

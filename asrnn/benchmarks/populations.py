@@ -1,0 +1,122 @@
+"""Populations against the same members one by one: the time of one update of one member.
+
+Both are the programs of training itself, with as many updates in a dispatch as training
+would put there. Members differ in seed, learning rate and step size.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from asrnn.benchmarks.cases import TRAIN_STEP, Case, Problem
+from asrnn.benchmarks.rows import Row, make_row
+from asrnn.benchmarks.system import Prepared, compiled
+from asrnn.benchmarks.timing import interleaved
+from asrnn.benchmarks.training_steps import images_of, random_images, train_step_config
+from asrnn.tasks import ImageSet, batch_indices
+from asrnn.training import pace
+from asrnn.training.devices import replicated
+from asrnn.training.examples import place_examples
+from asrnn.training.experiment import make_experiment
+from asrnn.training.members import make_program, place_members, place_parts, place_stacked
+from asrnn.training.step import Stream, make_train_steps
+
+Dispatch = Callable[[int], Any]
+"""Makes so many updates and returns when they are made."""
+
+
+def measure_population(
+    case: Case, cell: str, backends: Sequence[str], sizes: Sequence[int], repeats: int
+) -> list[Row]:
+    """The rows of a case: each backend alone and in populations of these sizes, in turns."""
+    problem = Problem(case, cell, TRAIN_STEP)
+    prepared: dict[tuple[str, int], Prepared] = {}
+    for backend in backends:
+        prepared[backend, 1] = _prepare_alone(backend, problem)
+        for size in sizes:
+            prepared[backend, size] = _prepare_population(backend, problem, size)
+    seconds = interleaved({key: ready.run for key, ready in prepared.items()}, repeats)
+    return [
+        make_row(problem, backend, ready, seconds[backend, size])
+        for (backend, size), ready in prepared.items()
+    ]
+
+
+def _prepare_alone(backend: str, problem: Problem) -> Prepared:
+    experiment = make_experiment(_config(backend, problem, 0))
+    everywhere = replicated(experiment.model.mesh)
+    examples = jax.device_put(place_examples(_images(problem), 0, 0).train, everywhere)
+    state, window = jax.device_put(experiment.initial_snapshot(), everywhere)
+    indices = jax.device_put(_batches(problem, 0), everywhere)
+    key = experiment.key(Stream.TRAINING_NOISE)
+    train_steps = make_train_steps(experiment.model, experiment.task.sequence, experiment.settings)
+    rest = (window, experiment.hyper, examples, indices)
+    executable, seconds = compiled(train_steps, state, *rest, 1, key)
+
+    def dispatch(count: int) -> Any:
+        nonlocal state
+        state, done = jax.block_until_ready(executable(state, *rest, count, key))
+        return done
+
+    return _paced(dispatch, 1, seconds, experiment.model.mesh.size)
+
+
+def _prepare_population(backend: str, problem: Problem, size: int) -> Prepared:
+    experiments = [make_experiment(_config(backend, problem, i)) for i in range(size)]
+    program = make_program(experiments[0], size)
+    examples = place_parts(_images(problem), 0, range(size), program.mesh).train
+    snapshots = [experiment.initial_snapshot() for experiment in experiments]
+    state, window = place_members(snapshots, program.mesh)
+    hyper = place_members([experiment.hyper for experiment in experiments], program.mesh)
+    keys = [experiment.key(Stream.TRAINING_NOISE) for experiment in experiments]
+    key = place_members(keys, program.mesh)
+    batches = np.stack([_batches(problem, i) for i in range(size)])
+    rest = (window, hyper, examples, place_stacked(batches, program.mesh))
+    everyone = np.ones(size, np.int32)
+    executable, seconds = compiled(program.train_steps, state, *rest, everyone, key)
+
+    def dispatch(count: int) -> Any:
+        nonlocal state
+        state, done = jax.block_until_ready(executable(state, *rest, count * everyone, key))
+        return done
+
+    return _paced(dispatch, size, seconds, program.mesh.size)
+
+
+def _paced(dispatch: Dispatch, size: int, compile_seconds: float, devices: int) -> Prepared:
+    """As many updates in a dispatch as `pace.Pace` chooses."""
+    dispatch(1)
+    began = time.perf_counter()
+    dispatch(1)
+    count = int(pace.SECONDS / (time.perf_counter() - began))
+    count = max(1, min(pace.MAX_STEPS, count))
+
+    def run() -> Any:
+        done = dispatch(count)
+        if not np.all(np.asarray(done.steps) == count):
+            raise AssertionError(f"{done.steps} of {count} updates were made")
+
+    details = {"members": size, "updates": count, "devices": devices}
+    return Prepared(run, count * size, compile_seconds, details)
+
+
+def _config(backend: str, problem: Problem, index: int) -> ConfigDict:
+    config = train_step_config(backend, problem)
+    config.seed = index
+    config.model.step_size *= 1 + index / 100
+    config.optimizer.learning_rate *= 1 / (1 + index / 10)
+    return config
+
+
+def _images(problem: Problem) -> ImageSet:
+    split = random_images(images_of(problem))
+    return ImageSet(split, split, "random")
+
+
+def _batches(problem: Problem, seed: int) -> np.ndarray:
+    number, size = images_of(problem).number, problem.case.shape.B
+    return batch_indices(seed, 0, pace.MAX_STEPS, number, size)
