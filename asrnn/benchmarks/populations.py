@@ -25,6 +25,8 @@ from asrnn.training.experiment import make_experiment
 from asrnn.training.members import make_program, place_members, place_parts, place_stacked
 from asrnn.training.step import Stream, make_train_steps
 
+RUN_SECONDS = 1.0  # how long a run takes at least, about
+
 Dispatch = Callable[[int], Any]
 """Makes so many updates and returns when they are made."""
 
@@ -88,20 +90,26 @@ def _prepare_population(backend: str, problem: Problem, size: int) -> Prepared:
 
 
 def _paced(dispatch: Dispatch, size: int, compile_seconds: float, devices: int) -> Prepared:
-    """As many updates in a dispatch as `pace.Pace` chooses."""
+    """As many updates in a dispatch as `pace.Pace` chooses, and dispatches for a whole run.
+
+    Runs of a like length have a like share of a machine that others use too.
+    """
     dispatch(1)
     began = time.perf_counter()
     dispatch(1)
-    count = int(pace.SECONDS / (time.perf_counter() - began))
-    count = max(1, min(pace.MAX_STEPS, count))
+    update = time.perf_counter() - began
+    count = max(1, min(pace.MAX_STEPS, int(pace.SECONDS / update)))
+    dispatches = max(1, round(RUN_SECONDS / (count * update)))
 
     def run() -> Any:
-        done = dispatch(count)
-        if not np.all(np.asarray(done.steps) == count):
-            raise AssertionError(f"{done.steps} of {count} updates were made")
+        for _ in range(dispatches):
+            done = dispatch(count)
+            if not np.all(np.asarray(done.steps) == count):
+                raise AssertionError(f"{done.steps} of {count} updates were made")
+        return done
 
-    details = {"members": size, "updates": count, "devices": devices}
-    return Prepared(run, count * size, compile_seconds, details)
+    details = {"members": size, "updates": count * dispatches, "devices": devices}
+    return Prepared(run, count * dispatches * size, compile_seconds, details)
 
 
 def _config(backend: str, problem: Problem, index: int) -> ConfigDict:
