@@ -56,7 +56,11 @@ def make_program(experiment: Experiment, size: int) -> Program:
     eval_axes = (0, 0, SHARED_IMAGES, None, None, 0)
     train_steps = train_steps_function(model, sequence, experiment.settings)
     return Program(
-        jax.jit(_over_members(train_steps, train_axes, mesh), donate_argnums=0),
+        jax.jit(
+            _over_members(train_steps, train_axes, mesh),
+            donate_argnums=0,
+            out_shardings=_of_members(mesh),  # what it returns, it is given again
+        ),
         jax.jit(_over_members(eval_step_function(model, sequence), eval_axes, mesh)),
         mesh,
     )
@@ -83,7 +87,11 @@ def place_members(trees: Sequence[Any], mesh: Mesh) -> Any:
 
 def place_stacked(tree: Any, mesh: Mesh) -> Any:
     """Puts a stacked pytree on the devices of its members."""
-    return jax.device_put(tree, NamedSharding(mesh, PartitionSpec(BATCH)))
+    return jax.device_put(tree, _of_members(mesh))
+
+
+def _of_members(mesh: Mesh) -> NamedSharding:
+    return NamedSharding(mesh, PartitionSpec(BATCH))
 
 
 def place_parts(images: ImageSet, validation_size: int, seeds: Sequence[int], mesh: Mesh) -> Parts:
