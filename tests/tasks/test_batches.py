@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from asrnn.errors import ConfigError
-from asrnn.tasks import batch_indices, evaluation_batches, split_validation
+from asrnn.tasks import batch_indices, batches, evaluation_batches, split_validation
 from asrnn.tasks.streams import Stream, permutation
 
 
@@ -107,3 +107,19 @@ def test_evaluation_of_nothing_has_no_batches() -> None:
 def test_evaluation_in_empty_batches_is_refused() -> None:
     with pytest.raises(ConfigError, match="found 0"):
         evaluation_batches(10, 0)
+
+
+def test_seeds_taken_in_turns_draw_each_order_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The members of a population have a seed each, and an order takes a sort to find."""
+    drawn: list[tuple[int, ...]] = []
+
+    def draw(seed: int, stream: Stream, index: int, count: int) -> np.ndarray:
+        drawn.append((seed, index))
+        return permutation(seed, stream, index, count)
+
+    monkeypatch.setattr(batches.streams, "permutation", draw)
+    seeds = range(1000, 1128)
+    for step in range(3):
+        for seed in seeds:
+            batch_indices(seed, step, 1, 12, 3)
+    assert sorted(drawn) == [(seed, 0) for seed in seeds]

@@ -1,0 +1,113 @@
+"""Populations beside the same members one by one: what a row counts, and what is compared."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from asrnn.benchmarks import populations
+from asrnn.benchmarks.cases import POPULATION_CASES, TRAIN_STEP, Problem
+from asrnn.benchmarks.plan import make_plan
+from asrnn.benchmarks.populations import measure_population
+from asrnn.benchmarks.report import population_tables
+from asrnn.benchmarks.rows import make_row
+from asrnn.benchmarks.system import Prepared
+from asrnn.errors import ConfigError
+from asrnn.training import pace
+from asrnn.training.experiment import make_experiment
+from tests.benchmarks.tiny import TINY
+
+OPTIONS = {"repeats": 3, "scaling": False, "memory": True}
+
+
+def test_a_row_for_each_size_and_for_one_member_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(populations, "RUN_SECONDS", 0.0)
+    monkeypatch.setattr(pace, "MAX_STEPS", 2)
+    rows = measure_population(TINY, "antisymmetric", ["scan"], [3], repeats=2)
+    assert [(r["system"], r["members"], r["runs"], r["work"]) for r in rows] == [
+        ("scan", 1, 2, TRAIN_STEP),
+        ("scan", 3, 2, TRAIN_STEP),
+    ]
+    assert all(row["median_ms"] > 0 and row["compile_seconds"] > 0 for row in rows)
+    assert all(1 <= row["updates"] <= 2 for row in rows)
+
+
+def test_what_is_told_is_the_time_of_an_update_of_one_member() -> None:
+    made = populations._paced(_Clockless(members=4), 4, 1.0, 1)
+    made.run()
+    assert made.repetitions == made.details["updates"] * 4
+    assert made.details["members"] == 4
+
+
+class _Clockless:
+    """Counts the updates it is asked for."""
+
+    def __init__(self, members: int):
+        self.steps = np.zeros(members, int)
+
+    def __call__(self, count: int) -> _Clockless:
+        self.steps = np.full(len(self.steps), count)
+        return self
+
+
+def test_updates_that_were_not_made_are_a_defect() -> None:
+    class Lazy(_Clockless):
+        def __call__(self, count: int) -> _Clockless:
+            return self
+
+    with pytest.raises(AssertionError, match="updates were made"):
+        populations._paced(Lazy(members=2), 2, 1.0, 1).run()
+
+
+def test_ratios_are_to_one_member_alone_with_the_same_backend() -> None:
+    problem = Problem(POPULATION_CASES["D32"], "antisymmetric", TRAIN_STEP)
+    rows = [
+        make_row(problem, system, Prepared(lambda: None, size, 1.5, {"members": size}), [seconds])
+        for system, size, seconds in (("scan", 1, 0.004), ("scan", 8, 0.016), ("native", 1, 0.001))
+    ]
+    (table,) = population_tables(rows)
+    assert table.title.startswith("D32, antisymmetric, train step (T 64, B 64, n 32, m 1)")
+    assert table.body == [
+        ["scan", "1", "4.00", "1.00x", "1.50"],
+        ["scan", "8", "2.00", "2.00x", "1.50"],
+        ["native", "1", "1.00", "1.00x", "1.50"],
+    ]
+
+
+def test_the_cases_are_those_of_their_tasks() -> None:
+    for case in POPULATION_CASES.values():
+        problem = Problem(case, "antisymmetric", TRAIN_STEP)
+        config = populations._config("scan", problem, 1)
+        config.task.data_dir = "DIR"
+        task = make_experiment(config).task
+        assert (task.length, task.input_size) == (case.shape.T, case.shape.m)
+        assert (config.training.batch_size, config.model.hidden_size) == (
+            case.shape.B,
+            case.shape.n,
+        )
+
+
+def test_a_plan_of_populations_has_its_own_cases_and_systems() -> None:
+    plan = make_plan([], [], [], [], ["8", "32"], **OPTIONS)
+    assert (plan.cases, plan.population) == (["D32", "D128", "A"], [8, 32])
+    assert plan.systems == ["scan", "fused", "native"]
+    assert plan.command() == "python -m asrnn.benchmark --repeats=3 --population=8,32"
+    plan = make_plan(["A"], [], [], ["native"], ["8"], **OPTIONS)
+    assert plan.command() == (
+        "python -m asrnn.benchmark --cases=A --systems=native --repeats=3 --population=8"
+    )
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "words"),
+    [
+        ("population", ["1"], "sizes above 1"),
+        ("population", ["8", "x"], "sizes above 1, such as 8,32; found 8,x"),
+        ("cases", ["B"], "--cases must be one of D32, D128, A"),
+        ("systems", ["torch-rnn"], "--systems must be one of scan, fused, native"),
+    ],
+)
+def test_what_cannot_be_a_population_is_refused(flag: str, value: list[str], words: str) -> None:
+    lists: dict[str, list[str]] = {name: [] for name in ("cases", "cells", "works", "systems")}
+    with pytest.raises(ConfigError, match=words):
+        make_plan(**lists | {"population": ["8"]} | {flag: value}, **OPTIONS)
