@@ -112,19 +112,24 @@ def population_tables(rows: Iterable[Row]) -> list[Table]:
     found = []
     for _, group in groupby(rows, key=lambda row: (row["case"], row["cell"])):
         of_case = list(group)
-        alone = {row["system"]: row["median_ms"] for row in of_case if row["members"] == 1}
-        title = f"{_subject(of_case[0])}: median ms for an update of one member"
+        alone = {row["system"]: row for row in of_case if row["members"] == 1}
+        title = (
+            f"{_subject(of_case[0])}: an update of one member, median ms on the clock and of cpu"
+        )
         body = [
             [
                 row["system"],
                 str(row["members"]),
                 digits(row["median_ms"]),
-                _ratio(alone[row["system"]], row["median_ms"], "x"),
+                _ratio(alone[row["system"]]["median_ms"], row["median_ms"], "x"),
+                digits(row["cpu_ms"]),
+                _ratio(alone[row["system"]]["cpu_ms"], row["cpu_ms"], "x"),
                 _ratio(row["compile_seconds"], 1),
             ]
             for row in of_case
         ]
-        header = ["system", "members", "median", "faster than alone", "compile s"]
+        header = ["system", "members", "median", "faster than alone", "cpu"]
+        header += ["cheaper than alone", "compile s"]
         found.append(Table(title, header, body))
     return found
 
