@@ -2,7 +2,8 @@
 
 python -m asrnn.sweep --config=configs/mnist.py --space=experiments/spaces/FILE.py
                       [--rungs=500,1500 --reduction=3 | --search=optuna --trials=50]
-                      [--workers=2] [--shard=0/4 | --engine=ray --ray_address=HOST:PORT]
+                      [--workers=2] [--shard=0/4 | --engine=ray --ray_address=HOST:PORT
+                                     | --engine=population --population_size=32]
                       [--workdir=DIR] [--dry_run] [--config.training.steps=5000 ...]
 """
 
@@ -28,7 +29,11 @@ BATCH = flags.DEFINE_integer("batch", 8, "Settings that a search proposes before
 WORKDIR = flags.DEFINE_string(
     "workdir", None, "Folder of the sweep; by default runs/sweep-<task>-<space>-<hash>."
 )
-ENGINE = flags.DEFINE_enum("engine", "local", ["local", "ray"], "What runs the trials.")
+ENGINES = ("local", "population", "ray")
+ENGINE = flags.DEFINE_enum("engine", "local", ENGINES, "What runs the trials.")
+POPULATION_SIZE = flags.DEFINE_integer(
+    "population_size", 32, "Trials that one program trains together, at most."
+)
 WORKERS = flags.DEFINE_integer(
     "workers", None, "Trials at a time: by default 1, or what the Ray cluster has room for."
 )
@@ -77,13 +82,18 @@ def main() -> None:
 
 
 def _engine() -> Callable[..., None]:
-    from asrnn.sweeps import local, ray_engine
+    from asrnn.sweeps import local, population, ray_engine
 
     workers, address, gpus = WORKERS.value, RAY_ADDRESS.value, RAY_GPUS.value
     if workers is not None and workers < 1:
         raise ConfigError(f"--workers must be at least 1, found {workers}")
     if gpus < 0:
         raise ConfigError(f"--ray_gpus must be at least 0, found {gpus:g}")
+    size = POPULATION_SIZE.value
+    if size < 1:
+        raise ConfigError(f"--population_size must be at least 1, found {size}")
+    if ENGINE.value == "population":
+        return lambda jobs, watch: population.run(jobs, population_size=size, watch=watch)
     if ENGINE.value == "ray":
         return lambda jobs, watch: ray_engine.run(
             jobs, address=address, workers=workers, gpus=gpus, watch=watch
