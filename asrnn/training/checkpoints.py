@@ -249,9 +249,9 @@ def _checkpointer() -> Any:
 def _orbax_save(path: Path, flat: dict[str, Any]) -> None:
     import orbax.checkpoint as ocp
 
-    # What is on devices of other processes too is here as a whole.
-    local = jax.device_put(jax.device_get(flat), jax.local_devices()[0])
-    _checkpointer().save(path, args=ocp.args.StandardSave(local))
+    # Of arrays on devices of several processes orbax takes only those that all of them save.
+    arrays = flat if jax.process_count() == 1 else jax.device_get(flat)
+    _checkpointer().save(path, args=ocp.args.StandardSave(arrays))
 
 
 def _orbax_restore(path: Path, flat: dict[str, Any]) -> Any:

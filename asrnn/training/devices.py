@@ -76,7 +76,8 @@ def replicate(tree: Any, mesh: Mesh) -> Any:
     # device_put would gather the values of all processes to compare them: 2.5 s for MNIST.
     def place(leaf: Any) -> jax.Array:
         value = np.asarray(leaf)
-        return jax.make_array_from_process_local_data(everywhere, value, value.shape)
+        placed: jax.Array = jax.make_array_from_process_local_data(everywhere, value, value.shape)
+        return placed
 
     return jax.tree.map(place, tree)
 

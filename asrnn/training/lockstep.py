@@ -9,7 +9,6 @@ more meeting and says so: nobody waits for a process that has left.
 
 import json
 import signal
-from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Literal
 
@@ -22,8 +21,8 @@ from asrnn.training.signals import StopRequest
 
 Message = dict[str, Any]
 
-MESSAGE_BYTES = 2048
-TEXT_LENGTH = 400  # characters of an error, of at most four bytes
+MESSAGE_BYTES = 4096
+TEXT_LENGTH = 600  # characters of an error, of at most four bytes
 
 
 class Lockstep:
@@ -40,8 +39,8 @@ class Lockstep:
         self.received: signal.Signals | None = None
         """The signal that some process had received at the last meeting."""
         self._stop = stop
-        self._count = jax.process_count()
-        self._index = jax.process_index()
+        self._count: int = jax.process_count()
+        self._index: int = jax.process_index()
         self._dispersed = False
 
     def __enter__(self) -> "Lockstep":
@@ -53,22 +52,36 @@ class Lockstep:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> Literal[False]:
-        if self._count == 1 or self._dispersed:
+        if self.alone or self._dispersed:
             return False
-        if error is None:
-            self.meet()
-        elif isinstance(error, AsrnnError):
-            self._meet({"code": error.exit_code, "error": str(error)[:TEXT_LENGTH]})
-        elif _lost_connection(error):
-            raise self._lost(error) from None
-        else:
-            leave_without_goodbye(130 if isinstance(error, KeyboardInterrupt) else 1)
-        return False
+        try:
+            if error is None:
+                self.meet()
+            elif isinstance(error, AsrnnError):
+                self._meet({"code": error.exit_code, "error": str(error)[:TEXT_LENGTH]})
+        except (ValueError, RuntimeError) as failure:
+            error = failure
+        if error is None or isinstance(error, AsrnnError):
+            return False
+        self._dispersed = True
+        if _lost_connection(error):
+            leave_without_goodbye(Interrupted.exit_code)
+            raise Interrupted(
+                f"another process of this run is gone ({' '.join(str(error).split())[:200]});"
+                " start all of them again to go on from the last checkpoint"
+            ) from None
+        leave_without_goodbye(130 if isinstance(error, KeyboardInterrupt) else 1)
+        raise error
 
     @property
     def first(self) -> bool:
         """Whether this is the process that reads and writes the workdir."""
         return self._index == 0
+
+    @property
+    def alone(self) -> bool:
+        """Whether there is but one process."""
+        return self._count == 1
 
     def meet(self, value: int = 0) -> int:
         """Hears of signals and failures in other processes; returns process 0's value.
@@ -76,19 +89,19 @@ class Lockstep:
         Raises:
           AsrnnError: of the kind that another process reports.
         """
-        if self._count == 1:
+        if self.alone:
             self.received = self._stop.received
             return value
         return int(self._meet({"value": value})[0]["value"])
 
     def share(self, value: Any) -> Any:
         """Process 0's value, of what JSON can hold, in every process."""
-        if self._count == 1:
+        if self.alone:
             return value
         data = json.dumps(value).encode() if self.first else b""
         size = self.meet(len(data))
         padded = np.frombuffer(data.ljust(size), np.uint8)
-        return json.loads(self._computed(_broadcast, padded).tobytes())
+        return json.loads(_broadcast(padded).tobytes())
 
     def share_arrays(self, tree: Any) -> Any:
         """Process 0's arrays, bit for bit, in every process.
@@ -96,11 +109,11 @@ class Lockstep:
         Args:
           tree: a pytree of arrays; those of the other processes serve for the shapes.
         """
-        if self._count == 1:
+        if self.alone:
             return tree
         leaves, structure = jax.tree.flatten(jax.device_get(tree))
         bits = np.frombuffer(b"".join(leaf.tobytes() for leaf in leaves), np.uint8)
-        data = self._computed(_broadcast, bits).tobytes()
+        data = _broadcast(bits).tobytes()
         shared, start = [], 0
         for leaf in leaves:
             found = np.frombuffer(data, leaf.dtype, leaf.size, start)
@@ -112,7 +125,7 @@ class Lockstep:
         """Exchanges messages; raises another process's error if it is not one's own."""
         received = self._stop.received
         mine = {"stop": int(received or 0), "value": 0, "code": 0, "error": ""} | message
-        messages = self._computed(_gather, mine)
+        messages = _gather(mine)
         stops = [theirs["stop"] for theirs in messages if theirs["stop"]]
         self.received = signal.Signals(stops[0]) if stops else None
         failed = next((i for i, theirs in enumerate(messages) if theirs["code"]), None)
@@ -124,22 +137,6 @@ class Lockstep:
                 said = text if text == mine["error"] else f"process {failed}: {text}"
                 raise kinds[code](said) from None
         return messages
-
-    def _computed(self, function: Callable[[Any], Any], value: Any) -> Any:
-        try:
-            return function(value)
-        except Exception as error:
-            if _lost_connection(error):
-                raise self._lost(error) from None
-            raise
-
-    def _lost(self, error: BaseException) -> Interrupted:
-        self._dispersed = True
-        leave_without_goodbye(Interrupted.exit_code)
-        return Interrupted(
-            f"another process of this run is gone ({' '.join(str(error).split())[:200]});"
-            " start all of them again to go on from the last checkpoint"
-        )
 
 
 def _lost_connection(error: BaseException) -> bool:

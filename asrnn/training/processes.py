@@ -64,7 +64,8 @@ def join(
 
 def is_first() -> bool:
     """Whether this is the process that writes and shows what a run does."""
-    return jax.process_index() == 0
+    index: int = jax.process_index()
+    return index == 0
 
 
 def leave_without_goodbye(code: int) -> None:
