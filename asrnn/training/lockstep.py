@@ -21,8 +21,8 @@ from asrnn.training.signals import StopRequest
 
 Message = dict[str, Any]
 
-MESSAGE_BYTES = 4096
-TEXT_LENGTH = 600  # characters of an error, of at most four bytes
+TEXT_LENGTH = 600  # characters of an error
+MESSAGE_BYTES = 12 * TEXT_LENGTH + 200  # JSON takes up to twelve bytes for a character
 
 
 class Lockstep:
@@ -147,9 +147,13 @@ def _lost_connection(error: BaseException) -> bool:
 def _gather(message: Message) -> list[Message]:
     from jax.experimental import multihost_utils
 
-    data = json.dumps(message, ensure_ascii=False).encode(errors="replace")
-    frame = np.frombuffer(data.ljust(MESSAGE_BYTES), np.uint8)
-    return [json.loads(row.tobytes()) for row in multihost_utils.process_allgather(frame)]
+    frames = multihost_utils.process_allgather(_encode(message))
+    return [json.loads(frame.tobytes()) for frame in frames]
+
+
+def _encode(message: Message) -> np.ndarray:
+    """JSON filled up with blanks, since all processes have to send as many bytes."""
+    return np.frombuffer(json.dumps(message).encode().ljust(MESSAGE_BYTES), np.uint8)
 
 
 def _broadcast(data: np.ndarray) -> np.ndarray:

@@ -94,6 +94,8 @@ def _check(address: str | None, number: int | None, index: int | None) -> None:
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
         raise ConfigError(f"--coordinator_address must be HOST:PORT, found {address!r}")
+    if number < 1:
+        raise ConfigError(f"--num_processes must be at least 1, found {number}")
     if not 0 <= index < number:
         raise ConfigError(
             f"--process_id must be from 0 to {number - 1} for --num_processes={number},"

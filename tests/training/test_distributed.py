@@ -152,7 +152,7 @@ def test_two_processes_go_on_with_the_run_of_one(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_loss_that_is_not_finite_ends_both(tmp_path: Path) -> None:
-    fields = FIELDS | {"optimizer__learning_rate": 1e30}
+    fields = FIELDS | {"optimizer__learning_rate": 3e38}
     with two_processes(tmp_path, fields) as processes:
         assert [process.code() for process in processes] == [4, 4]
         lines = [one_line(process.stderr, "asrnn.train: loss or gr") for process in processes]
