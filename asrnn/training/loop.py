@@ -234,7 +234,7 @@ class _Run:
         assert self.together.received is not None
         number = self.together.received
         self.journal.summarize("stopped", step)
-        self.together.meet()  # none says that the state is saved before it is
+        self.together.meet()  # to wait for process 0 while signals still cannot end this one
         raise Interrupted(
             f"stopped by {number.name} at step {step} of {self.training.steps},"
             " state saved; run the same command again to go on"

@@ -30,6 +30,7 @@ from tests.training.runs import (
 
 # Adam would turn the rounding of small gradients into whole steps.
 FIELDS = {"training__batch_size": 32, "optimizer__name": "sgd"}
+WORKDIRS = ("run", "unused")
 ENDLESS = FIELDS | {"training__steps": 10**9, "training__checkpoint_every": 10**8}
 
 
@@ -37,7 +38,9 @@ ENDLESS = FIELDS | {"training__steps": 10**9, "training__checkpoint_every": 10**
 def two_processes(
     folder: Path, *changes: dict[str, Any], **environment: str
 ) -> Iterator[tuple[Process, Process]]:
-    """Starts both, each in a folder of its own, on the workdir `run`; kills them on leaving.
+    """Starts both, each in a folder of its own; kills them on leaving.
+
+    The workdir of the first is `run`; the second is told of one that it has no use for.
 
     Args:
       folder: where all this is.
@@ -56,7 +59,7 @@ def two_processes(
             "train",
             *("--distributed", f"--coordinator_address={address}"),
             *("--num_processes=2", f"--process_id={index}"),
-            *(f"--config={config}", f"--workdir={folder / 'run'}"),
+            *(f"--config={config}", f"--workdir={folder / WORKDIRS[index]}"),
         )
         processes.append(Process(args, own, **environment))
     with processes[0] as zero, processes[1] as one:
@@ -109,6 +112,7 @@ def test_the_first_process_shows_and_writes_and_the_other_is_silent(finished: Pa
     assert (finished / "process1" / "stderr.txt").read_text() == ""
     written = {path.name for path in (finished / "process1").iterdir()}
     assert written <= {"stdout.txt", "stderr.txt", "tiny.py", "__pycache__"}
+    assert not (finished / "unused").exists()
 
 
 def test_the_summary_counts_processes_and_devices(finished: Path) -> None:
