@@ -42,7 +42,8 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> dict[str, Any
     """Trains the network of a config, or goes on where an earlier call stopped.
 
     The parameters with the best validation accuracy are evaluated once on the test part.
-    Without a validation part the last parameters are.
+    Without a validation part the last parameters are. Where jax runs in several processes, all
+    of them call this; they train one network, and the first of them writes.
 
     Args:
       config: see `asrnn.config.base_config`.

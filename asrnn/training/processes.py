@@ -29,7 +29,7 @@ def join(
       ConfigError: if they cannot be used, or the processes do not meet in time.
     """
     _check(coordinator_address, num_processes, process_id)
-    # XLA would keep SIGTERM for itself; our own handlers stop the processes together.
+    # XLA would take SIGTERM as a notice, and nothing would end a process until the run handles it.
     jax.config.update("jax_enable_preemption_service", False)
     failures: list[Exception] = []
 
