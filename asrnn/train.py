@@ -2,6 +2,8 @@
 
 python -m asrnn.train --config=configs/mnist.py[:variant] [--workdir=DIR]
                       [--config.model.hidden_size=64 ...] [--dry_run]
+                      [--distributed [--coordinator_address=HOST:PORT
+                       --num_processes=N --process_id=I]]
 """
 
 from pathlib import Path
@@ -10,7 +12,7 @@ from absl import flags
 
 from asrnn.command import define_config_flag, read_config_flag, run
 from asrnn.config import check_config, default_workdir, to_json
-from asrnn.errors import CheckpointError
+from asrnn.errors import CheckpointError, ConfigError
 
 CONFIG = define_config_flag()
 WORKDIR = flags.DEFINE_string(
@@ -18,6 +20,18 @@ WORKDIR = flags.DEFINE_string(
 )
 DRY_RUN = flags.DEFINE_bool(
     "dry_run", False, "Print the resolved config and the parameters, and stop."
+)
+DISTRIBUTED = flags.DEFINE_bool(
+    "distributed", False, "Train together with other processes; see docs/distributed.md."
+)
+COORDINATOR_ADDRESS = flags.DEFINE_string(
+    "coordinator_address", None, "With --distributed: HOST:PORT where process 0 listens."
+)
+NUM_PROCESSES = flags.DEFINE_integer(
+    "num_processes", None, "With --distributed: how many processes there are."
+)
+PROCESS_ID = flags.DEFINE_integer(
+    "process_id", None, "With --distributed: which of them this is, from 0."
 )
 
 
@@ -28,16 +42,27 @@ def main() -> None:
     from asrnn.training.devices import split_cpu_into_cores
     from asrnn.training.experiment import make_experiment, parameter_table
     from asrnn.training.loop import train_and_evaluate
+    from asrnn.training.processes import is_first, join
 
     config = read_config_flag(CONFIG)
     check_config(config)
+    cluster = (COORDINATOR_ADDRESS.value, NUM_PROCESSES.value, PROCESS_ID.value)
+    if not DISTRIBUTED.value and cluster != (None, None, None):
+        raise ConfigError(
+            "--coordinator_address, --num_processes and --process_id are of use only with"
+            " --distributed; add it"
+        )
     split_cpu_into_cores()
     if DRY_RUN.value:
         experiment = make_experiment(config)
         print(to_json(config), parameter_table(experiment.initial_params), sep="\n")
         return
+    if DISTRIBUTED.value:
+        join(*cluster)
     workdir = Path(WORKDIR.value) if WORKDIR.value else default_workdir(config)
     summary = train_and_evaluate(config, workdir)
+    if not is_first():
+        return
     print(summary_table(summary))
     try:
         print(f"{'learning curve':<20} {draw_learning_curve(workdir)}")

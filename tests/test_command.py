@@ -115,6 +115,10 @@ def config_file(folder, text):
         ([DIGITS, "--config.model.cell=antisymetric"], ["antisymetric", "antisymmetric"]),
         ([DIGITS, "--config.task.name=mnits"], ["mnits", "mnist"]),
         ([DIGITS, "--config.task.source=tfds"], ["tfds", "bundled"]),
+        # Flags that mean nothing without another.
+        ([DIGITS, "--process_id=0"], ["--process_id", "--distributed"]),
+        ([DIGITS, "--distributed", "--num_processes=2"], ["--process_id", "all three"]),
+        ([DIGITS, "--num_processes=two"], ["num_processes", "two"]),
         # Arguments in the wrong form or order.
         ([DIGITS, "config.model.hidden_size=5"], ["--config.model.hidden_size=5"]),
         ([DIGITS, "hidden_size=5"], ["hidden_size=5"]),

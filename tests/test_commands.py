@@ -51,6 +51,8 @@ def train(
     config = config_flags.DEFINE_config_file("config", None, "", flag_values=values)
     workdir = flags.DEFINE_string("workdir", None, "", flag_values=values)
     dry_run = flags.DEFINE_bool("dry_run", False, "", flag_values=values)
+    distributed = flags.DEFINE_bool("distributed", False, "", flag_values=values)
+    absent = flags.DEFINE_string("absent", None, "", flag_values=values)
     monkeypatch.setattr(flags, "FLAGS", values)
     monkeypatch.chdir(tmp_path)
 
@@ -59,6 +61,9 @@ def train(
     monkeypatch.setattr(module, "CONFIG", config)
     monkeypatch.setattr(module, "WORKDIR", workdir)
     monkeypatch.setattr(module, "DRY_RUN", dry_run)
+    monkeypatch.setattr(module, "DISTRIBUTED", distributed)
+    for name in ("COORDINATOR_ADDRESS", "NUM_PROCESSES", "PROCESS_ID"):
+        monkeypatch.setattr(module, name, absent)
 
     def note(config: ConfigDict, workdir: Path) -> None:
         from asrnn.training.experiment import make_experiment

@@ -237,13 +237,21 @@ def _checkpointer() -> Any:
     import orbax.checkpoint as ocp
 
     logging.getLogger("absl").setLevel(logging.CRITICAL)
-    return ocp.Checkpointer(ocp.StandardCheckpointHandler())
+    # Else orbax would wait for the other processes of a run, of which only one comes here.
+    here = jax.process_index()
+    alone = ocp.options.MultiprocessingOptions(
+        primary_host=here, active_processes={here}, barrier_sync_key_prefix=f"process{here}"
+    )
+    handler = ocp.StandardCheckpointHandler(multiprocessing_options=alone)
+    return ocp.Checkpointer(handler, multiprocessing_options=alone)
 
 
 def _orbax_save(path: Path, flat: dict[str, Any]) -> None:
     import orbax.checkpoint as ocp
 
-    _checkpointer().save(path, args=ocp.args.StandardSave(flat))
+    # Of arrays on devices of several processes orbax takes only those that all of them save.
+    arrays = flat if jax.process_count() == 1 else jax.device_get(flat)
+    _checkpointer().save(path, args=ocp.args.StandardSave(arrays))
 
 
 def _orbax_restore(path: Path, flat: dict[str, Any]) -> Any:

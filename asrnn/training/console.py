@@ -21,16 +21,18 @@ class Display:
     Args:
       total: the number of steps of the whole run.
       first: the step it starts from.
+      silent: whether to show nothing, as another process does it.
     """
 
-    def __init__(self, total: int, first: int):
+    def __init__(self, total: int, first: int, silent: bool = False):
+        self._silent = silent
         self._total = total
         self._started = time.monotonic()
         self._first = self._step = first
         self._last_line = self._started
         self._scores: dict[str, str] = {}
         console = Console(file=sys.stderr)
-        self._bar = _progress_bar(console) if console.is_terminal else None
+        self._bar = _progress_bar(console) if console.is_terminal and not silent else None
         if self._bar is not None:
             self._task = self._bar.add_task("", total=total, completed=first, speed="", scores="")
 
@@ -72,7 +74,7 @@ class Display:
         """Prints a line, above the bar where there is one."""
         if self._bar is not None:
             self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
-        else:
+        elif not self._silent:
             to_stderr(text)
 
     def _speed(self) -> float:
@@ -86,6 +88,8 @@ class Display:
 
     def _print_line(self) -> None:
         self._last_line = time.monotonic()
+        if self._silent:
+            return
         left = (self._total - self._step) / max(self._speed(), 1e-9)
         parts = [f"step {self._step}/{self._total}", self._speed_text(), self._scores_text()]
         if self._step < self._total:

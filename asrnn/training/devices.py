@@ -1,11 +1,17 @@
-"""Data parallelism: the batch is split over devices, the parameters are on each of them."""
+"""Data parallelism: the batch is split over devices, the parameters are on each of them.
+
+The devices may belong to several processes, which then all run the same program.
+"""
 
 import os
 from collections.abc import Callable
 from typing import Any
 
 import jax
+import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+from asrnn.errors import ConfigError
 
 BATCH = "batch"
 
@@ -35,20 +41,45 @@ def leave_accelerators_alone() -> None:
 
 
 def batch_mesh(batch_size: int, backend: str) -> Mesh:
-    """The devices that share a batch: as many as divide it.
+    """The devices that share a batch: as many of each process as divide it.
 
-    The native recurrence has threads of its own, so on a CPU it takes one device.
+    The native recurrence has threads of its own, so on a CPU a process takes one device.
+
+    Raises:
+      ConfigError: if the batch cannot be shared by all processes.
     """
-    devices = jax.devices()
+    devices, processes = jax.devices(), jax.process_count()
+    if batch_size % processes:
+        raise ConfigError(
+            f"config.training.batch_size={batch_size} cannot be split over {processes} processes;"
+            f" give a multiple of {processes}"
+        )
+    by_process = [[d for d in devices if d.process_index == p] for p in range(processes)]
     threaded = backend == "native" and devices[0].platform == "cpu"
-    limit = 1 if threaded else len(devices)
-    count = max(k for k in range(1, limit + 1) if batch_size % k == 0)
-    return Mesh(devices[:count], (BATCH,), axis_types=(AxisType.Auto,))
+    limit = 1 if threaded else min(map(len, by_process))
+    count = max(k for k in range(1, limit + 1) if batch_size % (k * processes) == 0)
+    chosen = [device for own in by_process for device in own[:count]]
+    return Mesh(chosen, (BATCH,), axis_types=(AxisType.Auto,))
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
     """The placement of what every device needs whole."""
     return NamedSharding(mesh, PartitionSpec())
+
+
+def replicate(tree: Any, mesh: Mesh) -> Any:
+    """Puts arrays whole on every device; each process has to give the same ones."""
+    everywhere = replicated(mesh)
+    if jax.process_count() == 1:
+        return jax.device_put(tree, everywhere)
+
+    # device_put would gather the values of all processes to compare them: 2.5 s for MNIST.
+    def place(leaf: Any) -> jax.Array:
+        value = np.asarray(leaf)
+        placed: jax.Array = jax.make_array_from_process_local_data(everywhere, value, value.shape)
+        return placed
+
+    return jax.tree.map(place, tree)
 
 
 def over_devices(

@@ -14,9 +14,11 @@ from asrnn.models import num_parameters
 from asrnn.training.checkpoints import Checkpoint, Checkpoints
 from asrnn.training.console import to_stderr
 from asrnn.training.experiment import Experiment
+from asrnn.training.lockstep import Lockstep
 from asrnn.training.records import Records, Row
+from asrnn.training.shared_checkpoints import SharedCheckpoints
 from asrnn.training.step import Snapshot, Window
-from asrnn.training.summary import write_summary
+from asrnn.training.summary import make_summary, write_summary
 from asrnn.training.workdir import CHECKPOINTS, METRICS, write_config
 
 
@@ -27,17 +29,28 @@ class Journal:
       experiment: the run.
       workdir: its folder, which the caller has locked.
       origin: where the data come from, for the summary.
+      together: the processes that share the run, of which only the first writes; they all
+        keep the same account.
       notes: what else the summary is to say.
     """
 
-    def __init__(self, experiment: Experiment, workdir: Path, origin: str, **notes: Any):
+    def __init__(
+        self,
+        experiment: Experiment,
+        workdir: Path,
+        origin: str,
+        together: Lockstep | None = None,
+        **notes: Any,
+    ):
         self.workdir = workdir
         self.best: dict[str, Any] = {"step": None, "accuracy": None}
         self._experiment = experiment
         self._config = experiment.config
         self._origin = origin
         self._notes = notes
-        self._checkpoints = Checkpoints(workdir / CHECKPOINTS, report=to_stderr)
+        own = Checkpoints(workdir / CHECKPOINTS, report=to_stderr)
+        self._checkpoints = own if together is None else SharedCheckpoints(own, together)
+        self._writes = together is None or together.first
         self._validated = 0  # the last step whose validation accuracy is recorded
         self._seconds = 0.0  # spent by earlier processes
         self._mark = 0.0  # when the updates of the window began, in seconds without pauses
@@ -67,8 +80,11 @@ class Journal:
     @contextmanager
     def open(self, first: int) -> Iterator[None]:
         """Starts the clock and takes rows, after those up to the step the run goes on from."""
-        write_config(self.workdir, self._config)
         self._started = time.monotonic() - self._seconds
+        if not self._writes:
+            yield
+            return
+        write_config(self.workdir, self._config)
         events = self.workdir / "tensorboard" if self._config.training.tensorboard else None
         with Records(self.workdir / METRICS, first, self._validated, events) as self._records:
             yield
@@ -105,7 +121,7 @@ class Journal:
             ),
         }
         self._mark = seconds
-        self._records.write(row)
+        self._record(row)
         return row
 
     def validation_due(self, step: int) -> bool:
@@ -128,8 +144,12 @@ class Journal:
 
     def _write_scores(self, step: int, split: str, scores: dict[str, float]) -> Row:
         row = {"step": step, "split": split, **scores}
-        self._records.write(row)
+        self._record(row)
         return row
+
+    def _record(self, row: Row) -> None:
+        if self._writes:
+            self._records.write(row)
 
     def save(self, step: int, snapshot: Snapshot) -> None:
         """Writes a checkpoint.
@@ -176,4 +196,7 @@ class Journal:
             **self._experiment.task.notes,
             **self._notes,
         }
-        return write_summary(self.workdir, outcome)
+        summary = make_summary(outcome, self._experiment.model.mesh)
+        if self._writes:
+            write_summary(self.workdir, summary)
+        return summary

@@ -2,8 +2,9 @@
 
 import math
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jax
 import numpy as np
@@ -14,11 +15,13 @@ from asrnn.models import num_parameters
 from asrnn.tasks import batch_indices, load_image_set
 from asrnn.training import pace
 from asrnn.training.console import Display, to_stderr
-from asrnn.training.devices import replicated
+from asrnn.training.devices import replicate
 from asrnn.training.evaluation import evaluate
 from asrnn.training.examples import Examples, place_examples
 from asrnn.training.experiment import Experiment, make_experiment
 from asrnn.training.journal import Journal
+from asrnn.training.likeness import check_alike
+from asrnn.training.lockstep import Lockstep
 from asrnn.training.signals import StopRequest
 from asrnn.training.step import (
     Snapshot,
@@ -39,7 +42,8 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> dict[str, Any
     """Trains the network of a config, or goes on where an earlier call stopped.
 
     The parameters with the best validation accuracy are evaluated once on the test part.
-    Without a validation part the last parameters are.
+    Without a validation part the last parameters are. Where jax runs in several processes, all
+    of them call this; they train one network, and the first of them writes.
 
     Args:
       config: see `asrnn.config.base_config`.
@@ -57,43 +61,53 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> dict[str, Any
       Interrupted: after SIGTERM, SIGINT or SIGUSR1; the state is saved.
     """
     workdir = Path(workdir)
-    experiment = make_experiment(config)
-    with open_workdir(workdir, config):
-        summary = read_summary(workdir)
-        if summary and summary["status"] == "done" and summary["steps"] == config.training.steps:
-            return summary
-        with StopRequest() as stop:
-            return _Run(experiment, workdir, stop).run()
+    stop = StopRequest()
+    with Lockstep(stop) as together:
+        experiment = make_experiment(config)
+        with open_workdir(workdir, config) if together.first else nullcontext():
+            summary = together.share(read_summary(workdir) if together.first else None)
+            if (
+                summary
+                and summary["status"] == "done"
+                and summary["steps"] == config.training.steps
+            ):
+                return cast(dict[str, Any], summary)
+            with stop:
+                return _Run(experiment, workdir, together).run()
 
 
 class _Run:
     """One process's part of a run; its attributes are what the methods share."""
 
-    def __init__(self, experiment: Experiment, workdir: Path, stop: StopRequest):
+    def __init__(self, experiment: Experiment, workdir: Path, together: Lockstep):
         config, task = experiment.config, experiment.task
         self.experiment = experiment
         self.seed = config.seed
         self.training = config.training
-        self.stop = stop
+        self.together = together
         images = load_image_set(
             task.image_set, config.task.source, config.task.data_dir, report=to_stderr
         )
-        self.journal = Journal(experiment, workdir, images.origin)
+        check_alike(together, experiment, images)
+        self.journal = Journal(experiment, workdir, images.origin, together)
         self.origin = images.origin
-        self.everywhere = replicated(experiment.model.mesh)
-        self.parts = jax.device_put(
-            place_examples(images, config.task.validation_size, config.seed), self.everywhere
+        self.parts = self.everywhere(
+            place_examples(images, config.task.validation_size, config.seed)
         )
         self.batches(0, 1)  # refuses a batch larger than the data, before compiling
         self.train_steps = make_train_steps(experiment.model, task.sequence, experiment.settings)
         self.eval_step = make_eval_step(experiment.model, task.sequence)
-        self.state, self.window = jax.device_put(experiment.initial_snapshot(), self.everywhere)
+        self.state, self.window = self.everywhere(experiment.initial_snapshot())
+
+    def everywhere(self, tree: Any) -> Any:
+        """The same arrays on all devices of the run."""
+        return replicate(tree, self.experiment.model.mesh)
 
     def run(self) -> dict[str, Any]:
         first = self.restore()
         with (
             self.journal.open(first),
-            Display(self.training.steps, first) as self.display,
+            Display(self.training.steps, first, not self.together.first) as self.display,
             ThreadPoolExecutor(max_workers=1) as self.fetcher,
         ):
             self.display.message(self.headline(first))
@@ -107,22 +121,23 @@ class _Run:
         checkpoint = self.journal.restore(self.snapshot())
         if checkpoint is None:
             return 0
-        self.state, self.window = jax.device_put(checkpoint.tree, self.everywhere)
+        self.state, self.window = self.everywhere(checkpoint.tree)
         return checkpoint.step
 
     def train(self, step: int) -> None:
         """Makes the updates after `step`; while one dispatch runs, the host prepares the next."""
         training, last = self.training, self.training.steps
         periods = (training.log_every, training.eval_every, training.checkpoint_every)
-        pacer = pace.Pace()
+        pacer, count = pace.Pace(), 1
         key = self.experiment.key(Stream.TRAINING_NOISE)
         unread: tuple[int, Future[Fetched]] | None = None
         began = step - int(self.window.steps)  # the step before the first of the window
         with self.journal.pause():
             if self.validate(step):  # a signal had cut it short at the step that was saved
                 self.journal.save(step, self.snapshot())
+        self.together.meet()
         while step < last:
-            count = min(pacer.count, pace.next_event(step, last, periods) - step)
+            count = min(count, pace.next_event(step, last, periods) - step)
             self.state, self.window = self.train_steps(
                 self.state,
                 self.window,
@@ -137,24 +152,27 @@ class _Run:
                 self.write_window(*unread)
                 unread = None
             pacer.wait(self.window.steps, count)
+            count = self.together.meet(pacer.count)
             self.display.advance(step)
             if step % training.log_every == 0 or step == last:
                 unread = (began, self.fetcher.submit(self.fetch, self.window))
-                self.window = jax.device_put(empty_window(), self.everywhere)
+                self.window = self.everywhere(empty_window())
                 began = step
             saving = step % training.checkpoint_every == 0 or step == last
-            if saving or self.validation_due(step) or self.stop.received:
+            if saving or self.validation_due(step) or self.together.received:
                 if unread is not None:
                     self.write_window(*unread)
                     unread = None
                 self.check_finite(began, self.window)
                 with self.journal.pause():
                     saving |= self.validate(step)
-                if saving or self.stop.received:
+                self.together.meet()  # a signal may have come during the validation
+                if saving or self.together.received:
                     with self.journal.pause():
                         self.journal.save(step, self.snapshot())
-                if self.stop.received:
+                if self.together.received:
                     self.interrupt(step)
+                self.together.meet()  # whoever could not write this has left before an update
 
     def batches(self, step: int, count: int) -> np.ndarray:
         """The batches of the next updates, padded to one shape so that nothing recompiles."""
@@ -199,20 +217,27 @@ class _Run:
             self.experiment.hyper.coefficients,
             examples,
             self.experiment.key(Stream.EVALUATION_NOISE),
-            wanted=lambda: self.stop.received is None,
+            wanted=self.go_on,
         )
         if scores is not None and not math.isfinite(scores["loss"]):
             raise self.journal.diverged(step)
         return scores
 
+    def go_on(self) -> bool:
+        """Whether no process was told to stop."""
+        self.together.meet()
+        return self.together.received is None
+
     def snapshot(self) -> Snapshot:
         return Snapshot(self.state, self.window)
 
     def interrupt(self, step: int) -> None:
-        assert self.stop.received is not None
+        assert self.together.received is not None
+        number = self.together.received
         self.journal.summarize("stopped", step)
+        self.together.meet()  # to wait for process 0 while signals still cannot end this one
         raise Interrupted(
-            f"stopped by {self.stop.received.name} at step {step} of {self.training.steps},"
+            f"stopped by {number.name} at step {step} of {self.training.steps},"
             " state saved; run the same command again to go on"
         )
 
@@ -222,7 +247,7 @@ class _Run:
         step = self.journal.best["step"] or last
         params = self.state.params
         if step != last:
-            params = jax.device_put(self.journal.params(step, self.snapshot()), self.everywhere)
+            params = self.everywhere(self.journal.params(step, self.snapshot()))
         scores = self.evaluate(step, params, self.parts.test)
         if scores is None:
             self.interrupt(last)
@@ -238,6 +263,6 @@ class _Run:
             f"{config.task.name} from {self.origin}\n"
             f"{config.model.cell}, {config.model.hidden_size} units,"
             f" {num_parameters(self.experiment.initial_params):,} parameters;"
-            f" {model.recurrence['backend']} recurrence on {device_name()};"
+            f" {model.recurrence['backend']} recurrence on {device_name(model.mesh)};"
             f" {start}, workdir {self.journal.workdir}"
         )

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import jax
+from jax.sharding import Mesh
 
 from asrnn.training.checkpoints import write_atomically
 from asrnn.training.devices import cpu_cores
@@ -17,16 +17,23 @@ SUMMARY = "summary.json"
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")
 
 
-def write_summary(workdir: Path, outcome: dict[str, Any]) -> dict[str, Any]:
-    """Adds device, memory and versions to the outcome of a run and writes summary.json."""
-    summary = outcome | {
-        "device": device_name(),
+def make_summary(outcome: dict[str, Any], mesh: Mesh) -> dict[str, Any]:
+    """The outcome of a run, and the devices, memory and versions that it took."""
+    return outcome | {
+        "device": device_name(mesh),
         "peak_memory_bytes": peak_memory_bytes(),
         "versions": {"python": platform.python_version()}
         | {name: version(name) for name in PACKAGES},
     }
+
+
+def write_summary(workdir: Path, summary: dict[str, Any]) -> None:
+    """Writes summary.json.
+
+    Raises:
+      CheckpointError: if it cannot be written.
+    """
     write_atomically(workdir / SUMMARY, json.dumps(summary, indent=2) + "\n")
-    return summary
 
 
 def read_summary(workdir: Path) -> dict[str, Any] | None:
@@ -38,12 +45,14 @@ def read_summary(workdir: Path) -> dict[str, Any] | None:
     return summary if isinstance(summary, dict) and "status" in summary else None
 
 
-def device_name() -> str:
-    """For example "cpu (2 cores)" or "gpu NVIDIA H200"."""
-    device = jax.devices()[0]
+def device_name(mesh: Mesh) -> str:
+    """For example "cpu (2 cores)", "gpu NVIDIA H200", "2 processes, 4 devices: cpu (2 cores)"."""
+    device = mesh.devices.flat[0]
+    name = f"{device.platform} {device.device_kind}"
     if device.platform == "cpu":
-        return f"cpu ({cpu_cores()} cores)"
-    return f"{device.platform} {device.device_kind}"
+        name = f"cpu ({cpu_cores()} cores)"
+    processes = len({device.process_index for device in mesh.devices.flat})
+    return name if processes == 1 else f"{processes} processes, {mesh.size} devices: {name}"
 
 
 def peak_memory_bytes() -> int:

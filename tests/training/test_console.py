@@ -103,6 +103,14 @@ def test_plain_lines_are_seconds_apart(
     assert "4m10s left" in lines[-1]
 
 
+def test_a_silent_display_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    with Display(10, 0, silent=True) as display:
+        display.message("hello")
+        display.show({"split": "train", "loss": 1.0, "accuracy": 0.5})
+        display.advance(3)
+    assert capsys.readouterr().err == ""
+
+
 def test_a_score_that_is_not_finite_can_be_shown(capsys: pytest.CaptureFixture[str]) -> None:
     with Display(10, 0) as display:
         display.show({"split": "train", "loss": float("nan"), "accuracy": 0.5})
