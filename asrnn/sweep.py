@@ -32,7 +32,7 @@ WORKDIR = flags.DEFINE_string(
 ENGINES = ("local", "population", "ray")
 ENGINE = flags.DEFINE_enum("engine", "local", ENGINES, "What runs the trials.")
 POPULATION_SIZE = flags.DEFINE_integer(
-    "population_size", 32, "Trials that one program trains together, at most."
+    "population_size", 32, "Trials that one program trains together, at most.", lower_bound=1
 )
 WORKERS = flags.DEFINE_integer(
     "workers", None, "Trials at a time: by default 1, or what the Ray cluster has room for."
@@ -83,6 +83,7 @@ def main() -> None:
 
 def _engine() -> Callable[..., None]:
     from asrnn.sweeps import local, population, ray_engine
+    from asrnn.training.devices import split_cpu_into_cores
 
     workers, address, gpus = WORKERS.value, RAY_ADDRESS.value, RAY_GPUS.value
     if workers is not None and workers < 1:
@@ -90,9 +91,8 @@ def _engine() -> Callable[..., None]:
     if gpus < 0:
         raise ConfigError(f"--ray_gpus must be at least 0, found {gpus:g}")
     size = POPULATION_SIZE.value
-    if size < 1:
-        raise ConfigError(f"--population_size must be at least 1, found {size}")
     if ENGINE.value == "population":
+        split_cpu_into_cores()
         return lambda jobs, watch: population.run(jobs, population_size=size, watch=watch)
     if ENGINE.value == "ray":
         return lambda jobs, watch: ray_engine.run(
