@@ -63,7 +63,7 @@ def make_table(name: str, out: Path) -> list[Path]:
     jobs = {row.name: jobs_of(row, Path(RUNS.value), quick=quick, data=data) for row in table.rows}
     wanted = [job for row in choose_rows(table, ROWS.value) for job in jobs[row.name]]
     stem = f"{name}-quick" if quick else name
-    kept = read_results(out / f"{stem}.json")
+    read_results(out / f"{stem}.json")  # refuses a damaged one before anything runs
     if RUN.value:
         check_workdirs(wanted)
     try:
@@ -72,6 +72,7 @@ def make_table(name: str, out: Path) -> list[Path]:
                 wanted, lambda jobs, watch: local.run(jobs, workers=WORKERS.value, watch=watch)
             )
     finally:
+        kept = read_results(out / f"{stem}.json")  # another reproduce may have written meanwhile
         rows = [
             make_result(
                 name, row, jobs[row.name], kept.get(row.name), quick=quick, report=to_stderr

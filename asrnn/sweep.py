@@ -14,7 +14,7 @@ from absl import flags
 
 from asrnn.command import define_config_flag, read_config_flag, required, run
 from asrnn.config import check_config
-from asrnn.errors import ConfigError
+from asrnn.errors import CheckpointError, ConfigError
 
 CONFIG = define_config_flag()
 SPACE = flags.DEFINE_string("space", None, "The space file: Python with get_space(h).")
@@ -71,14 +71,17 @@ def main() -> None:
     else:
         trials = make_trials(expand(space, SPACE_SEED.value))
     folder = Path(WORKDIR.value) if WORKDIR.value else default_folder(config, path, trials)
-    sweep = Sweep(config, trials, folder, _rungs(), _reduction(), read_shard(SHARD.value))
+    sweep = Sweep(config, trials, folder, _rungs(), REDUCTION.value, read_shard(SHARD.value))
     if DRY_RUN.value:
         check_sweep(sweep)
         print("\n".join(f"{trial.id}  {describe(trial)}" for trial in trials))
         return
     result = run_search(sweep, search, engine) if SEARCH.value else run_sweep(sweep, engine)
     print(sweep_table(result))
-    print("\n".join(f"sweep: {path}" for path in (folder, *draw_sweep(folder / TABLE))))
+    try:
+        print("\n".join(f"sweep: {path}" for path in (folder, *draw_sweep(folder / TABLE))))
+    except OSError as error:
+        raise CheckpointError(f"cannot draw the sweep: {error}") from None
 
 
 def _engine() -> Callable[..., None]:
@@ -106,12 +109,6 @@ def _rungs() -> list[int]:
         return [int(rung) for rung in RUNGS.value]
     except ValueError:
         raise ConfigError(f"--rungs must be numbers of steps, found {RUNGS.value}") from None
-
-
-def _reduction() -> float:
-    if not REDUCTION.value > 1:
-        raise ConfigError(f"--reduction must be above 1, found {REDUCTION.value}")
-    return float(REDUCTION.value)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from asrnn.errors import DataError
-from asrnn.sweeps.folder import TABLE, TRIALS
+from asrnn.sweeps.folder import TABLE
+from asrnn.training.workdir import TRIALS
 
 COLUMNS = ("id", "status", "steps", "rung", "validation_accuracy")
 

@@ -11,12 +11,13 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from asrnn.sweeps.trials import FINISHED, Job, Outcome, Trial, outcome
+from asrnn.sweeps.trials import Job, Outcome, Trial, outcome
 from asrnn.training.console import to_stderr
 from asrnn.training.summary import duration
 
 HEARTBEAT = 60.0  # seconds between two plain lines about what is running
-BEST = 5  # finished trials in the live table
+BEST = 5  # of the live table's lines, first the best finished trials,
+RUNNING = 8  # then some of those that run
 
 
 class Board:
@@ -102,22 +103,22 @@ class Board:
         for name in ("trial", "status", "step", "validation"):
             table.add_column(name, no_wrap=True, justify="left" if name == "trial" else "right")
         table.add_column("setting", no_wrap=True, overflow="ellipsis")
-        for id, job in self._jobs():
+        ended, running = list(self._ended.items()), self._jobs()
+        done = [(id, found) for id, found in ended if found.status == "done"]
+        done.sort(key=lambda entry: -(entry[1].validation_accuracy or 0.0))
+        for id, found in done[:BEST]:
+            row = (id, found.status, f"{found.step:,}", percent(found.validation_accuracy))
+            table.add_row(*row, self._names[id])
+        for id, job in running[:RUNNING]:
             found = outcome(job)
             row = (id, "running", f"{found.step:,}", percent(found.validation_accuracy))
             table.add_row(*row, self._names[id], style="cyan")
-        leaders = sorted(self._ended.items(), key=lambda e: -(e[1].validation_accuracy or 0.0))
-        for id, found in leaders[:BEST]:
-            row = (id, found.status, f"{found.step:,}", percent(found.validation_accuracy))
-            table.add_row(*row, self._names[id])
-        counts = dict.fromkeys(FINISHED, 0)
-        for found in self._ended.values():
-            counts[found.status] += 1
         head = (
-            f"{len(self._ended)}/{self._total} trials to step {self._goal:,}"
-            f"  ({counts['diverged']} diverged)  {self._elapsed()}"
+            f"{len(ended)}/{self._total} trials to step {self._goal:,}"
+            f"  ({len(ended) - len(done)} diverged, {len(running)} running)  {self._elapsed()}"
         )
-        return Group(Text(head, style="bold"), table)
+        more = f"and {len(running) - RUNNING} more running" if len(running) > RUNNING else ""
+        return Group(Text(head, style="bold"), table, Text(more))
 
 
 def describe(trial: Trial) -> str:

@@ -2,28 +2,30 @@
 
 config.json     what all trials share
 trials.jsonl    one trial a line: {"id": ..., "overrides": {...}}
+halving.json    rungs and reduction
 sweep.csv       what became of them
 <id>/           the workdir of a trial, as any run's
 """
 
 import csv
-import fcntl
 import hashlib
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from ml_collections import ConfigDict
 
 from asrnn.config import to_json
-from asrnn.errors import CheckpointError, ConfigError, WorkdirInUse
+from asrnn.errors import ConfigError
 from asrnn.sweeps.trials import Outcome, Trial
 from asrnn.training.checkpoints import write_atomically
-from asrnn.training.workdir import CONFIG, check_same_run
+from asrnn.training.lock import locked
+from asrnn.training.workdir import CONFIG, TRIALS, anything_trained, check_same_run
 
-TRIALS = "trials.jsonl"
+HALVING = "halving.json"
 TABLE = "sweep.csv"
 
 
@@ -36,7 +38,12 @@ def default_folder(config: ConfigDict, space: Path, trials: Sequence[Trial]) -> 
 
 @contextmanager
 def open_folder(
-    folder: Path, config: ConfigDict, trials: Sequence[Trial], lock_name: str
+    folder: Path,
+    config: ConfigDict,
+    trials: Sequence[Trial],
+    lock_name: str,
+    rungs: Sequence[int] = (),
+    reduction: float = 1.0,
 ) -> Iterator[None]:
     """Creates or reopens a sweep's folder and holds its lock.
 
@@ -45,28 +52,21 @@ def open_folder(
       config: what all trials share.
       trials: all of them; those of an earlier call must be among them.
       lock_name: of the lock file; the shards of a sweep have one each.
+      rungs: of successive halving; as on an earlier call, for they decide who goes on.
+      reduction: likewise.
 
     Raises:
       WorkdirInUse: if another process holds the lock.
-      ConfigError: if the folder holds another sweep.
+      ConfigError: if the folder holds another sweep, or a run.
       CheckpointError: if it cannot be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / lock_name).open("w")
-    except OSError as error:
-        raise CheckpointError(
-            f"cannot write to {folder}: {error.strerror}; give another --workdir"
-        ) from None
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise WorkdirInUse(
-                f"the sweep in {folder} is being run; wait for it to end, or give another --workdir"
-            ) from None
+    halving: dict[str, Any] = {"rungs": list(rungs), "reduction": reduction if rungs else None}
+    with locked(folder, lock_name):
+        if anything_trained(folder):
+            raise ConfigError(f"{folder} is the workdir of a run; give another --workdir")
         if (folder / TRIALS).exists():
             check_same_run(folder, config)
+            _check_same_halving(folder, halving)
             missing = {t.id for t in read_trials(folder)} - {t.id for t in trials}
             if missing:
                 raise ConfigError(
@@ -74,8 +74,21 @@ def open_folder(
                     f" have, {min(missing)} first; give another --workdir"
                 )
         write_atomically(folder / CONFIG, to_json(config))
+        write_atomically(folder / HALVING, json.dumps(halving) + "\n")
         write_atomically(folder / TRIALS, "".join(map(_line, trials)))
         yield
+
+
+def _check_same_halving(folder: Path, halving: dict[str, Any]) -> None:
+    try:
+        before = json.loads((folder / HALVING).read_text())
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{folder / HALVING} is not readable ({error})") from None
+    if before != halving:
+        raise ConfigError(
+            f"the sweep in {folder} was begun with rungs {before['rungs']} and reduction"
+            f" {before['reduction']}; give the same, or another --workdir"
+        )
 
 
 def read_trials(folder: Path) -> list[Trial]:

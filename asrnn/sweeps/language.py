@@ -15,20 +15,22 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from asrnn.errors import ConfigError
 from asrnn.sweeps.space import Chain, Product, QuasiRandom, Range, Space, Sweep, Zip
 
 
 def sweep(name: str, values: Sequence[Any]) -> Sweep:
     """A field with each of some values."""
-    if not values:
+    if len(values) == 0:
         raise ConfigError(f"the space sweeps {name} over no value; give at least one")
-    return Sweep(name, tuple(values))
+    return Sweep(name, tuple(_plain(name, value) for value in values))
 
 
 def fixed(name: str, value: Any) -> Sweep:
     """A field with one value."""
-    return Sweep(name, (value,))
+    return sweep(name, (value,))
 
 
 def seeds(count: int, first: int = 0) -> Sweep:
@@ -66,6 +68,16 @@ def zip(*parts: Space) -> Zip:
 def chain(*parts: Space) -> Chain:
     """One part after the other."""
     return Chain(_spaces(parts))
+
+
+def _plain(name: str, value: Any) -> Any:
+    """A value that JSON has, also where NumPy made it."""
+    value = value.item() if isinstance(value, np.generic) else value
+    if not isinstance(value, str | bool | int | float):
+        raise ConfigError(
+            f"the space gives {name} a {type(value).__name__}; a field is text, a number or a bool"
+        )
+    return value
 
 
 def _range(name: str, low: float, high: float, *, log: bool) -> Range:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 from asrnn.errors import CheckpointError
-from asrnn.sweeps.slots import Slot
+from asrnn.sweeps.slots import MEMORY_FRACTION, Slot
 from asrnn.sweeps.trials import Job
 from asrnn.sweeps.worker import order
 
@@ -34,7 +34,7 @@ def start(job: Job, slot: Slot) -> subprocess.Popen[bytes]:
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
-            env={**_compilation_cache(job), **os.environ, **slot.environment},
+            env=_environment(job, slot),
             start_new_session=True,
         )
     assert process.stdin is not None
@@ -48,8 +48,18 @@ def start(job: Job, slot: Slot) -> subprocess.Popen[bytes]:
 
 def last_line(job: Job) -> str:
     """The last words of a trial's process."""
-    lines = (job.workdir / LOG).read_text(errors="replace").split("\n")
+    try:
+        lines = (job.workdir / LOG).read_text(errors="replace").split("\n")
+    except OSError as error:
+        return f"its {LOG} cannot be read ({error.strerror})"
     return next((line for line in reversed(lines) if line.strip()), "it said nothing")
+
+
+def _environment(job: Job, slot: Slot) -> dict[str, str]:
+    environment = {**_compilation_cache(job), **os.environ, **slot.environment}
+    if MEMORY_FRACTION in slot.environment:
+        environment.pop(f"XLA_PYTHON_{MEMORY_FRACTION.removeprefix('XLA_')}", None)  # not both
+    return environment
 
 
 def _compilation_cache(job: Job) -> dict[str, str]:

@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 
 from asrnn.sweeps.pool import POLL
 from asrnn.sweeps.process import start
-from asrnn.sweeps.slots import GPU_MEMORY, Slot, claimed_core, own_cores
+from asrnn.sweeps.slots import GPU_MEMORY, MEMORY_FRACTION, Slot, claimed_core, own_cores
 from asrnn.sweeps.trials import Job
 from asrnn.training.signals import StopRequest
 
@@ -45,4 +45,4 @@ def bring_to_its_end(workdir: str, config: dict[str, Any], folder: str, gpus: fl
 
 def memory_share(gpus: float) -> dict[str, str]:
     """What keeps jax from taking more than a part of a GPU: Ray counts GPUs, and no more."""
-    return {"XLA_CLIENT_MEM_FRACTION": f"{GPU_MEMORY * gpus:.3f}"} if 0 < gpus < 1 else {}
+    return {MEMORY_FRACTION: f"{GPU_MEMORY * gpus:.3f}"} if 0 < gpus < 1 else {}

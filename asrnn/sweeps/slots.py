@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+MEMORY_FRACTION = "XLA_CLIENT_MEM_FRACTION"
 GPU_MEMORY = 0.9  # of a GPU, divided among the processes on it
 
 
@@ -23,7 +24,9 @@ class Slot(NamedTuple):
 
 
 def make_slots(workers: int, cores: Sequence[int], gpus: Sequence[str]) -> list[Slot]:
-    """Deals the cores out evenly, and the GPUs in turn.
+    """Deals the cores out, as many to each, and the GPUs in turn.
+
+    As many, because the number of cores decides how sums are rounded.
 
     Args:
       workers: how many slots.
@@ -31,18 +34,17 @@ def make_slots(workers: int, cores: Sequence[int], gpus: Sequence[str]) -> list[
       gpus: as CUDA_VISIBLE_DEVICES names them; where several workers share one, each may
         take its part of the memory, for jax by default takes most of it at once.
     """
+    share = max(1, len(cores) // workers)
     slots = []
     for index in range(workers):
-        own = tuple(cores[index::workers]) or tuple(
-            cores[index % len(cores) :][:1] if cores else ()
-        )
+        own = tuple(cores[index * share :][:share] or cores[index % max(len(cores), 1) :][:1])
         environment = {}
         if gpus:
             gpu = index % len(gpus)
             sharing = len(range(gpu, workers, len(gpus)))
             environment["CUDA_VISIBLE_DEVICES"] = gpus[gpu]
             if sharing > 1:
-                environment["XLA_CLIENT_MEM_FRACTION"] = f"{GPU_MEMORY / sharing:.3f}"
+                environment[MEMORY_FRACTION] = f"{GPU_MEMORY / sharing:.3f}"
         slots.append(Slot(own, environment))
     return slots
 

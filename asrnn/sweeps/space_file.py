@@ -14,15 +14,15 @@ def read_space(path: Path) -> Space:
     Raises:
       ConfigError: if it is missing, fails, or returns no space.
     """
+    if not path.exists():
+        raise ConfigError(f"no space file {path}; there are some in experiments/spaces")
     try:
-        found = runpy.run_path(str(path))
-        space = found["get_space"](language)
+        get_space = runpy.run_path(str(path)).get("get_space")
+        if get_space is None:
+            raise ConfigError(f"{path} has no function get_space(h)")
+        space = get_space(language)
     except AsrnnError:
         raise
-    except FileNotFoundError:
-        raise ConfigError(f"no space file {path}; there are some in experiments/spaces") from None
-    except KeyError:
-        raise ConfigError(f"{path} has no function get_space(h)") from None
     except Exception as error:  # whatever a user's file may raise
         why = " ".join(str(error).split())
         raise ConfigError(f"{path} cannot be read ({type(error).__name__}: {why})") from None

@@ -62,6 +62,8 @@ def check_sweep(sweep: Sweep) -> None:
     Raises:
       ConfigError: for the first trial that cannot be run or compared.
     """
+    if not sweep.reduction > 1:
+        raise ConfigError(f"--reduction must be above 1, found {sweep.reduction:g}")
     if not sweep.trials:
         raise ConfigError("the space is empty; give at least one point")
     for trial in sweep.trials:
@@ -93,7 +95,7 @@ def run_sweep(sweep: Sweep, engine: Engine) -> Result:
     goals: dict[str, int] = {}
     left = list(sweep.trials)
     with (
-        open_folder(sweep.folder, sweep.config, sweep.trials, lock),
+        open_folder(sweep.folder, sweep.config, sweep.trials, lock, sweep.rungs, sweep.reduction),
         Board(sweep.trials) as board,
     ):
         for steps in (*sweep.rungs, None):

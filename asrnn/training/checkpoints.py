@@ -13,6 +13,7 @@ import json
 import logging
 import os
 import shutil
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -187,7 +188,8 @@ def write_atomically(path: Path, text: str) -> None:
     Raises:
       CheckpointError: if the disk is full or the file cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    # Writers on several machines may share a folder, and process numbers.
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
         temporary.write_text(text)
         os.replace(temporary, path)

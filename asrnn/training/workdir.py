@@ -1,6 +1,5 @@
 """The folder of one run: its lock, its config.json, and what may differ on resuming."""
 
-import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,13 +7,15 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from asrnn.config import flatten, read_config, to_json
-from asrnn.errors import CheckpointError, ConfigError, WorkdirInUse
+from asrnn.errors import ConfigError
 from asrnn.training.checkpoints import write_atomically
+from asrnn.training.lock import locked
 
 CONFIG = "config.json"
 METRICS = "metrics.jsonl"
 CHECKPOINTS = "checkpoints"
 LOCK = ".lock"
+TRIALS = "trials.jsonl"  # what a sweep has in its folder, and a run has not
 
 # Fields that leave the trajectory as it is, or only carry it further.
 MAY_DIFFER = (
@@ -37,26 +38,10 @@ def open_workdir(workdir: Path, config: ConfigDict) -> Iterator[None]:
       ConfigError: if it belongs to a run with another config; it is left untouched.
       CheckpointError: if it cannot be created.
     """
-    try:
-        workdir.mkdir(parents=True, exist_ok=True)
-        lock = (workdir / LOCK).open("w")
-    except OSError as error:
-        raise CheckpointError(
-            f"cannot write to workdir {workdir}: {error.strerror}; give another --workdir"
-        ) from None
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise WorkdirInUse(
-                f"workdir {workdir} is in use by another run; wait for it to end,"
-                " or give another --workdir"
-            ) from None
-        except OSError as error:
-            raise CheckpointError(
-                f"cannot lock workdir {workdir}: {error.strerror}; give one on another disk"
-            ) from None
-        if _anything_trained(workdir):
+    with locked(workdir, LOCK):
+        if (workdir / TRIALS).exists():
+            raise ConfigError(f"{workdir} is the folder of a sweep; give another --workdir")
+        if anything_trained(workdir):
             check_same_run(workdir, config)
         yield
 
@@ -66,7 +51,7 @@ def write_config(workdir: Path, config: ConfigDict) -> None:
     write_atomically(workdir / CONFIG, to_json(config))
 
 
-def _anything_trained(workdir: Path) -> bool:
+def anything_trained(workdir: Path) -> bool:
     """Whether there is more than the config of a run that failed before its first step."""
     traces = (METRICS, CHECKPOINTS, "summary.json")
     return (workdir / CONFIG).exists() and any((workdir / name).exists() for name in traces)

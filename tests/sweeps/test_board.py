@@ -57,13 +57,13 @@ def test_on_a_terminal_a_table_shows_what_runs_and_what_leads(jobs, monkeypatch)
     with Board(TRIALS) as board:
         begin(board, jobs)
         board.started(jobs[1])
-        finish(jobs[0], 0.75, "diverged")
+        finish(jobs[0], 0.75)
         board.ended(jobs[0])
     text = console.export_text()
-    assert "1/2 trials to step 1,000  (1 diverged)" in text
-    running, leading = (next(ln for ln in text.splitlines() if t.id in ln) for t in TRIALS[::-1])
+    assert "1/2 trials to step 1,000  (0 diverged, 1 running)" in text
+    leading, running = (ln for ln in text.splitlines() if any(t.id in ln for t in TRIALS))
     assert running.split()[1:4] == ["running", "0", "-"]
-    assert leading.split()[1:4] == ["diverged", "1,000", "75.00%"]
+    assert leading.split()[1:4] == ["done", "1,000", "75.00%"]
 
 
 def test_a_trial_is_described_by_what_it_changes():

@@ -4,10 +4,11 @@ import csv
 
 import pytest
 
-from asrnn.config import base_config
+from asrnn.config import base_config, to_json
 from asrnn.errors import ConfigError, WorkdirInUse
 from asrnn.sweeps.folder import default_folder, open_folder, read_trials, write_table
 from asrnn.sweeps.trials import Outcome, make_trials
+from asrnn.training.workdir import open_workdir
 
 TRIALS = make_trials([{"seed": 0, "optimizer.name": "sgd"}, {"seed": 1, "model.diffusion": 0.1}])
 
@@ -22,7 +23,7 @@ def test_another_process_is_refused_unless_it_is_another_shard(tmp_path):
         with open_folder(tmp_path, base_config(), TRIALS, ".lock-1"):
             pass
         with (
-            pytest.raises(WorkdirInUse, match="being run"),
+            pytest.raises(WorkdirInUse, match="in use"),
             open_folder(tmp_path, base_config(), TRIALS, ".lock-0"),
         ):
             pass
@@ -87,3 +88,33 @@ def test_the_default_folder_is_named_by_what_is_run(tmp_path):
     assert folder.name.startswith("sweep-digits-rates-")
     assert folder == default_folder(base_config(), path, TRIALS)
     assert folder != default_folder(base_config(), path, TRIALS[:1])
+
+
+def test_other_rungs_would_compare_trials_on_other_rows_and_are_refused(tmp_path):
+    with open_folder(tmp_path, base_config(), TRIALS, ".lock", (5,), 3.0):
+        pass
+    for rungs, reduction in (((6,), 3.0), ((5,), 2.0), ((), 3.0)):
+        with (
+            pytest.raises(ConfigError, match=r"begun with rungs \[5\] and reduction 3"),
+            open_folder(tmp_path, base_config(), TRIALS, ".lock", rungs, reduction),
+        ):
+            pass
+    with open_folder(tmp_path, base_config(), TRIALS, ".lock", (5,), 3.0):
+        pass
+
+
+def test_the_workdir_of_a_run_is_no_folder_for_a_sweep_nor_the_reverse(tmp_path):
+    (tmp_path / "config.json").write_text(to_json(base_config()))
+    (tmp_path / "metrics.jsonl").write_text("")
+    with (
+        pytest.raises(ConfigError, match="is the workdir of a run"),
+        open_folder(tmp_path, base_config(), TRIALS, ".lock"),
+    ):
+        pass
+    with open_folder(tmp_path / "sweep", base_config(), TRIALS, ".lock"):
+        pass
+    with (
+        pytest.raises(ConfigError, match="is the folder of a sweep"),
+        open_workdir(tmp_path / "sweep", base_config()),
+    ):
+        pass

@@ -18,4 +18,4 @@ def test_a_sweep_that_is_killed_again_and_again_ends_as_if_it_had_not_been(tmp_p
     subprocess.run(command, env=environment(), cwd=tmp_path, check=True, capture_output=True)
     found = json.loads((tmp_path / "found.json").read_text())
     assert found["kills"]["coordinator"] >= 2
-    assert found["largest_difference_of_validation_accuracy"] == 0.0
+    assert found["largest_difference_of_an_accuracy"] == 0.0

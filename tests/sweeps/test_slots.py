@@ -7,8 +7,8 @@ import pytest
 from asrnn.sweeps.slots import claimed_core, make_slots, visible_gpus
 
 
-def test_the_cores_are_dealt_out_evenly():
-    assert [slot.cores for slot in make_slots(2, range(5), [])] == [(0, 2, 4), (1, 3)]
+def test_every_worker_has_as_many_cores_for_they_decide_how_sums_are_rounded():
+    assert [slot.cores for slot in make_slots(2, range(5), [])] == [(0, 1), (2, 3)]
 
 
 def test_workers_beyond_the_cores_share_them():

@@ -1,5 +1,6 @@
 """A space is an expression; its points are known from the expression and a seed alone."""
 
+import numpy as np
 import pytest
 
 from asrnn.errors import ConfigError
@@ -59,10 +60,16 @@ def test_values_are_rounded_to_what_a_person_would_type():
     assert len(repr(point[SCALE])) <= len("0.123456")
 
 
+def test_numbers_of_numpy_become_those_of_python():
+    (point,) = expand(h.product(h.fixed(RATE, np.float32(0.5)), h.sweep(SCALE, np.array([2]))), 0)
+    assert [type(value) for value in point.values()] == [float, int]
+
+
 @pytest.mark.parametrize(
     ("make", "complaint"),
     [
         (lambda: h.sweep(RATE, []), "sweeps optimizer.learning_rate over no value"),
+        (lambda: h.fixed(RATE, [0.1]), "gives optimizer.learning_rate a list; a field is text"),
         (lambda: h.product(), "at least one part"),
         (lambda: h.product({RATE: 1}), "what the functions of h return, found dict"),
         (lambda: h.log_uniform(RATE, 0.0, 1.0), "0 < low < high, found 0.0 and 1.0"),

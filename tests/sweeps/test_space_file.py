@@ -34,6 +34,7 @@ def test_every_trial_of_the_repositorys_spaces_has_a_usable_config(path):
     [
         ("def get_space(h):\n    return h.sweap('a', [1])", "AttributeError.*sweap"),
         ("def get_space(h):\n    return [1]", "found list"),
+        ("def get_space(h):\n    return {}['seed']", "KeyError: 'seed'"),
         ("def get_spaces(h):\n    pass", r"no function get_space\(h\)"),
         ("def get_space(h)\n    pass", "SyntaxError"),
         ("def get_space(h):\n    return h.sweep('a', [])", "over no value"),

@@ -141,6 +141,7 @@ def test_where_all_diverge_the_sweep_ends_and_picks_nothing(tmp_path):
         ({"trials": make_trials([{"training.steps": 9}])}, "and so do the rungs"),
         ({"trials": make_trials([{"optimizer.schedule": "cosine"}])}, "or no rungs"),
         ({"rungs": (4, 2)}, "must rise"),
+        ({"reduction": 1.0}, "must be above 1, found 1"),
         ({"trials": make_trials([{"model.cel": "lstm"}])}, "unknown field 'model.cel'"),
     ],
 )
