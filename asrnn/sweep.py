@@ -79,7 +79,9 @@ def main() -> None:
     result = run_search(sweep, search, engine) if SEARCH.value else run_sweep(sweep, engine)
     print(sweep_table(result))
     try:
-        print("\n".join(f"sweep: {path}" for path in (folder, *draw_sweep(folder / TABLE))))
+        print(
+            "\n".join(f"written: {path}" for path in (folder / TABLE, *draw_sweep(folder / TABLE)))
+        )
     except OSError as error:
         raise CheckpointError(f"cannot draw the sweep: {error}") from None
 

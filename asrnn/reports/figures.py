@@ -27,6 +27,7 @@ def draw_learning_curve(workdir: Path) -> Path:
                 else:
                     axis.plot(steps, values, color=colour, label=split, linewidth=1.4)
         axis.set_xlabel("step")
+        axis.locator_params(axis="x", nbins=5)
         axis.set_ylabel(label)
         axis.grid(alpha=0.3)
     if any(row.get("loss") for row in rows):

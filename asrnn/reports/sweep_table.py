@@ -16,8 +16,10 @@ def sweep_table(result: Result) -> str:
     for score, group in result.ranking[:SHOWN]:
         lines.append(f"{percent(score):>10}  {len(group):>5}  {_setting(group)}")
     found = result.outcomes.values()
+    dropped = len(found) - sum(len(group) for _, group in result.ranking)
     lines.append(
         f"picked by validation accuracy, never by test; {len(found)} trials,"
+        f" {dropped} dropped at a rung,"
         f" {sum(one.status == 'diverged' for one in found)} diverged,"
         f" {sum(not one.finished for one in found)} not finished yet"
     )

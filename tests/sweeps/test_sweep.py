@@ -78,7 +78,8 @@ def test_after_each_rung_half_of_the_settings_go_on(whole):
 def test_the_closing_table_names_the_pick_and_how_it_was_picked(whole):
     _, result = whole
     text = sweep_table(result)
-    assert "picked by validation accuracy, never by test; 4 trials, 0 diverged, 0 not" in text
+    assert "picked by validation accuracy, never by test; 4 trials, 2 dropped" in text
+    assert "dropped at a rung, 0 diverged, 0 not finished yet" in text
     assert "\nbest: --config.optimizer.learning_rate=0.0" in text
 
 
@@ -121,7 +122,7 @@ def test_a_setting_that_diverges_is_marked_and_the_others_go_on(tmp_path):
     result = run_sweep(sweep, in_process)
     assert [score is None for score, _ in result.ranking] == [False, True]
     assert f"{trials[0].id},diverged," in table(sweep)
-    assert "2 trials, 1 diverged" in sweep_table(result)
+    assert "2 trials, 0 dropped at a rung, 1 diverged" in sweep_table(result)
 
 
 def test_where_all_diverge_the_sweep_ends_and_picks_nothing(tmp_path):
