@@ -22,11 +22,11 @@ from asrnn.sweeps.space import (
     QuasiRandom,
     Range,
     Space,
+    Values,
     Zip,
     expand,
     join,
 )
-from asrnn.sweeps.space import Sweep as Values
 from asrnn.sweeps.sweep import Engine, Result, Sweep, check_sweep, run_sweep
 from asrnn.sweeps.trials import Trial, make_job, make_trials, outcome
 from asrnn.training.checkpoints import write_atomically

@@ -18,22 +18,22 @@ from typing import Any
 import numpy as np
 
 from asrnn.errors import ConfigError
-from asrnn.sweeps.space import Chain, Product, QuasiRandom, Range, Space, Sweep, Zip
+from asrnn.sweeps.space import Chain, Product, QuasiRandom, Range, Space, Values, Zip
 
 
-def sweep(name: str, values: Sequence[Any]) -> Sweep:
+def sweep(name: str, values: Sequence[Any]) -> Values:
     """A field with each of some values."""
     if len(values) == 0:
         raise ConfigError(f"the space sweeps {name} over no value; give at least one")
-    return Sweep(name, tuple(_plain(name, value) for value in values))
+    return Values(name, tuple(_plain(name, value) for value in values))
 
 
-def fixed(name: str, value: Any) -> Sweep:
+def fixed(name: str, value: Any) -> Values:
     """A field with one value."""
     return sweep(name, (value,))
 
 
-def seeds(count: int, first: int = 0) -> Sweep:
+def seeds(count: int, first: int = 0) -> Values:
     """The field `seed` with first, first + 1, ..."""
     return sweep("seed", range(first, first + count))
 

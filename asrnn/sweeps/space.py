@@ -17,7 +17,7 @@ Overrides = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Sweep:
+class Values:
     """One field, each of some values."""
 
     name: str
@@ -71,7 +71,7 @@ class Chain:
     parts: tuple["Space", ...]
 
 
-Space = Sweep | Range | QuasiRandom | Product | Zip | Chain
+Space = Values | Range | QuasiRandom | Product | Zip | Chain
 
 
 def expand(space: Space, seed: int) -> list[Overrides]:
@@ -89,7 +89,7 @@ def expand(space: Space, seed: int) -> list[Overrides]:
 
     def points(space: Space) -> list[Overrides]:
         match space:
-            case Sweep(name, values):
+            case Values(name, values):
                 return [{name: value} for value in values]
             case QuasiRandom(count, ranges):
                 rows = _halton(count, len(ranges), seed, next(draws))

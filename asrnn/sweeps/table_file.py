@@ -1,12 +1,12 @@
 """Reads the definition of a table: Python with TITLE and ROWS, one dict a row."""
 
-import runpy
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
-from asrnn.errors import AsrnnError, ConfigError, check_choice
+from asrnn.errors import ConfigError, check_choice
+from asrnn.sweeps.python_file import call, run
 from asrnn.sweeps.space import Overrides
 from asrnn.sweeps.trials import Job, Trial, make_job
 
@@ -61,7 +61,7 @@ def read_table(name: str, folder: Path = CHECKOUT / "experiments") -> Table:
       ConfigError: if it is missing or fails, or a row is not as `Row` says.
     """
     path = folder / f"{name}.py"
-    found = _run(path)
+    found = run(_found(path))
     try:
         rows = tuple(Row(**{**fields, "seeds": _seeds(fields)}) for fields in found["ROWS"])
         title = str(found["TITLE"])
@@ -117,11 +117,7 @@ def jobs_of(row: Row, folder: Path, *, quick: bool, data: Overrides) -> list[Job
 def _config(name: str) -> ConfigDict:
     """The config of "configs/file.py:variant"."""
     file, _, variant = name.partition(":")
-    path = CHECKOUT / file
-    try:
-        config: ConfigDict = _run(path)["get_config"](variant)
-    except KeyError:
-        raise ConfigError(f"{path} has no function get_config(arg)") from None
+    config: ConfigDict = call(_found(CHECKOUT / file), "get_config(arg)", variant)
     return config
 
 
@@ -129,16 +125,10 @@ def _seeds(fields: dict[str, Any]) -> tuple[int, ...]:
     return tuple(fields.get("seeds", ()))
 
 
-def _run(path: Path) -> dict[str, Any]:
-    try:
-        return runpy.run_path(str(path))
-    except AsrnnError:
-        raise
-    except FileNotFoundError:
+def _found(path: Path) -> Path:
+    if not path.exists():
         raise ConfigError(
             f"{path} not found; the definitions of the tables are in the repository,"
             " so reproduce needs a clone of it"
-        ) from None
-    except Exception as error:  # whatever an edited file may raise
-        why = " ".join(str(error).split())
-        raise ConfigError(f"{path} cannot be read ({type(error).__name__}: {why})") from None
+        )
+    return path

@@ -13,13 +13,3 @@ class Watch(Protocol):
 
     def ended(self, job: Job) -> None:
         """A job is not being run any more: finished, stopped or killed."""
-
-
-class Quiet:
-    """Says nothing."""
-
-    def started(self, job: Job) -> None:
-        """Says nothing."""
-
-    def ended(self, job: Job) -> None:
-        """Says nothing."""

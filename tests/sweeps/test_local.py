@@ -17,7 +17,7 @@ from asrnn.config import base_config
 from asrnn.errors import AsrnnError, ConfigError, DataError, Interrupted
 from asrnn.sweeps import local, pool, process
 from asrnn.sweeps.trials import Job, outcome
-from asrnn.sweeps.watch import Quiet
+from tests.sweeps.quiet import Quiet
 
 PREAMBLE = """
 import json, os, signal, sys, time

@@ -17,10 +17,10 @@ from asrnn.errors import CheckpointError, ConfigError, Interrupted
 from asrnn.recurrence import native
 from asrnn.sweeps import population
 from asrnn.sweeps.trials import Job, outcome
-from asrnn.sweeps.watch import Quiet
 from asrnn.training import evaluation, pace
 from asrnn.training.loop import train_and_evaluate
 from asrnn.training.workdir import open_workdir
+from tests.sweeps.quiet import Quiet
 from tests.training.runs import (
     Killed,
     assert_same_run,

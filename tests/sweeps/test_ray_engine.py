@@ -10,8 +10,8 @@ import pytest
 from asrnn.errors import ConfigError
 from asrnn.sweeps import ray_engine
 from asrnn.sweeps.ray_task import memory_share
-from asrnn.sweeps.watch import Quiet
 from asrnn.training.workdir import METRICS
+from tests.sweeps.quiet import Quiet
 from tests.training.runs import Process, call, command, environment, one_line, rows, write_config
 
 needs_ray = pytest.mark.skipif(
