@@ -6,6 +6,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from asrnn.recurrence.fused import fused
+from tests.recurrence.native.cpu.test_values import any_sizes, cotangents
 from tests.recurrence.native.reference import (
     Sizes,
     as_jax,
@@ -15,7 +16,6 @@ from tests.recurrence.native.reference import (
     largest_error,
     random_arguments,
 )
-from tests.recurrence.native.test_values import any_sizes, cotangents
 
 
 # Nothing is shrunk: each example is compiled, and its sizes are small.

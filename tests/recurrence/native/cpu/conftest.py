@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from asrnn.recurrence.native import library
+from asrnn.recurrence.native.cpu import library
 
 
 @pytest.fixture(scope="session")

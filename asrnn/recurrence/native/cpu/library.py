@@ -7,7 +7,8 @@ import os
 import jax
 
 from asrnn.errors import check_choice
-from asrnn.recurrence.native import build
+from asrnn.recurrence.native.cache import Unavailable
+from asrnn.recurrence.native.cpu import build
 
 FORWARD = "asrnn_cpu_forward"
 BACKWARD = "asrnn_cpu_backward"
@@ -21,7 +22,7 @@ def _load() -> ctypes.CDLL | str:
     try:
         path = build.library()
         loaded = ctypes.CDLL(str(path))
-    except build.Unavailable as reason:
+    except Unavailable as reason:
         return str(reason)
     except OSError as error:
         return f"cannot load the compiled kernel: {error}"

@@ -1,4 +1,4 @@
-"""Compiling the CPU kernel at first use, into a cache that belongs to the user.
+"""Compiling C++ into a shared library at first use, into a cache that belongs to the user.
 
 The library's file name is a hash of everything that decides its content, so that it never has to be
 removed or checked for age, and any number of processes may build it at once: each compiles into a
@@ -7,9 +7,7 @@ folder of its own and moves the finished file into place.
 
 import hashlib
 import os
-import platform
 import shutil
-import stat
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -20,7 +18,8 @@ from typing import NamedTuple
 import jax.ffi
 import jaxlib.version
 
-SOURCES = Path(__file__).parent / "cpu"
+from asrnn.recurrence.native.cache import Unavailable, cache_dir
+
 COMPILERS = ("c++", "g++", "clang++")
 # Separate multiplications and additions may be fused, but nothing may assume that NaN and
 # infinities are absent.
@@ -36,26 +35,12 @@ SANITIZER_FLAGS = ("-O1", "-g", "-fno-omit-frame-pointer", "-fno-sanitize-recove
 COMPILE_SECONDS = 600
 
 
-class Unavailable(Exception):
-    """Why there is no kernel, in one line."""
-
-
 class Unit(NamedTuple):
     """One compilation: a source file under the flags of an instruction set."""
 
     name: str
     source: str
     flags: tuple[str, ...]
-
-
-def units() -> tuple[Unit, ...]:
-    """What has to be compiled for this machine's architecture."""
-    kernels = [Unit("portable", "kernel.cc", ("-DASRNN_ISA=portable", "-DASRNN_LANES=4"))]
-    if platform.machine() in ("x86_64", "AMD64"):
-        avx2 = ("-DASRNN_ISA=avx2", "-DASRNN_LANES=8", "-mavx2", "-mfma")
-        avx512 = ("-DASRNN_ISA=avx512", "-DASRNN_LANES=16", "-mavx512f", "-mfma")
-        kernels += [Unit("avx512", "kernel.cc", avx512), Unit("avx2", "kernel.cc", avx2)]
-    return (*kernels, Unit("handler", "handler.cc", ()))
 
 
 def find_compiler() -> str:
@@ -69,43 +54,21 @@ def find_compiler() -> str:
     raise Unavailable("no C++ compiler: c++, g++ or clang++ not found")
 
 
-def cache_dir() -> Path:
-    """The private folder for compiled kernels, created if need be.
+def shared_library(sources: Path, units: Sequence[Unit]) -> Path:
+    """The path of a compiled library, building it if it is not in the cache.
 
-    A library is loaded into the process, so nobody else may be able to write there.
+    Args:
+      sources: the folder of the sources; a change of any of them makes another library.
+      units: what to compile.
+
+    Raises:
+      Unavailable: if it cannot be built.
     """
-    folder = _cache_base() / "native"
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = folder.lstat()
-    except OSError as error:
-        raise Unavailable(f"cannot use the cache folder {folder}: {error}") from error
-    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
-        raise Unavailable(f"the cache folder {folder} is not a folder of this user")
-    if status.st_mode & 0o022:
-        raise Unavailable(f"the cache folder {folder} can be written by others; chmod 700 it")
-    return folder
-
-
-def _cache_base() -> Path:
-    if named := os.environ.get("ASRNN_CACHE_DIR"):
-        return Path(named).expanduser()
-    if named := os.environ.get("XDG_CACHE_HOME"):
-        return Path(named).expanduser() / "asrnn"
-    try:
-        return Path.home() / ".cache" / "asrnn"
-    except RuntimeError as error:
-        raise Unavailable("no home folder for the cache: set ASRNN_CACHE_DIR") from error
-
-
-def library() -> Path:
-    """The path of the compiled kernel, building it if it is not in the cache."""
     compiler = find_compiler()
     flags = (*FLAGS, *_sanitizer_flags(), "-isystem", jax.ffi.include_dir())
-    folder = cache_dir()
-    target = folder / f"asrnn-{_fingerprint(compiler, flags)}.so"
+    target = cache_dir() / f"asrnn-{_fingerprint(compiler, flags, sources, units)}.so"
     if not target.exists():
-        _build(compiler, flags, target)
+        _build(compiler, flags, sources, units, target)
     return target
 
 
@@ -120,10 +83,10 @@ def _sanitizer_flags() -> tuple[str, ...]:
     return (*SANITIZER_FLAGS, f"-fsanitize={chosen}") if chosen else ()
 
 
-def _fingerprint(compiler: str, flags: Sequence[str]) -> str:
+def _fingerprint(compiler: str, flags: Sequence[str], sources: Path, units: Sequence[Unit]) -> str:
     version = _run([compiler, "--version"], Path("/")).stdout
-    parts = [compiler, version, jaxlib.version.__version__, *flags, repr(units())]
-    for source in sorted(SOURCES.iterdir()):
+    parts = [compiler, version, jaxlib.version.__version__, *flags, repr(tuple(units))]
+    for source in sorted(sources.iterdir()):
         if source.suffix in (".cc", ".h"):
             parts += [source.name, source.read_text(encoding="utf-8")]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
@@ -146,20 +109,22 @@ def _run(command: Sequence[str], folder: Path) -> subprocess.CompletedProcess[st
         raise Unavailable(f"cannot run the C++ compiler {command[0]}: {error}") from error
 
 
-def _build(compiler: str, flags: Sequence[str], target: Path) -> None:
+def _build(
+    compiler: str, flags: Sequence[str], sources: Path, units: Sequence[Unit], target: Path
+) -> None:
     with tempfile.TemporaryDirectory(dir=target.parent, prefix="build-") as name:
         folder = Path(name)
 
         def compile_unit(unit: Unit) -> subprocess.CompletedProcess[str]:
-            source = str(SOURCES / unit.source)
+            source = str(sources / unit.source)
             return _run(
                 [compiler, *flags, *unit.flags, "-c", source, "-o", f"{unit.name}.o"], folder
             )
 
         with ThreadPoolExecutor() as pool:
-            for done in pool.map(compile_unit, units()):
+            for done in pool.map(compile_unit, units):
                 _check(done, target)
-        objects = [f"{unit.name}.o" for unit in units()]
+        objects = [f"{unit.name}.o" for unit in units]
         link = [compiler, *_sanitizer_flags(), "-shared", "-pthread", *objects, "-o", "library.so"]
         _check(_run(link, folder), target)
         os.replace(folder / "library.so", target)

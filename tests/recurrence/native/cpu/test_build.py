@@ -10,11 +10,11 @@ import jax.numpy as jnp
 import pytest
 
 from asrnn.errors import ConfigError
-from asrnn.recurrence import native
-from asrnn.recurrence.native import build
+from asrnn.recurrence.native import cpp, cpu
+from asrnn.recurrence.native.cpu import build
 from tests.recurrence.native.reference import Sizes, as_jax, random_arguments
 
-PROGRAM = "from asrnn.recurrence import native; print(native.available())"
+PROGRAM = "from asrnn.recurrence.native import cpu; print(cpu.available())"
 
 
 def available_in_new_process(**environment: str) -> str:
@@ -49,28 +49,6 @@ def test_says_that_the_compiler_failed_and_keeps_the_log(tmp_path: Path) -> None
     assert "too old" in log.read_text()
 
 
-def test_the_cache_is_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ASRNN_CACHE_DIR", str(tmp_path))
-    folder = build.cache_dir()
-    assert folder == tmp_path / "native"
-    assert folder.stat().st_mode & 0o777 == 0o700
-    folder.chmod(0o777)
-    with pytest.raises(build.Unavailable, match="can be written by others"):
-        build.cache_dir()
-    monkeypatch.delenv("ASRNN_CACHE_DIR")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert build.cache_dir() == tmp_path / "asrnn" / "native"
-
-
-def test_a_cache_that_cannot_be_made_is_a_reason(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("ASRNN_CACHE_DIR", str(tmp_path / "file"))
-    with pytest.raises(build.Unavailable, match="cannot use the cache folder"):
-        build.cache_dir()
-
-
 def test_a_finished_library_is_not_built_again(
     kernel: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -78,7 +56,7 @@ def test_a_finished_library_is_not_built_again(
         raise AssertionError("built again")
 
     library = build.library()  # another test may have loaded one from another cache
-    monkeypatch.setattr(build, "_build", fail)
+    monkeypatch.setattr(cpp, "_build", fail)
     assert build.library() == library
 
 
@@ -98,22 +76,22 @@ class TestArguments:
         arguments = list(as_jax(random_arguments(Sizes(3, 4, 5, 2, False))))
         arguments[2] = jnp.zeros(6)
         with pytest.raises(ValueError, match=r"bias has shape \(6,\), expected \(5,\)"):
-            native.unroll(*arguments, return_states=False)
+            cpu.unroll(*arguments, return_states=False)
 
     def test_dtypes(self) -> None:
         arguments = list(as_jax(random_arguments(Sizes(3, 4, 5, 2, False))))
         arguments[6] = arguments[6].astype(jnp.bfloat16)
         with pytest.raises(TypeError, match="inputs is bfloat16, expected float32"):
-            native.unroll(*arguments, return_states=False)
+            cpu.unroll(*arguments, return_states=False)
 
     def test_a_gate_needs_its_bias(self) -> None:
         arguments = list(as_jax(random_arguments(Sizes(3, 4, 5, 2, True))))
         arguments[4] = None
         with pytest.raises(ValueError, match="gate_bias has shape None"):
-            native.unroll(*arguments, return_states=False)
+            cpu.unroll(*arguments, return_states=False)
 
     def test_unknown_instruction_set(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("ASRNN_NATIVE_ISA", "mmx")
         arguments = as_jax(random_arguments(Sizes(3, 4, 5, 2, False)))
         with pytest.raises(ConfigError, match=r"ASRNN_NATIVE_ISA .* found 'mmx'"):
-            native.unroll(*arguments, return_states=False)
+            cpu.unroll(*arguments, return_states=False)

@@ -5,7 +5,7 @@ import ctypes
 import numpy as np
 import pytest
 
-from asrnn.recurrence.native import library
+from asrnn.recurrence.native.cpu import library
 
 LARGEST_ERROR = 3.0  # units in the last place
 

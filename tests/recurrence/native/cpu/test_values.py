@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from asrnn.recurrence import native
+from asrnn.recurrence.native import cpu
 from tests.recurrence.native.reference import (
     Sizes,
     as_jax,
@@ -39,7 +39,7 @@ def differentiate(arguments, d_final, d_states, **options):
     def loss(present: list[jax.Array]) -> tuple[jax.Array, object]:
         given = iter(present)
         every = (None if a is None else next(given) for a in arguments)
-        final, states = native.unroll(*every, **options)
+        final, states = cpu.unroll(*every, **options)
         total = jnp.sum(final * d_final)
         if states is not None:
             total += jnp.sum(states * d_states)
@@ -149,7 +149,7 @@ def test_nan_and_infinity_spread_as_in_scan(
     arguments = random_arguments(Sizes(3, 18, 20, 2, gated))
     index = {"input": 6, "state": 7, "matrix": 0}[place]
     arguments[index][(1,) * arguments[index].ndim] = value
-    final, states = native.unroll(*as_jax(arguments), return_states=True)
+    final, states = cpu.unroll(*as_jax(arguments), return_states=True)
     expected, expected_states = scan(*as_jax(arguments), return_states=True)
     for found, right in ((final, expected), (states, expected_states)):
         np.testing.assert_array_equal(np.isfinite(found), np.isfinite(right))

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from jax.sharding import Mesh, PartitionSpec
 
-from asrnn.recurrence import native
+from asrnn.recurrence.native import cpu
 from tests.recurrence.native.reference import Sizes, as_jax, distance, random_arguments, scan
 
 pytestmark = pytest.mark.usefixtures("kernel")
 SIZES = Sizes(12, 19, 24, 2, True)
-run = partial(native.unroll, return_states=True)
+run = partial(cpu.unroll, return_states=True)
 scan_run = partial(scan, return_states=True)
 
 
@@ -176,7 +176,7 @@ def test_computes_only_what_is_asked_for() -> None:
     matrix, nothing = "tensor<1x24x24xf32>", "tensor<1x0xf32>"
 
     def loss(*args: jax.Array) -> jax.Array:
-        return jnp.sum(native.unroll(*args, return_states=False)[0])
+        return jnp.sum(cpu.unroll(*args, return_states=False)[0])
 
     (forward,) = results_of_calls(loss, *args)
     assert states not in forward

@@ -1,0 +1,29 @@
+"""Where compiled kernels are kept."""
+
+from pathlib import Path
+
+import pytest
+
+from asrnn.recurrence.native import cache
+
+
+def test_the_cache_is_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASRNN_CACHE_DIR", str(tmp_path))
+    folder = cache.cache_dir()
+    assert folder == tmp_path / "native"
+    assert folder.stat().st_mode & 0o777 == 0o700
+    folder.chmod(0o777)
+    with pytest.raises(cache.Unavailable, match="can be written by others"):
+        cache.cache_dir()
+    monkeypatch.delenv("ASRNN_CACHE_DIR")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache.cache_dir() == tmp_path / "asrnn" / "native"
+
+
+def test_a_cache_that_cannot_be_made_is_a_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("ASRNN_CACHE_DIR", str(tmp_path / "file"))
+    with pytest.raises(cache.Unavailable, match="cannot use the cache folder"):
+        cache.cache_dir()
