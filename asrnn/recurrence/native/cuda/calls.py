@@ -1,0 +1,149 @@
+"""The two FFI calls of the CUDA kernels. A population's members become more blocks of threads."""
+
+import dataclasses
+from typing import NamedTuple
+
+import jax
+
+from asrnn.recurrence.native.cuda import library
+from asrnn.recurrence.native.cuda.variant import Variant
+from asrnn.recurrence.native.members import NOTHING, call, floats, member
+
+Optional = jax.Array | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    """The static part of a call. Letters: T, B, m, n as everywhere."""
+
+    steps: int
+    batch: int
+    variant: Variant
+    image: int
+    return_states: bool
+
+    @property
+    def state(self) -> tuple[int, int]:
+        """The shape of a state."""
+        return (self.batch, self.variant.units)
+
+    @property
+    def sequence(self) -> tuple[int, int, int]:
+        """The shape of all states."""
+        return (self.steps, *self.state)
+
+    def attributes(self) -> dict[str, int]:
+        """The attributes that both handlers read."""
+        return {
+            "steps": self.steps,
+            "batch": self.batch,
+            "inputs": self.variant.inputs,
+            "units": self.variant.units,
+            "image": self.image,
+            "threads": self.variant.threads,
+            "forward_bytes": self.variant.forward_bytes,
+            "backward_bytes": self.variant.backward_bytes,
+        }
+
+
+class Drive(NamedTuple):
+    """What drives the recurrence.
+
+    Narrow: x [T, B, m] and the parameters. Wide: V x + b [T, B, n], and Vz x + bz if gated.
+    """
+
+    inputs: jax.Array
+    gate_inputs: Optional = None
+    input_kernel: Optional = None
+    bias: Optional = None
+    gate_input_kernel: Optional = None
+    gate_bias: Optional = None
+
+
+class Forward(NamedTuple):
+    """Results of the forward kernel; those after the first are None unless asked for."""
+
+    last: jax.Array  # [B, n]
+    states: Optional  # [T, B, n]
+    before: Optional  # [T, B, n], the state before each step
+    candidate: Optional  # [T, B, n]
+    gate: Optional  # [T, B, n]
+
+
+def forward(
+    problem: Problem,
+    recurrent_matrix: jax.Array,
+    step_size: jax.Array,
+    initial_state: jax.Array,
+    drive: Drive,
+    *,
+    keep_before: bool,
+    keep_activations: bool,
+) -> Forward:
+    """Runs a sequence; keeps what a backward pass needs."""
+    gated = problem.variant.gated
+    wanted = (problem.return_states, keep_before, keep_activations, keep_activations and gated)
+    sequence = floats(*problem.sequence)
+    results = [floats(*problem.state), *(sequence if one else NOTHING for one in wanted)]
+    operands = [member(array) for array in (recurrent_matrix, step_size, initial_state, *drive)]
+    last, *others = call(library.FORWARD, problem.attributes(), results, operands)
+    found = (array[0] if one else None for one, array in zip(wanted, others, strict=True))
+    return Forward(last[0], *found)
+
+
+class Backward(NamedTuple):
+    """Results of the backward kernel; None where they were not asked for.
+
+    The sums over the batch are left to the caller. `slopes` is the gradient in A h: in the
+    arguments of tanh and sigmoid together, or, with `gate_slopes`, of tanh alone.
+    """
+
+    slopes: Optional  # [T, B, n]
+    gate_slopes: Optional  # [T, B, n]
+    step_size: jax.Array  # [B, n]
+    initial_state: jax.Array  # [B, n]
+    input_kernel: Optional  # [B, m, n]
+    bias: Optional  # [B, n]
+    gate_input_kernel: Optional  # [B, m, n]
+    gate_bias: Optional  # [B, n]
+
+
+def backward(
+    problem: Problem,
+    recurrent_matrix: jax.Array,
+    step_size: jax.Array,
+    kept: Forward,
+    last: jax.Array,
+    states: Optional,
+    inputs: Optional,
+    *,
+    slopes: bool,
+    gate_slopes: bool,
+) -> Backward:
+    """Runs a sequence back.
+
+    Args:
+      problem: as in the forward pass.
+      recurrent_matrix: A.
+      step_size: the step size.
+      kept: what the forward pass kept.
+      last: the gradient in the last state.
+      states: the gradient in the states, if there is one.
+      inputs: x of a narrow problem, if the gradient in its parameters is wanted.
+      slopes: whether these are wanted.
+      gate_slopes: whether both kinds are wanted, each for itself.
+    """
+    variant = problem.variant
+    narrow = inputs is not None
+    sequence, state = floats(*problem.sequence), floats(*problem.state)
+    kernel = floats(problem.batch, variant.inputs, variant.units)
+    gate = narrow and variant.gated
+    wanted = (slopes, gate_slopes, True, True, narrow, narrow, gate, gate)
+    types = (sequence, sequence, state, state, kernel, state, kernel, state)
+    results = [kind if one else NOTHING for one, kind in zip(wanted, types, strict=True)]
+    given = (recurrent_matrix, step_size, kept.candidate, kept.gate, last, states, inputs)
+    operands = [member(array) for array in given]
+    found = call(library.BACKWARD, problem.attributes(), results, operands)
+    return Backward._make(
+        one[0] if is_one else None for is_one, one in zip(wanted, found, strict=True)
+    )

@@ -1,0 +1,102 @@
+"""The loaded handlers, and the kernels that they can launch."""
+
+import ctypes
+import functools
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+
+from asrnn.recurrence.native import cpp
+from asrnn.recurrence.native.cache import Unavailable
+from asrnn.recurrence.native.cuda import compiler
+from asrnn.recurrence.native.cuda.variant import Variant
+
+FORWARD = "asrnn_cuda_forward"
+BACKWARD = "asrnn_cuda_backward"
+HANDLER = cpp.Unit("cuda_handler", "handler.cc", ())
+DRIVER = "libcuda.so.1"
+OLDEST = (8, 0)  # the first compute capability with asynchronous copies to shared memory
+
+
+class Target(NamedTuple):
+    """Where kernels run.
+
+    Attributes:
+      platform: jax's name of it.
+      handler: how the handlers are compiled.
+      driver: the driver's library.
+      image: makes a variant's image.
+    """
+
+    platform: str
+    handler: cpp.Unit
+    driver: str
+    image: Callable[[Variant], bytes]
+
+
+def gpu() -> Target:
+    """The GPU of this process.
+
+    Raises:
+      Unavailable: if it is not one of NVIDIA's, or too old.
+    """
+    device = jax.devices()[0]
+    capability = getattr(device, "compute_capability", None)
+    if "cuda" not in device.client.platform_version.lower() or capability is None:
+        raise Unavailable(f"there is none for {device.device_kind}")
+    major, minor = (int(part) for part in capability.split("."))
+    if (major, minor) < OLDEST:
+        oldest = ".".join(map(str, OLDEST))
+        raise Unavailable(f"it needs compute capability {oldest}, found {capability}")
+    architecture = f"sm_{major}{minor}"
+    return Target("CUDA", HANDLER, DRIVER, lambda variant: compiler.image(variant, architecture))
+
+
+@functools.cache
+def _handlers(platform: str, unit: cpp.Unit, driver: str) -> ctypes.CDLL:
+    """The handlers' library, with its targets registered and the driver open."""
+    loaded = load(cpp.shared_library(Path(__file__).parent, (unit,)))
+    if reason := loaded.asrnn_cuda_open(driver.encode()):
+        raise Unavailable(f"the driver of CUDA cannot be used: {reason.decode()}")
+    for target in (FORWARD, BACKWARD):
+        capsule = jax.ffi.pycapsule(getattr(loaded, target))
+        jax.ffi.register_ffi_target(target, capsule, platform=platform)
+    return loaded
+
+
+def load(path: Path) -> ctypes.CDLL:
+    """A compiled library of handlers, with the types of its functions.
+
+    Raises:
+      Unavailable: if it cannot be loaded.
+    """
+    try:
+        loaded = ctypes.CDLL(str(path))
+    except OSError as error:
+        raise Unavailable(f"cannot load the compiled kernel: {error}") from error
+    loaded.asrnn_cuda_open.argtypes = [ctypes.c_char_p]
+    loaded.asrnn_cuda_open.restype = ctypes.c_char_p
+    loaded.asrnn_cuda_add_image.argtypes = [ctypes.c_int64, ctypes.c_char_p, ctypes.c_int64]
+    loaded.asrnn_cuda_add_image.restype = None
+    return loaded
+
+
+@functools.cache
+def image_number(variant: Variant) -> int:
+    """Compiles a variant, if that was not done before, and makes it known to the handlers.
+
+    Returns:
+      The number by which a call names it: a hash, so that it is the same in every process.
+
+    Raises:
+      Unavailable: if this machine cannot run it.
+    """
+    target = gpu()
+    handlers = _handlers(target.platform, target.handler, target.driver)
+    image = target.image(variant)
+    number = int.from_bytes(hashlib.sha256(image).digest()[:8], "little", signed=True)
+    handlers.asrnn_cuda_add_image(number, image, len(image))
+    return number
