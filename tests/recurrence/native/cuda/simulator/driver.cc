@@ -1,0 +1,211 @@
+// A CUDA driver for tests, whose device is the simulator: the functions that the handler calls, with
+// the driver's names, types and errors. As if the process had called cuInit and made a context
+// current, as JAX does before it runs a kernel.
+//
+// An image is the path of a library built from a kernel and the simulator's device.cuh, as text.
+// Unlike hardware, a launch is over when it returns, and a failed one does not spoil the context.
+//
+// ASRNN_SIMULATOR_FAIL=<symbol>:<code> in the environment makes that function fail.
+
+#include <dlfcn.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <mutex>
+#include <set>
+#include <string>
+
+namespace {
+
+constexpr int kSuccess = 0, kInvalidValue = 1, kInvalidImage = 200, kInvalidHandle = 400,
+              kNotFound = 500, kCaptureUnsupported = 900;
+constexpr int kAttributeThreads = 0, kAttributeStaticShared = 1, kAttributeLocal = 3,
+              kAttributeDynamicShared = 8;
+constexpr int kDefaultShared = 48 * 1024, kLargestShared = 227 * 1024;  // bytes a block
+constexpr int kRelaxedCapture = 2;
+
+struct Error {
+  int code;
+  const char *name, *text;
+};
+
+constexpr Error kErrors[] = {
+    {0, "CUDA_SUCCESS", "no error"},
+    {1, "CUDA_ERROR_INVALID_VALUE", "invalid argument"},
+    {2, "CUDA_ERROR_OUT_OF_MEMORY", "out of memory"},
+    {3, "CUDA_ERROR_NOT_INITIALIZED", "initialization error"},
+    {100, "CUDA_ERROR_NO_DEVICE", "no CUDA-capable device is detected"},
+    {200, "CUDA_ERROR_INVALID_IMAGE", "device kernel image is invalid"},
+    {201, "CUDA_ERROR_INVALID_CONTEXT", "invalid device context"},
+    {209, "CUDA_ERROR_NO_BINARY_FOR_GPU", "no kernel image is available for execution on the device"},
+    {400, "CUDA_ERROR_INVALID_HANDLE", "invalid resource handle"},
+    {500, "CUDA_ERROR_NOT_FOUND", "named symbol not found"},
+    {701, "CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES", "too many resources requested for launch"},
+    {719, "CUDA_ERROR_LAUNCH_FAILED", "unspecified launch failure"},
+    {900, "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED", "operation not permitted when stream is capturing"},
+};
+
+struct Function {
+  int (*simulate)(const void*, unsigned, unsigned, unsigned);
+  unsigned (*launch_bound)();
+  int dynamic_shared;
+};
+
+char context;  // its address is the handle of the only one
+std::mutex mutex;
+std::set<void*> modules, functions;
+thread_local int capture_mode = 0;
+
+int complain(int code, const char* symbol, const std::string& why) {
+  std::fprintf(stderr, "asrnn simulator: %s: %s\n", symbol, why.c_str());
+  return code;
+}
+
+// The code that the environment tells this function to fail with, or 0.
+int failure_of(const char* symbol) {
+  const char* const plan = std::getenv("ASRNN_SIMULATOR_FAIL");
+  const std::size_t length = std::strlen(symbol);
+  if (plan == nullptr || std::strncmp(plan, symbol, length) != 0 || plan[length] != ':') return 0;
+  return std::atoi(plan + length + 1);
+}
+
+bool known(const std::set<void*>& handles, void* handle) {
+  const std::lock_guard<std::mutex> lock(mutex);
+  return handles.count(handle) != 0;
+}
+
+void remember(std::set<void*>& handles, void* handle) {
+  const std::lock_guard<std::mutex> lock(mutex);
+  handles.insert(handle);
+}
+
+template <const char* Error::* kField>
+int describe(int code, const char** text) {
+  if (text == nullptr) return kInvalidValue;
+  *text = nullptr;
+  for (const Error& error : kErrors) {
+    if (error.code == code) *text = error.*kField;
+  }
+  return *text ? kSuccess : kInvalidValue;
+}
+
+}  // namespace
+
+#define FAIL_IF_PLANNED() \
+  if (const int planned = failure_of(__func__)) return planned
+
+extern "C" {
+
+int cuInit(unsigned flags) {
+  FAIL_IF_PLANNED();
+  return flags == 0 ? kSuccess : kInvalidValue;
+}
+
+int cuCtxGetCurrent(void** current) {
+  FAIL_IF_PLANNED();
+  if (current == nullptr) return kInvalidValue;
+  *current = &context;
+  return kSuccess;
+}
+
+int cuStreamGetCtx(void* /*stream*/, void** its_context) {
+  FAIL_IF_PLANNED();
+  if (its_context == nullptr) return kInvalidValue;
+  *its_context = &context;
+  return kSuccess;
+}
+
+int cuThreadExchangeStreamCaptureMode(int* mode) {
+  FAIL_IF_PLANNED();
+  if (mode == nullptr || *mode < 0 || *mode > kRelaxedCapture) return kInvalidValue;
+  const int before = capture_mode;
+  capture_mode = *mode;
+  *mode = before;
+  return kSuccess;
+}
+
+// Another thread may be capturing a stream at any time, so loading asks for the relaxed mode.
+int cuModuleLoadData(void** module, const void* image) {
+  FAIL_IF_PLANNED();
+  if (module == nullptr || image == nullptr) return kInvalidValue;
+  if (capture_mode != kRelaxedCapture) {
+    return complain(kCaptureUnsupported, __func__, "not in the relaxed capture mode");
+  }
+  void* const library = dlopen(static_cast<const char*>(image), RTLD_NOW | RTLD_LOCAL);
+  if (library == nullptr) return complain(kInvalidImage, __func__, dlerror());
+  remember(modules, library);
+  *module = library;
+  return kSuccess;
+}
+
+int cuModuleGetFunction(void** function, void* module, const char* name) {
+  FAIL_IF_PLANNED();
+  if (function == nullptr || name == nullptr) return kInvalidValue;
+  if (!known(modules, module)) return kInvalidHandle;
+  void* const simulate = dlsym(module, (std::string("simulate_") + name).c_str());
+  void* const bound = dlsym(module, (std::string("launch_bound_") + name).c_str());
+  if (simulate == nullptr || bound == nullptr) return kNotFound;
+  auto* const found = new Function{reinterpret_cast<decltype(Function::simulate)>(simulate),
+                                   reinterpret_cast<decltype(Function::launch_bound)>(bound),
+                                   kDefaultShared};
+  remember(functions, found);
+  *function = found;
+  return kSuccess;
+}
+
+int cuFuncSetAttribute(void* function, int attribute, int value) {
+  FAIL_IF_PLANNED();
+  if (!known(functions, function)) return kInvalidHandle;
+  if (attribute != kAttributeDynamicShared || value < 0 || value > kLargestShared) {
+    return kInvalidValue;
+  }
+  static_cast<Function*>(function)->dynamic_shared = value;
+  return kSuccess;
+}
+
+int cuFuncGetAttribute(int* value, int attribute, void* function) {
+  FAIL_IF_PLANNED();
+  if (value == nullptr) return kInvalidValue;
+  if (!known(functions, function)) return kInvalidHandle;
+  const auto* const asked = static_cast<Function*>(function);
+  switch (attribute) {
+    case kAttributeThreads: *value = static_cast<int>(asked->launch_bound()); return kSuccess;
+    case kAttributeStaticShared:
+    case kAttributeLocal: *value = 0; return kSuccess;
+    case kAttributeDynamicShared: *value = asked->dynamic_shared; return kSuccess;
+    default: return kInvalidValue;
+  }
+}
+
+int cuLaunchKernel(void* function, unsigned grid_x, unsigned grid_y, unsigned grid_z,
+                   unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared_bytes,
+                   void* /*stream*/, void** parameters, void** extra) {
+  FAIL_IF_PLANNED();
+  if (!known(functions, function)) return kInvalidHandle;
+  const auto* const launched = static_cast<Function*>(function);
+  if (grid_y != 1 || grid_z != 1 || block_y != 1 || block_z != 1) {
+    return complain(kInvalidValue, __func__, "the simulator has one dimension");
+  }
+  if (parameters == nullptr || parameters[0] == nullptr || extra != nullptr) {
+    return complain(kInvalidValue, __func__, "the simulator takes one parameter, in kernelParams");
+  }
+  if (shared_bytes > static_cast<unsigned>(launched->dynamic_shared)) {
+    return complain(kInvalidValue, __func__,
+                    std::to_string(shared_bytes) + " bytes of shared memory, but the function may have " +
+                        std::to_string(launched->dynamic_shared));
+  }
+  return launched->simulate(parameters[0], grid_x, block_x, shared_bytes);
+}
+
+int cuGetErrorName(int code, const char** name) {
+  FAIL_IF_PLANNED();
+  return describe<&Error::name>(code, name);
+}
+
+int cuGetErrorString(int code, const char** text) {
+  FAIL_IF_PLANNED();
+  return describe<&Error::text>(code, text);
+}
+
+}  // extern "C"
