@@ -6,10 +6,11 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from asrnn.recurrence.fused import fused
-from tests.recurrence.native.cpu.test_values import any_sizes, cotangents
 from tests.recurrence.native.reference import (
     Sizes,
+    any_sizes,
     as_jax,
+    cotangents,
     distance,
     forward64,
     gradients64,

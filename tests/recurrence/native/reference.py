@@ -5,6 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from hypothesis import strategies as st
 
 Arrays = tuple[np.ndarray | None, ...]
 
@@ -127,3 +128,37 @@ def distance(found: np.ndarray | jax.Array, expected: np.ndarray | jax.Array) ->
     found, expected = np.asarray(found, np.float64), np.asarray(expected, np.float64)
     scale = np.linalg.norm(expected)
     return float(np.linalg.norm(found - expected) / (scale if scale > 0 else 1.0))
+
+
+def differentiate(unroll, arguments, d_final, d_states, **options):
+    """Results and the gradients with respect to every argument present."""
+
+    def loss(present: list[jax.Array]) -> tuple[jax.Array, object]:
+        given = iter(present)
+        every = (None if a is None else next(given) for a in arguments)
+        final, states = unroll(*every, **options)
+        total = jnp.sum(final * d_final)
+        if states is not None:
+            total += jnp.sum(states * d_states)
+        return total, (final, states)
+
+    present = [a for a in as_jax(arguments) if a is not None]
+    (_, results), gradients = jax.jit(jax.value_and_grad(loss, has_aux=True))(present)
+    return results, gradients
+
+
+def cotangents(sizes: Sizes, return_states: bool) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(7)
+    d_final = rng.normal(size=(sizes.batch, sizes.units)).astype(np.float32)
+    d_states = rng.normal(size=(sizes.steps, sizes.batch, sizes.units)).astype(np.float32)
+    return d_final, d_states * return_states
+
+
+any_sizes = st.builds(
+    Sizes,
+    steps=st.integers(1, 50),
+    batch=st.integers(1, 40),
+    units=st.integers(1, 70),
+    inputs=st.integers(1, 40),
+    gated=st.booleans(),
+)

@@ -16,6 +16,7 @@ from asrnn.recurrence.native.cuda.variant import Variant
 
 FORWARD = "asrnn_cuda_forward"
 BACKWARD = "asrnn_cuda_backward"
+HERE = Path(__file__).parent
 HANDLER = cpp.Unit("cuda_handler", "handler.cc", ())
 DRIVER = "libcuda.so.1"
 OLDEST = (8, 0)  # the first compute capability with asynchronous copies to shared memory
@@ -58,7 +59,7 @@ def gpu() -> Target:
 @functools.cache
 def _handlers(platform: str, unit: cpp.Unit, driver: str) -> ctypes.CDLL:
     """The handlers' library, with its targets registered and the driver open."""
-    loaded = load(cpp.shared_library(Path(__file__).parent, (unit,)))
+    loaded = load(cpp.shared_library(HERE, (unit,)))
     if reason := loaded.asrnn_cuda_open(driver.encode()):
         raise Unavailable(f"the driver of CUDA cannot be used: {reason.decode()}")
     for target in (FORWARD, BACKWARD):

@@ -31,6 +31,9 @@ class Nvrtc:
     """
 
     def __init__(self, path: str):
+        # NVRTC looks for its built-in functions on the library path only, and they lie beside it.
+        for builtins in Path(path).parent.glob("libnvrtc-builtins.so*"):
+            ctypes.CDLL(str(builtins))
         self._library = ctypes.CDLL(path)
         self._library.nvrtcGetErrorString.restype = ctypes.c_char_p
         major, minor = ctypes.c_int(), ctypes.c_int()

@@ -1,23 +1,10 @@
-"""Tests of the kernel run where there is a compiler; a cache of the user's is not touched."""
+"""Tests of the kernel run where there is a compiler."""
 
 import os
-import tempfile
-from collections.abc import Iterator
 
 import pytest
 
 from asrnn.recurrence.native.cpu import library
-
-
-@pytest.fixture(scope="session")
-def kernel_cache() -> Iterator[str]:
-    """A cache folder for this session, unless the environment names one."""
-    if named := os.environ.get("ASRNN_CACHE_DIR"):
-        yield named
-        return
-    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ASRNN_CACHE_DIR", folder)
-        yield folder
 
 
 @pytest.fixture

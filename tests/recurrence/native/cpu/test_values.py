@@ -10,7 +10,10 @@ from hypothesis import strategies as st
 from asrnn.recurrence.native import cpu
 from tests.recurrence.native.reference import (
     Sizes,
+    any_sizes,
     as_jax,
+    cotangents,
+    differentiate,
     distance,
     forward64,
     gradients64,
@@ -33,36 +36,14 @@ SIZES = [
 IDS = [f"T{s.steps}-B{s.batch}-n{s.units}-m{s.inputs}-{s.gated}" for s in SIZES]
 
 
-def differentiate(arguments, d_final, d_states, **options):
-    """Results and the gradients with respect to every argument present."""
-
-    def loss(present: list[jax.Array]) -> tuple[jax.Array, object]:
-        given = iter(present)
-        every = (None if a is None else next(given) for a in arguments)
-        final, states = cpu.unroll(*every, **options)
-        total = jnp.sum(final * d_final)
-        if states is not None:
-            total += jnp.sum(states * d_states)
-        return total, (final, states)
-
-    present = [a for a in as_jax(arguments) if a is not None]
-    (_, results), gradients = jax.jit(jax.value_and_grad(loss, has_aux=True))(present)
-    return results, gradients
-
-
-def cotangents(sizes: Sizes, return_states: bool) -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(7)
-    d_final = rng.normal(size=(sizes.batch, sizes.units)).astype(np.float32)
-    d_states = rng.normal(size=(sizes.steps, sizes.batch, sizes.units)).astype(np.float32)
-    return d_final, d_states * return_states
-
-
 @pytest.mark.parametrize("return_states", [False, True])
 @pytest.mark.parametrize("sizes", SIZES, ids=IDS)
 def test_agrees_with_float64(sizes: Sizes, return_states: bool, instruction_set: str) -> None:
     arguments = random_arguments(sizes)
     weights = cotangents(sizes, return_states)
-    (final, states), gradients = differentiate(arguments, *weights, return_states=return_states)
+    (final, states), gradients = differentiate(
+        cpu.unroll, arguments, *weights, return_states=return_states
+    )
     exact = forward64(arguments)
     assert distance(final, exact[-1]) < 1e-6
     if return_states:
@@ -78,19 +59,9 @@ def test_long_sequence_of_the_paper(gated: bool, kernel: None) -> None:
     sizes = Sizes(784, 16, 128, 1, gated)
     arguments = random_arguments(sizes, step_size=0.01)
     weights = cotangents(sizes, False)
-    (final, _), gradients = differentiate(arguments, *weights, return_states=False)
+    (final, _), gradients = differentiate(cpu.unroll, arguments, *weights, return_states=False)
     assert distance(final, forward64(arguments)[-1]) < 5e-6
     assert largest_error(gradients, gradients64(arguments, *weights)) < 2e-5
-
-
-any_sizes = st.builds(
-    Sizes,
-    steps=st.integers(1, 50),
-    batch=st.integers(1, 40),
-    units=st.integers(1, 70),
-    inputs=st.integers(1, 40),
-    gated=st.booleans(),
-)
 
 
 # Nothing is shrunk: each example is compiled, and its sizes are small.
@@ -106,7 +77,7 @@ def test_any_sizes(sizes: Sizes, seed: int, threads: int, kernel: None) -> None:
     arguments = random_arguments(sizes, seed)
     weights = cotangents(sizes, True)
     options = {"return_states": True}
-    found, gradients = differentiate(arguments, *weights, threads=threads, **options)
+    found, gradients = differentiate(cpu.unroll, arguments, *weights, threads=threads, **options)
     for one, other in zip(found, scan(*as_jax(arguments), **options), strict=True):
         assert distance(one, other) < 2e-6
     assert largest_error(gradients, gradients64(arguments, *weights)) < 5e-6
@@ -118,7 +89,7 @@ def test_same_bits_with_any_number_of_threads(gated: bool, kernel: None) -> None
     arguments = random_arguments(sizes)
     weights = cotangents(sizes, True)
     runs = [
-        differentiate(arguments, *weights, return_states=True, threads=threads)
+        differentiate(cpu.unroll, arguments, *weights, return_states=True, threads=threads)
         for threads in (1, 2, 3, None, 2)
     ]
     for other in runs[1:]:
@@ -133,9 +104,9 @@ def test_same_bits_when_activations_are_computed_again(
     sizes = Sizes(50, 30, 40, 2, gated)
     arguments = random_arguments(sizes)
     weights = cotangents(sizes, True)
-    kept = differentiate(arguments, *weights, return_states=True)
+    kept = differentiate(cpu.unroll, arguments, *weights, return_states=True)
     monkeypatch.setenv("ASRNN_NATIVE_TRACE_MB", "0")
-    again = differentiate(arguments, *weights, return_states=True)
+    again = differentiate(cpu.unroll, arguments, *weights, return_states=True)
     for a, b in zip(jax.tree.leaves(kept), jax.tree.leaves(again), strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -161,7 +132,7 @@ def test_nan_and_infinity_spread_as_in_scan(
 def test_no_steps(kernel: None) -> None:
     arguments = random_arguments(Sizes(0, 4, 5, 2, True))
     weights = cotangents(Sizes(0, 4, 5, 2, True), True)
-    (final, states), gradients = differentiate(arguments, *weights, return_states=True)
+    (final, states), gradients = differentiate(cpu.unroll, arguments, *weights, return_states=True)
     np.testing.assert_array_equal(final, arguments[7])
     assert states.shape == (0, 4, 5)
     np.testing.assert_array_equal(gradients[-1], weights[0])

@@ -10,6 +10,7 @@
 
 // NOLINTBEGIN: macros are the interface
 #define ASRNN_DEVICE static inline
+#define ASRNN_METHOD inline
 #define ASRNN_UNROLL
 
 // What stands before the body of a kernel. `simulate_<name>` runs a grid of it, one block after the
@@ -48,7 +49,7 @@ ASRNN_DEVICE float exchange(float value, int mask, const char* file = __builtin_
 
 ASRNN_DEVICE float* shared_memory() { return simulator::shared.base(); }
 
-struct Quad {
+struct alignas(16) Quad {
   float x, y, z, w;
 };
 

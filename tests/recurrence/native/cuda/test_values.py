@@ -1,0 +1,138 @@
+"""Values and gradients against float64."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from asrnn.recurrence.native import cuda
+from tests.recurrence.native.reference import (
+    Sizes,
+    as_jax,
+    cotangents,
+    differentiate,
+    distance,
+    forward64,
+    gradients64,
+    largest_error,
+    random_arguments,
+    scan,
+)
+
+SIZES = [
+    Sizes(1, 1, 1, 1, False),
+    Sizes(1, 1, 1, 1, True),
+    Sizes(20, 3, 3, 1, False),
+    Sizes(9, 5, 33, 3, True),
+    Sizes(12, 2, 64, 4, False),
+    Sizes(12, 3, 70, 5, False),
+    Sizes(6, 2, 100, 31, True),
+    Sizes(10, 2, 128, 1, False),
+    Sizes(10, 2, 128, 1, True),
+    Sizes(5, 2, 130, 2, False),
+    Sizes(5, 2, 192, 3, True),
+    Sizes(5, 2, 256, 3, False),
+    Sizes(5, 2, 256, 96, True),
+]
+IDS = [f"T{s.steps}-B{s.batch}-n{s.units}-m{s.inputs}-{s.gated}" for s in SIZES]
+
+
+@pytest.mark.parametrize("return_states", [False, True])
+@pytest.mark.parametrize("sizes", SIZES, ids=IDS)
+def test_agrees_with_float64(sizes: Sizes, return_states: bool, kernel: None) -> None:
+    arguments = random_arguments(sizes)
+    weights = cotangents(sizes, return_states)
+    (final, states), gradients = differentiate(
+        cuda.unroll, arguments, *weights, return_states=return_states
+    )
+    exact = forward64(arguments)
+    assert distance(final, exact[-1]) < 1e-6
+    if return_states:
+        assert distance(states, exact[1:]) < 1e-6
+    else:
+        assert states is None
+    assert all(gradient.dtype == jnp.float32 for gradient in gradients)
+    assert largest_error(gradients, gradients64(arguments, *weights)) < 5e-6
+
+
+@pytest.mark.parametrize("gated", [False, True])
+def test_long_sequence_of_the_paper(gated: bool, kernel: None) -> None:
+    sizes = Sizes(784, 2, 128, 1, gated)
+    arguments = random_arguments(sizes, step_size=0.01)
+    weights = cotangents(sizes, False)
+    (final, _), gradients = differentiate(cuda.unroll, arguments, *weights, return_states=False)
+    assert distance(final, forward64(arguments)[-1]) < 5e-6
+    assert largest_error(gradients, gradients64(arguments, *weights)) < 2e-5
+
+
+few_sizes = st.builds(
+    Sizes,
+    steps=st.integers(1, 20),
+    batch=st.integers(1, 5),
+    units=st.integers(1, 70),
+    inputs=st.integers(1, 8),
+    gated=st.booleans(),
+)
+
+
+# Nothing is shrunk: each example is compiled twice, and its sizes are small.
+@settings(
+    derandomize=True,
+    deadline=None,
+    max_examples=6,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(sizes=few_sizes, seed=st.integers(0, 99))
+def test_any_sizes(sizes: Sizes, seed: int, kernel: None) -> None:
+    arguments = random_arguments(sizes, seed)
+    weights = cotangents(sizes, True)
+    found, gradients = differentiate(cuda.unroll, arguments, *weights, return_states=True)
+    expected = scan(*as_jax(arguments), return_states=True)
+    for one, other in zip(found, expected, strict=True):
+        assert distance(one, other) < 2e-6
+    assert largest_error(gradients, gradients64(arguments, *weights)) < 5e-6
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("place", ["input", "state", "matrix"])
+@pytest.mark.parametrize("gated", [False, True])
+def test_nan_and_infinity_spread_as_in_scan(
+    value: float, place: str, gated: bool, kernel: None
+) -> None:
+    arguments = random_arguments(Sizes(3, 3, 20, 2, gated))
+    index = {"input": 6, "state": 7, "matrix": 0}[place]
+    arguments[index][(1,) * arguments[index].ndim] = value
+    final, states = cuda.unroll(*as_jax(arguments), return_states=True)
+    expected, expected_states = scan(*as_jax(arguments), return_states=True)
+    for found, right in ((final, expected), (states, expected_states)):
+        np.testing.assert_array_equal(np.isfinite(found), np.isfinite(right))
+        np.testing.assert_array_equal(np.isnan(found), np.isnan(right))
+        finite = np.isfinite(right)
+        np.testing.assert_allclose(found[finite], right[finite], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("inputs", [2, 6])
+def test_no_steps(inputs: int, kernel: None) -> None:
+    sizes = Sizes(0, 4, 5, inputs, True)
+    arguments = random_arguments(sizes)
+    weights = cotangents(sizes, True)
+    (final, states), gradients = differentiate(cuda.unroll, arguments, *weights, return_states=True)
+    np.testing.assert_array_equal(final, arguments[7])
+    assert states.shape == (0, 4, 5)
+    np.testing.assert_array_equal(gradients[-1], weights[0])
+    for gradient in gradients[:-1]:
+        assert not np.any(gradient)
+
+
+@pytest.mark.parametrize("gated", [False, True])
+def test_remat_changes_rounding_at_most(gated: bool, kernel: None) -> None:
+    sizes = Sizes(11, 2, 33, 2, gated)
+    arguments = random_arguments(sizes)
+    weights = cotangents(sizes, True)
+    plain = differentiate(cuda.unroll, arguments, *weights, return_states=True)
+    again = differentiate(cuda.unroll, arguments, *weights, return_states=True, remat=True)
+    for one, other in zip(jax.tree.leaves(plain), jax.tree.leaves(again), strict=True):
+        assert distance(one, other) < 1e-6
