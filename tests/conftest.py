@@ -1,9 +1,15 @@
 """What holds for all tests: no silent broadcasting, full precision, one key."""
 
+import os
+import tempfile
 from collections.abc import Iterator
 
 import jax
 import pytest
+
+from asrnn.recurrence.native.cuda.library import Target
+from tests.recurrence.native.cuda import simulator
+from tests.recurrence.native.cuda.target import in_place_of_the_gpu, simulated
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_default_matmul_precision", "highest")
@@ -18,4 +24,30 @@ def key() -> jax.Array:
 def x64() -> Iterator[None]:
     """Double precision, for what follows from the theory."""
     with jax.enable_x64(True):
+        yield
+
+
+@pytest.fixture(scope="session")
+def kernel_cache() -> Iterator[str]:
+    """A cache folder for this session, unless the environment names one."""
+    if named := os.environ.get("ASRNN_CACHE_DIR"):
+        yield named
+        return
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ASRNN_CACHE_DIR", folder)
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def simulated_gpu(kernel_cache: str, tmp_path_factory: pytest.TempPathFactory) -> Target:
+    """A simulated GPU, or a skip that says why there is none."""
+    if simulator.compiler() is None:
+        pytest.skip("no C++ compiler")
+    return simulated(tmp_path_factory.mktemp("simulated"))
+
+
+@pytest.fixture
+def cuda_kernels(simulated_gpu: Target) -> Iterator[None]:
+    """`native` means the CUDA kernels, on a simulated GPU."""
+    with in_place_of_the_gpu(simulated_gpu):
         yield

@@ -4,7 +4,8 @@
 |----------|------------------|--------------------------------------------------|
 | `scan`   | everywhere       | every cell and discretisation; defines the result |
 | `fused`  | everywhere       | `TanhField` cells under Euler's method           |
-| `native` | CPU, float32     | the same, where a C++ compiler is at hand        |
+| `native` | CPU, float32     | the same, where a C++ compiler is at hand         |
+| `native` | NVIDIA, float32  | the same up to 256 units; only where it is asked for |
 
 All agree with `scan` to rounding, in values and gradients.
 """
@@ -48,18 +49,17 @@ def choose_backend(wanted: str, cell: Cell, params: Params) -> Choice:
     check_choice("recurrence.backend", wanted, ("auto", *BACKENDS))
     if wanted == "scan":
         return Choice("scan")
-    if not _has_tanh_field(cell, params):
+    field = _tanh_field(cell, params)
+    if field is None:
         note = f"no {wanted} recurrence for this cell and discretisation; scan takes its place"
         return Choice("scan", None if wanted == "auto" else note)
-    if wanted == "fused":
+    # The CUDA kernels have not been measured on a GPU: only who asks for them gets them.
+    if wanted == "fused" or (wanted == "auto" and jax.default_backend() != "cpu"):
         return Choice("fused")
-    obstacle = _native_obstacle(params)
+    obstacle = _native_obstacle(field)
     if obstacle is None:
         return Choice("native")
-    # Without a compiler "auto" is slower than it could be, which is worth a line.
-    silent = wanted == "auto" and jax.default_backend() != "cpu"
-    note = f"no native recurrence ({obstacle}); fused takes its place"
-    return Choice("fused", None if silent else note)
+    return Choice("fused", f"no native recurrence ({obstacle}); fused takes its place")
 
 
 def unroll(
@@ -133,22 +133,20 @@ def unroll(
     return segment(initial_carry, inputs)
 
 
-def _has_tanh_field(cell: Cell, params: Params) -> bool:
-    """Whether a cell is a `TanhField` under Euler's method, for which there are kernels."""
-    return (
-        isinstance(cell, OdeCell)
-        and cell.discretization == "euler"
-        and isinstance(cell.field(params, 0.0), TanhField)
-    )
+def _tanh_field(cell: Cell, params: Params) -> TanhField | None:
+    """The field of a cell under Euler's method, if it is one for which there are kernels."""
+    if not isinstance(cell, OdeCell) or cell.discretization != "euler":
+        return None
+    field = cell.field(params, 0.0)
+    return field if isinstance(field, TanhField) else None
 
 
-def _native_obstacle(params: Params) -> str | None:
+def _native_obstacle(field: TanhField) -> str | None:
     """Why the native backend cannot be used, in a few words; None if it can."""
-    if jax.default_backend() != "cpu":
-        return f"there is none for {jax.default_backend()}"
-    if any(leaf.dtype != jnp.float32 for leaf in params.values()):
+    if any(leaf.dtype != jnp.float32 for leaf in jax.tree.leaves(field)):
         return "it is float32 only"
-    return native.available()
+    inputs, units = field.input_kernel.shape
+    return native.available(units, inputs, field.gate_input_kernel is not None)
 
 
 @functools.cache

@@ -12,7 +12,7 @@ from asrnn.dynamics import CELLS, Coefficients, make_cell
 from asrnn.errors import ConfigError
 from asrnn.recurrence import BACKENDS, backends, choose_backend, native, unroll
 
-KERNELS = ("fused", "native")
+KERNELS = ("fused", "native", "cuda")
 FIELDS = ("antisymmetric", "gated_antisymmetric", "ablation")
 # T, B, n, m: single steps and rows, odd sizes, the inputs of noise-padded CIFAR-10.
 SIZES = [
@@ -27,8 +27,11 @@ SIZES = [
 
 @pytest.fixture(params=KERNELS)
 def kernel(request):
-    """A backend with a hand-written backward pass."""
-    reason = native.available() if request.param == "native" else None
+    """A backend with a hand-written backward pass; `cuda` is `native` on a simulated GPU."""
+    if request.param == "cuda":
+        request.getfixturevalue("cuda_kernels")
+        return "native"
+    reason = native.available(1, 1, False) if request.param == "native" else None
     if reason is not None:
         pytest.skip(reason)
     return request.param
@@ -166,16 +169,42 @@ def test_float64_parameters_run_in_float64(x64):
 
 def test_auto_takes_the_fastest_backend_that_there_is(monkeypatch):
     cell, (params, *_) = problem("antisymmetric", SIZES[0])
-    monkeypatch.setattr(backends.native, "available", lambda: None)
+    monkeypatch.setattr(native, "available", lambda *sizes: None)
     assert choose_backend("auto", cell, params) == ("native", None)
-    monkeypatch.setattr(backends.native, "available", lambda: "no C++ compiler")
+    monkeypatch.setattr(native, "available", lambda *sizes: "no C++ compiler")
     backend, note = choose_backend("auto", cell, params)
     assert backend == "fused"
     assert "no C++ compiler" in note
 
 
+def test_on_a_gpu_native_is_for_those_who_ask(monkeypatch):
+    cell, (params, *_) = problem("gated_antisymmetric", (1, 1, 5, 3))
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    asked = []
+    monkeypatch.setattr(native.cuda, "available", lambda *sizes: asked.append(sizes))
+    assert choose_backend("auto", cell, params) == ("fused", None)
+    assert not asked
+    assert choose_backend("native", cell, params) == ("native", None)
+    assert asked == [(5, 3, True)]
+
+
+def test_what_stands_in_the_way_of_native_is_said(cuda_kernels):
+    cell, (params, *_) = problem("antisymmetric", (1, 1, 257, 1))
+    assert choose_backend("native", cell, params) == (
+        "fused",
+        "no native recurrence (it has at most 256 units, found 257); fused takes its place",
+    )
+
+
+def test_there_is_no_native_kernel_for_other_platforms(monkeypatch):
+    cell, (params, *_) = problem("antisymmetric", SIZES[0])
+    monkeypatch.setattr(jax, "default_backend", lambda: "tpu")
+    assert choose_backend("auto", cell, params) == ("fused", None)
+    assert "there is none for tpu" in choose_backend("native", cell, params).note
+
+
 @pytest.mark.parametrize("name", sorted(CELLS.keys() - set(FIELDS)))
-@pytest.mark.parametrize("wanted", ["auto", *KERNELS])
+@pytest.mark.parametrize("wanted", ["auto", "fused", "native"])
 def test_other_cells_fall_back_to_scan_and_say_so_when_asked_for_more(name, wanted):
     cell, (params, *_) = problem(name, SIZES[1])
     backend, note = choose_backend(wanted, cell, params)

@@ -7,9 +7,56 @@
 Both are compiled at first use for the machine at hand: C++ for the CPU, CUDA for NVIDIA's GPUs.
 """
 
-from asrnn.recurrence.native import cpu
+import jax
+
+from asrnn.recurrence.native import cpu, cuda
+from asrnn.recurrence.native.operands import Result
 
 __all__ = ["available", "unroll"]
 
-unroll = cpu.unroll
-available = cpu.available
+
+def available(units: int, inputs: int, gated: bool) -> str | None:
+    """None if this machine has a kernel for networks of these sizes, else the reason in one line.
+
+    The first call compiles the kernel unless it is in the user's cache.
+
+    Args:
+      units: n.
+      inputs: m.
+      gated: whether there is a gate.
+    """
+    platform = jax.default_backend()
+    if platform == "cpu":
+        return cpu.available()
+    if platform == "gpu":
+        return cuda.available(units, inputs, gated)
+    return f"there is none for {platform}"
+
+
+def unroll(
+    recurrent_matrix: jax.Array,
+    input_kernel: jax.Array,
+    bias: jax.Array,
+    gate_input_kernel: jax.Array | None,
+    gate_bias: jax.Array | None,
+    step_size: jax.Array | float,
+    inputs: jax.Array,
+    initial_state: jax.Array,
+    *,
+    return_states: bool,
+    remat: bool = False,
+) -> Result:
+    """`cpu.unroll` or `cuda.unroll`, by the platform of this process."""
+    run = cpu.unroll if jax.default_backend() == "cpu" else cuda.unroll
+    return run(
+        recurrent_matrix,
+        input_kernel,
+        bias,
+        gate_input_kernel,
+        gate_bias,
+        step_size,
+        inputs,
+        initial_state,
+        return_states=return_states,
+        remat=remat,
+    )
