@@ -66,8 +66,24 @@ ASRNN_KERNEL(awaited_by_another, 64, Arguments) {
   barrier();
   p.out[thread_index()] = slots[thread_index()];
 }
+// The slots of one warp are read by the other while the next values are on their way into them.
+ASRNN_KERNEL(refilled_too_early, 64, Arguments) {
+  float* const slot = shared_memory() + thread_index() % 32;
+  const bool fetches = thread_index() < 32;
+  if (fetches) prefetch(slot, p.in + thread_index());
+  commit_prefetches();
+  await_prefetches<0>();
+  barrier();
+  if (fetches) prefetch(slot, p.in + thread_index());
+  if (!fetches) p.out[thread_index() - 32] = *slot;
+}
 ASRNN_KERNEL(not_committed, 32, Arguments) {
   prefetch(shared_memory() + thread_index(), p.in + thread_index());
+  await_prefetches<0>();
+  p.out[thread_index()] = shared_memory()[thread_index()];
+}
+
+ASRNN_KERNEL(await_only, 64, Arguments) {
   await_prefetches<0>();
   p.out[thread_index()] = shared_memory()[thread_index()];
 }
