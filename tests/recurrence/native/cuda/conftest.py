@@ -16,11 +16,16 @@ SIMULATED = cpp.Unit("cuda_handler", "handler.cc", ("-DASRNN_SIMULATED",))
 
 
 @pytest.fixture(scope="session")
-def simulated_target(kernel_cache: str, tmp_path_factory: pytest.TempPathFactory) -> Target:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the tests of a session build for the simulator."""
+    return tmp_path_factory.mktemp("simulator")
+
+
+@pytest.fixture(scope="session")
+def simulated_target(kernel_cache: str, folder: Path) -> Target:
     """A GPU's place taken by the CPU: XLA's calls, handlers and kernels are the real ones."""
     if simulator.compiler() is None:
-        pytest.skip("no C++ compiler")
-    folder = tmp_path_factory.mktemp("images")
+        pytest.skip("no g++")
 
     def image(variant: Variant) -> bytes:
         built = simulator.build(library.HERE, compiler.KERNELS, variant.macros(), folder)

@@ -18,7 +18,7 @@ UNWRITTEN = 0x7FA00000  # a signalling NaN
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="the simulator needs Linux"),
-    pytest.mark.skipif(simulator.compiler() is None, reason="no C++ compiler"),
+    pytest.mark.skipif(simulator.compiler() is None, reason="no g++"),
 ]
 
 
