@@ -148,7 +148,7 @@ ASRNN_KERNEL(order_of_blocks, 32, Arguments) {
 }
 
 #ifdef __x86_64__
-// Sets the caller's flags for subnormal results (FTZ) and operands (DAZ), as XLA's threads have them.
+// Sets the caller's flags for subnormal results (FTZ) and operands (DAZ), as XLA's threads do.
 extern "C" __attribute__((visibility("default"))) void flush_to_zero(int on) {
   constexpr unsigned kFlags = 1u << 15 | 1u << 6;
   const unsigned now = __builtin_ia32_stmxcsr();
