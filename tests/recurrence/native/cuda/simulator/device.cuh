@@ -45,11 +45,6 @@ ASRNN_DEVICE float exchange(float value, int mask, const char* file = __builtin_
   return simulator::exchange_in_warp(value, mask & (simulator::kWarp - 1), {file, line});
 }
 
-// All lanes of the warp must come to it; what they have written is not thereby seen by the others.
-ASRNN_DEVICE void warp_fence(const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
-  simulator::exchange_in_warp(0.0f, 1, {file, line});
-}
-
 ASRNN_DEVICE float* shared_memory() { return simulator::shared.base(); }
 
 struct alignas(16) Quad {
