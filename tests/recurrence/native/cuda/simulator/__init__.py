@@ -26,8 +26,8 @@ class SimulationError(Exception):
 
 
 def compiler() -> str | None:
-    """The path of the C++ compiler, if there is one."""
-    return shutil.which(os.environ.get("CXX") or "g++")
+    """The path of g++, if there is one: fibers.h speaks its dialect."""
+    return shutil.which("g++")
 
 
 def build(
@@ -111,7 +111,7 @@ def _compiled(
 ) -> Path:
     chosen = compiler()
     if chosen is None:
-        raise FileNotFoundError("no C++ compiler")
+        raise FileNotFoundError("no g++")
     parts = [chosen, file, *flags, *(part for item in sorted(staged.items()) for part in item)]
     name = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
     target = folder / f"{Path(file).stem}-{name}{suffix}"

@@ -8,7 +8,6 @@
 #include "approximate.h"
 #include "launch.h"
 
-// NOLINTBEGIN: macros are the interface
 #define ASRNN_DEVICE static inline
 #define ASRNN_METHOD inline
 #define ASRNN_UNROLL
@@ -27,7 +26,6 @@
     return threads;                                                                             \
   }                                                                                             \
   static void name([[maybe_unused]] const Arguments& p)
-// NOLINTEND
 
 namespace asrnn {
 
@@ -40,8 +38,8 @@ ASRNN_DEVICE void barrier(const char* file = __builtin_FILE(), int line = __buil
   simulator::wait_at_barrier({file, line});
 }
 
-// The value of lane (own ^ mask). All 32 lanes of the warp must come to the same exchange. It orders
-// no accesses to memory.
+// The value of lane (own ^ mask). All 32 lanes of the warp must come to the same exchange. It
+// orders no accesses to memory.
 ASRNN_DEVICE float exchange(float value, int mask, const char* file = __builtin_FILE(),
                             int line = __builtin_LINE()) {
   return simulator::exchange_in_warp(value, mask & (simulator::kWarp - 1), {file, line});

@@ -1,5 +1,5 @@
-// A CUDA driver for tests, whose device is the simulator: the functions that the handler calls, with
-// the driver's names, types and errors. As if the process had called cuInit and made a context
+// A CUDA driver for tests, whose device is the simulator: the functions that the handler calls,
+// with the driver's names, types and errors. As if the process had called cuInit and made a context
 // current, as JAX does before it runs a kernel.
 //
 // An image is the path of a library built from a kernel and the simulator's device.cuh, as text.
@@ -38,12 +38,14 @@ constexpr Error kErrors[] = {
     {100, "CUDA_ERROR_NO_DEVICE", "no CUDA-capable device is detected"},
     {200, "CUDA_ERROR_INVALID_IMAGE", "device kernel image is invalid"},
     {201, "CUDA_ERROR_INVALID_CONTEXT", "invalid device context"},
-    {209, "CUDA_ERROR_NO_BINARY_FOR_GPU", "no kernel image is available for execution on the device"},
+    {209, "CUDA_ERROR_NO_BINARY_FOR_GPU",
+     "no kernel image is available for execution on the device"},
     {400, "CUDA_ERROR_INVALID_HANDLE", "invalid resource handle"},
     {500, "CUDA_ERROR_NOT_FOUND", "named symbol not found"},
     {701, "CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES", "too many resources requested for launch"},
     {719, "CUDA_ERROR_LAUNCH_FAILED", "unspecified launch failure"},
-    {900, "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED", "operation not permitted when stream is capturing"},
+    {900, "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED",
+     "operation not permitted when stream is capturing"},
 };
 
 struct Function {
@@ -191,9 +193,10 @@ int cuLaunchKernel(void* function, unsigned grid_x, unsigned grid_y, unsigned gr
     return complain(kInvalidValue, __func__, "the simulator takes one parameter, in kernelParams");
   }
   if (shared_bytes > static_cast<unsigned>(launched->dynamic_shared)) {
+    const std::string asked = std::to_string(shared_bytes);
+    const std::string allowed = std::to_string(launched->dynamic_shared);
     return complain(kInvalidValue, __func__,
-                    std::to_string(shared_bytes) + " bytes of shared memory, but the function may have " +
-                        std::to_string(launched->dynamic_shared));
+                    asked + " bytes of shared memory, the function may have " + allowed);
   }
   return launched->simulate(parameters[0], grid_x, block_x, shared_bytes);
 }

@@ -1,5 +1,5 @@
-// The threads of a block as fibers of one OS thread. A fiber runs until a barrier, an exchange or its
-// end; then another one does. Who comes first is arbitrary on hardware, and here a matter of
+// The threads of a block as fibers of one OS thread. A fiber runs until a barrier, an exchange or
+// its end; then another one does. Who comes first is arbitrary on hardware, and here a matter of
 // ASRNN_SIMULATOR_SEED in the environment: 0 forwards, 1 backwards, others anew after each meeting.
 #pragma once
 

@@ -6,7 +6,6 @@
 #pragma once
 
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -97,8 +96,8 @@ class SharedMemory {
 
 SharedMemory shared;
 
-// The asynchronous copies of one thread. The hardware may write the slot at any time from issuing to
-// awaiting, so its content is undefined in between, and what is never awaited never arrives.
+// The asynchronous copies of one thread. The hardware may write the slot at any time from issuing
+// to awaiting, so its content is undefined in between, and what is never awaited never arrives.
 class Prefetches {
  public:
   void clear() {

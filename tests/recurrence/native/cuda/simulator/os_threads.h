@@ -1,8 +1,9 @@
 // The threads of a block as threads of the operating system, for the ThreadSanitizer: two accesses
 // to shared memory without a barrier between them are reported, in whichever order they happened.
 //
-// So nothing here may order more than the hardware does. A barrier orders all accesses of the block.
-// An exchange orders none, and is made of relaxed atomics and of waits that no sanitizer sees.
+// So nothing here may order more than the hardware does. A barrier orders all accesses of the
+// block. An exchange orders none: it is made of relaxed atomics and of waits that no sanitizer
+// sees.
 #pragma once
 
 #include <linux/futex.h>

@@ -15,7 +15,7 @@ RELAXED = 2
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="the simulator needs Linux"),
-    pytest.mark.skipif(simulator.compiler() is None, reason="no C++ compiler"),
+    pytest.mark.skipif(simulator.compiler() is None, reason="no g++"),
 ]
 
 

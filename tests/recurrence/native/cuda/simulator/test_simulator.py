@@ -18,7 +18,7 @@ UNWRITTEN = 0x7FA00000  # a signalling NaN
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="the simulator needs Linux"),
-    pytest.mark.skipif(simulator.compiler() is None, reason="no C++ compiler"),
+    pytest.mark.skipif(simulator.compiler() is None, reason="no g++"),
 ]
 
 
@@ -112,6 +112,15 @@ def test_a_slot_under_way_has_no_value(any_mode: Path, name: str, seed: int) -> 
     assert np.isnan(run(any_mode, name, n=10, outputs=32)).all()
 
 
+def test_a_slot_refilled_too_early_shows_in_one_order(
+    fibers: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert np.isnan(run(fibers, "refilled_too_early", block=64, outputs=32)).all()
+    monkeypatch.setenv("ASRNN_SIMULATOR_SEED", "1")
+    out = run(fibers, "refilled_too_early", block=64, outputs=32)
+    np.testing.assert_array_equal(out, ramp(32))
+
+
 def test_a_prefetch_is_awaited_by_its_own_thread(any_mode: Path, seed: int) -> None:
     out = run(any_mode, "awaited_by_another", block=64)
     np.testing.assert_array_equal(out[:32], ramp(32))
@@ -120,6 +129,11 @@ def test_a_prefetch_is_awaited_by_its_own_thread(any_mode: Path, seed: int) -> N
 
 def test_a_prefetch_that_is_in_no_group_is_not_awaited(any_mode: Path) -> None:
     assert np.isnan(run(any_mode, "not_committed", outputs=32)).all()
+
+
+def test_what_is_under_way_when_a_block_ends_never_lands(any_mode: Path) -> None:
+    run(any_mode, "awaited_by_another", block=64)
+    assert np.isnan(run(any_mode, "await_only", block=64)).all()
 
 
 def test_nothing_is_left_in_shared_memory(any_mode: Path) -> None:

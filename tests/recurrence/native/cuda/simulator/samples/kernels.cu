@@ -66,8 +66,24 @@ ASRNN_KERNEL(awaited_by_another, 64, Arguments) {
   barrier();
   p.out[thread_index()] = slots[thread_index()];
 }
+// The slots of one warp are read by the other while the next values are on their way into them.
+ASRNN_KERNEL(refilled_too_early, 64, Arguments) {
+  float* const slot = shared_memory() + thread_index() % 32;
+  const bool fetches = thread_index() < 32;
+  if (fetches) prefetch(slot, p.in + thread_index());
+  commit_prefetches();
+  await_prefetches<0>();
+  barrier();
+  if (fetches) prefetch(slot, p.in + thread_index());
+  if (!fetches) p.out[thread_index() - 32] = *slot;
+}
 ASRNN_KERNEL(not_committed, 32, Arguments) {
   prefetch(shared_memory() + thread_index(), p.in + thread_index());
+  await_prefetches<0>();
+  p.out[thread_index()] = shared_memory()[thread_index()];
+}
+
+ASRNN_KERNEL(await_only, 64, Arguments) {
   await_prefetches<0>();
   p.out[thread_index()] = shared_memory()[thread_index()];
 }
@@ -132,7 +148,7 @@ ASRNN_KERNEL(order_of_blocks, 32, Arguments) {
 }
 
 #ifdef __x86_64__
-// Sets the caller's flags for subnormal results (FTZ) and operands (DAZ), as XLA's threads have them.
+// Sets the caller's flags for subnormal results (FTZ) and operands (DAZ), as XLA's threads do.
 extern "C" __attribute__((visibility("default"))) void flush_to_zero(int on) {
   constexpr unsigned kFlags = 1u << 15 | 1u << 6;
   const unsigned now = __builtin_ia32_stmxcsr();
