@@ -13,8 +13,8 @@ MAX_UNITS = 256
 MAX_INPUTS = 4
 WARP = 32
 DEPTH = 8  # steps on their way from global memory; kDepth of variant.cuh
-# A thread has 255 registers. With more than 192 for its part of A, or 160 where there is a gate,
-# the compiler would move other values out of them.
+# A thread has 255 registers; this many quads take 192 of them. With fewer, reading A from shared
+# memory would take longer than the arithmetic.
 HELD_QUADS = 6
 
 
@@ -59,9 +59,7 @@ class Variant(NamedTuple):
     @property
     def held_quads(self) -> int:
         """Of these, in registers."""
-        if self.lanes == 4 or self.quads <= HELD_QUADS:
-            return self.quads
-        return HELD_QUADS - 1 if self.gated else HELD_QUADS
+        return self.quads if self.lanes == 4 else min(self.quads, HELD_QUADS)
 
     @property
     def forward_bytes(self) -> int:

@@ -138,3 +138,28 @@ def test_no_steps(kernel: None) -> None:
     np.testing.assert_array_equal(gradients[-1], weights[0])
     for gradient in gradients[:-1]:
         assert not np.any(gradient)
+
+
+def results_of_calls(function, *args: jax.Array) -> list[str]:
+    """The result types of each call of the kernel, in order."""
+    text = jax.jit(function).lower(*args).as_text().splitlines()
+    return [line.rsplit("->")[-1] for line in text if "custom_call @asrnn_cpu" in line]
+
+
+def test_computes_only_what_is_asked_for(kernel: None) -> None:
+    args = as_jax(random_arguments(Sizes(12, 19, 24, 2, True)))
+    states, inputs = "tensor<1x12x19x24xf32>", "tensor<1x12x19x2xf32>"
+    matrix, nothing = "tensor<1x24x24xf32>", "tensor<1x0xf32>"
+
+    def loss(*args: jax.Array) -> jax.Array:
+        return jnp.sum(cpu.unroll(*args, return_states=False)[0])
+
+    (forward,) = results_of_calls(loss, *args)
+    assert states not in forward
+    assert forward.count("x0x") == 3  # states, ticket, anchors
+    _, backward = results_of_calls(jax.grad(loss, range(5)), *args)
+    assert matrix in backward
+    assert inputs not in backward
+    _, backward = results_of_calls(jax.grad(loss, 6), *args)
+    assert inputs in backward
+    assert backward.count(nothing) == 5

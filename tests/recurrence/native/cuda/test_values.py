@@ -136,3 +136,32 @@ def test_remat_changes_rounding_at_most(gated: bool, kernel: None) -> None:
     again = differentiate(cuda.unroll, arguments, *weights, return_states=True, remat=True)
     for one, other in zip(jax.tree.leaves(plain), jax.tree.leaves(again), strict=True):
         assert distance(one, other) < 1e-6
+
+
+def results_of_calls(function, *args: jax.Array) -> list[list[str]]:
+    """The result types of each call of the kernels, in order."""
+    text = jax.jit(function).lower(*args).as_text().splitlines()
+    calls = [line.rsplit("->")[-1] for line in text if "custom_call @asrnn_cuda" in line]
+    return [call.strip(" ()").split(", ") for call in calls]
+
+
+@pytest.mark.parametrize("inputs", [2, 6])
+@pytest.mark.parametrize("gated", [False, True])
+def test_computes_only_what_is_asked_for(inputs: int, gated: bool, kernel: None) -> None:
+    args = as_jax(random_arguments(Sizes(12, 19, 24, inputs, gated)))
+    nothing, states = "tensor<1x0xf32>", "tensor<1x12x19x24xf32>"
+
+    def loss(*args: jax.Array) -> jax.Array:
+        return jnp.sum(cuda.unroll(*args, return_states=False)[0])
+
+    (forward,) = results_of_calls(loss, *args)
+    assert forward[1:] == [nothing] * 4
+    every = tuple(range(5)) if gated else (0, 1, 2)
+    forward, backward = results_of_calls(jax.grad(loss, every), *args)
+    assert forward[1:] == [nothing, states, states, states if gated else nothing]
+    assert backward[0] == states
+    assert (backward[1] == states) == (gated and inputs == 6)
+    assert (backward[5] != nothing) == (inputs == 2)
+    forward, backward = results_of_calls(jax.grad(loss, 7), *args)
+    assert forward[2] == nothing
+    assert backward[:2] + backward[4:] == [nothing] * 6

@@ -1,6 +1,8 @@
-"""The kernel under JAX's transformations."""
+"""The kernels of both platforms under JAX's transformations."""
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -8,13 +10,27 @@ import numpy as np
 import pytest
 from jax.sharding import Mesh, PartitionSpec
 
-from asrnn.recurrence.native import cpu
+from asrnn.recurrence.native import cpu, cuda
 from tests.recurrence.native.reference import Sizes, as_jax, distance, random_arguments, scan
 
-pytestmark = pytest.mark.usefixtures("kernel")
 SIZES = Sizes(12, 19, 24, 2, True)
-run = partial(cpu.unroll, return_states=True)
 scan_run = partial(scan, return_states=True)
+
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture(params=["cpu", "simulated", pytest.param("gpu", marks=pytest.mark.gpu)])
+def run(request: pytest.FixtureRequest, kernel_cache: str) -> Run:
+    """A kernel's `unroll`, with all states."""
+    if request.param == "gpu":
+        assert jax.default_backend() == "gpu", "these tests need a GPU: make test-gpu"
+    elif request.param == "simulated":
+        request.getfixturevalue("cuda_kernels")
+    elif reason := cpu.available():
+        pytest.skip(reason)
+    unroll = cpu.unroll if request.param == "cpu" else cuda.unroll
+    return partial(unroll, return_states=True)
 
 
 def arguments(seed: int = 0, sizes: Sizes = SIZES) -> tuple[jax.Array, ...]:
@@ -46,7 +62,7 @@ AXES = {
 
 
 @pytest.mark.parametrize("axes", AXES.values(), ids=AXES)
-def test_vmap_of_value_and_gradient(axes: tuple[int | None, ...]) -> None:
+def test_vmap_of_value_and_gradient(run: Run, axes: tuple[int | None, ...]) -> None:
     many = stack(range(3))
     given = tuple(a if axis == 0 else a[0] for a, axis in zip(many, axes, strict=True))
     every = tuple(range(8))
@@ -58,7 +74,7 @@ def test_vmap_of_value_and_gradient(axes: tuple[int | None, ...]) -> None:
     assert_close(transformed(run), transformed(scan_run))
 
 
-def test_gradient_of_vmap() -> None:
+def test_gradient_of_vmap(run: Run) -> None:
     many = stack(range(3))
     shared = (*arguments()[:6], many[6], many[7])
     axes = (None,) * 6 + (0, 0)
@@ -72,7 +88,7 @@ def test_gradient_of_vmap() -> None:
     assert_close(gradient(run), gradient(scan_run))
 
 
-def test_vmap_of_vmap() -> None:
+def test_vmap_of_vmap(run: Run) -> None:
     six = stack(range(6))
     grid = tuple(a.reshape(2, 3, *a.shape[1:]) for a in six)
     rows = (*grid[:5], six[5][:2], *grid[6:])
@@ -85,7 +101,7 @@ def test_vmap_of_vmap() -> None:
     assert_close(gradient(run), gradient(scan_run))
 
 
-def test_a_population_member_has_the_bits_of_a_single_model() -> None:
+def test_a_population_member_has_the_bits_of_a_single_model(run: Run) -> None:
     many = stack(range(3))
     gradient = jax.grad(partial(weighted, run))
     together = jax.jit(jax.vmap(gradient))(*many)
@@ -94,7 +110,7 @@ def test_a_population_member_has_the_bits_of_a_single_model() -> None:
         np.testing.assert_array_equal(together[i], alone)
 
 
-def test_inside_loops_and_remat() -> None:
+def test_inside_loops_and_remat(run: Run) -> None:
     args = arguments()
 
     def descend(unroll, matrix: jax.Array) -> jax.Array:
@@ -108,7 +124,7 @@ def test_inside_loops_and_remat() -> None:
     assert_close(jax.jit(partial(descend, run))(args[0]), descend(scan_run, args[0]))
 
 
-def test_two_layers_and_gradient_of_scan_over_them() -> None:
+def test_two_layers_and_gradient_of_scan_over_them(run: Run) -> None:
     sizes = Sizes(9, 6, 8, 8, True)
     layers = [arguments(seed, sizes) for seed in range(3)]
     weights = tuple(jnp.stack(parts) for parts in zip(*(a[:5] for a in layers), strict=True))
@@ -125,7 +141,7 @@ def test_two_layers_and_gradient_of_scan_over_them() -> None:
     )
 
 
-def test_a_second_backward_pass_of_the_same_forward_pass() -> None:
+def test_a_second_backward_pass_of_the_same_forward_pass(run: Run) -> None:
     args = arguments()
     _, pull = jax.vjp(run, *args)
     ones = (jnp.ones((19, 24)), jnp.ones((12, 19, 24)))
@@ -137,7 +153,7 @@ def test_a_second_backward_pass_of_the_same_forward_pass() -> None:
     assert_close(jax.tree.map(lambda a: a[0], many), first)
 
 
-def test_donated_buffers() -> None:
+def test_donated_buffers(run: Run) -> None:
     args = arguments()
     expected = scan_run(*args)
     donated = jax.jit(lambda state, *rest: run(*rest, state)[0], donate_argnums=0)
@@ -146,7 +162,7 @@ def test_donated_buffers() -> None:
     assert state.is_deleted()
 
 
-def test_shard_map_sums_gradients_of_replicated_parameters() -> None:
+def test_shard_map_sums_gradients_of_replicated_parameters(run: Run) -> None:
     mesh = Mesh(np.array(jax.devices()[:1]), ("data",))
     args = arguments()
     everywhere, rows, sequence = (
@@ -162,28 +178,3 @@ def test_shard_map_sums_gradients_of_replicated_parameters() -> None:
 
     found = jax.jit(jax.grad(loss, tuple(range(8))))(*args)
     assert_close(found, jax.grad(partial(weighted, scan_run), tuple(range(8)))(*args))
-
-
-def results_of_calls(function, *args: jax.Array) -> list[str]:
-    """The result types of each call of the kernel, in order."""
-    text = jax.jit(function).lower(*args).as_text().splitlines()
-    return [line.rsplit("->")[-1] for line in text if "custom_call @asrnn_cpu" in line]
-
-
-def test_computes_only_what_is_asked_for() -> None:
-    args = arguments()
-    states, inputs = "tensor<1x12x19x24xf32>", "tensor<1x12x19x2xf32>"
-    matrix, nothing = "tensor<1x24x24xf32>", "tensor<1x0xf32>"
-
-    def loss(*args: jax.Array) -> jax.Array:
-        return jnp.sum(cpu.unroll(*args, return_states=False)[0])
-
-    (forward,) = results_of_calls(loss, *args)
-    assert states not in forward
-    assert forward.count("x0x") == 3  # states, ticket, anchors
-    _, backward = results_of_calls(jax.grad(loss, range(5)), *args)
-    assert matrix in backward
-    assert inputs not in backward
-    _, backward = results_of_calls(jax.grad(loss, 6), *args)
-    assert inputs in backward
-    assert backward.count(nothing) == 5

@@ -1,0 +1,116 @@
+"""What is needed to run the kernels, and what is said where something is missing."""
+
+from types import SimpleNamespace
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from asrnn.recurrence.native import cuda
+from asrnn.recurrence.native.cache import Unavailable
+from asrnn.recurrence.native.cuda import compiler, library
+from asrnn.recurrence.native.cuda.library import Target
+from asrnn.recurrence.native.cuda.variant import Variant, make_variant
+from tests.recurrence.native.reference import Sizes, as_jax, random_arguments
+
+ARGUMENTS = as_jax(random_arguments(Sizes(3, 4, 5, 2, False)))
+
+
+def device(version: str = "cuda 13000", **attributes: str) -> SimpleNamespace:
+    return SimpleNamespace(
+        client=SimpleNamespace(platform_version=version), device_kind="a device", **attributes
+    )
+
+
+def test_the_architecture_is_that_of_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jax, "devices", lambda: [device(compute_capability="12.0")])
+    asked: list[tuple[Variant, str]] = []
+    monkeypatch.setattr(compiler, "image", lambda *given: asked.append(given))
+    target = library.gpu()
+    assert (target.platform, target.driver) == ("CUDA", "libcuda.so.1")
+    target.image(make_variant(5, 2, False))
+    assert asked == [(make_variant(5, 2, False), "sm_120")]
+
+
+@pytest.mark.parametrize(
+    ("found", "reason"),
+    [
+        (device("rocm 6.2", compute_capability="gfx942"), "there is none for a device"),
+        (device(), "there is none for a device"),
+        (device(compute_capability="7.5"), "it needs compute capability 8.0, found 7.5"),
+    ],
+)
+def test_other_devices_are_a_reason(
+    found: SimpleNamespace, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jax, "devices", lambda: [found])
+    library.image_number.cache_clear()
+    assert cuda.available(5, 2, False) == reason
+
+
+def test_a_missing_driver_is_a_reason(
+    simulated_gpu: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = simulated_gpu._replace(driver="libnone.so.1", handler=library.HANDLER, platform="CUDA")
+    monkeypatch.setattr(library, "gpu", lambda: target)
+    library.image_number.cache_clear()
+    reason = cuda.available(5, 2, False)
+    assert reason is not None
+    assert reason.startswith("the driver of CUDA cannot be used: libnone.so.1: cannot open")
+    assert "\n" not in reason
+    with pytest.raises(RuntimeError, match="the native CUDA kernel is not available: the driver"):
+        cuda.unroll(*ARGUMENTS, return_states=False)
+
+
+def test_a_compiler_that_fails_is_a_reason(
+    simulated_gpu: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def image(variant: Variant) -> bytes:
+        raise Unavailable("NVRTC failed: too old")
+
+    monkeypatch.setattr(library, "gpu", lambda: simulated_gpu._replace(image=image))
+    library.image_number.cache_clear()
+    assert cuda.available(5, 2, False) == "NVRTC failed: too old"
+
+
+def test_larger_networks_are_not_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(library, "image_number", lambda variant: pytest.fail("compiled"))
+    assert cuda.available(257, 1, False) == "it has at most 256 units, found 257"
+
+
+@pytest.mark.parametrize(
+    ("failure", "said"),
+    [
+        ("cuModuleLoadData:209", "cannot load the kernels: CUDA_ERROR_NO_BINARY_FOR_GPU"),
+        ("cuModuleGetFunction:500", "cannot find a kernel: CUDA_ERROR_NOT_FOUND"),
+        ("cuFuncSetAttribute:1", "cannot reserve shared memory: CUDA_ERROR_INVALID_VALUE"),
+        ("cuLaunchKernel:719", "cannot launch a kernel: CUDA_ERROR_LAUNCH_FAILED"),
+        ("cuCtxGetCurrent:3", "cannot find the context of CUDA: CUDA_ERROR_NOT_INITIALIZED"),
+    ],
+)
+def test_errors_of_the_driver_are_named(
+    failure: str, said: str, cuda_kernels: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = {"cuModuleLoadData:209": 6, "cuModuleGetFunction:500": 7, "cuFuncSetAttribute:1": 8}
+    # A kernel that was loaded once is not loaded again.
+    arguments = as_jax(random_arguments(Sizes(3, 4, sizes.get(failure, 5), 2, False)))
+    monkeypatch.setenv("ASRNN_SIMULATOR_FAIL", failure)
+    with pytest.raises(jax.errors.JaxRuntimeError, match=f"asrnn native CUDA kernel: {said}"):
+        jax.block_until_ready(cuda.unroll(*arguments, return_states=False))
+    monkeypatch.delenv("ASRNN_SIMULATOR_FAIL")
+    jax.block_until_ready(cuda.unroll(*arguments, return_states=False))
+
+
+@pytest.mark.usefixtures("cuda_kernels")
+class TestArguments:
+    """Mistakes are named before anything runs."""
+
+    def test_shapes(self) -> None:
+        wrong = (*ARGUMENTS[:2], jnp.zeros(6), *ARGUMENTS[3:])
+        with pytest.raises(ValueError, match=r"bias has shape \(6,\), expected \(5,\)"):
+            cuda.unroll(*wrong, return_states=False)
+
+    def test_dtypes(self) -> None:
+        wrong = (*ARGUMENTS[:6], ARGUMENTS[6].astype(jnp.bfloat16), ARGUMENTS[7])
+        with pytest.raises(TypeError, match="inputs is bfloat16, expected float32"):
+            cuda.unroll(*wrong, return_states=False)
