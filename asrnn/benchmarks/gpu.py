@@ -45,9 +45,9 @@ def _memory_and_driver(name: str) -> tuple[str | None, str | None]:
     except (OSError, subprocess.SubprocessError):
         return None, None
     for line in done.stdout.splitlines():
-        found, memory, driver = line.rsplit(", ", 2)
-        if found == name:
-            return memory, driver
+        found, *others = line.split(", ")
+        if found == name and len(others) == 2:
+            return others[0], others[1]
     return None, None
 
 

@@ -48,7 +48,15 @@ def test_memory_and_driver_are_those_of_the_gpu_that_jax_has(tmp_path: Path) -> 
     )
 
 
-@pytest.mark.parametrize("script", [None, "exit 9", "echo 'NVIDIA T4, 15360 MiB, 580.65.06'"])
+@pytest.mark.parametrize(
+    "script",
+    [
+        None,
+        "echo 'NVIDIA H200, 143771 MiB, 580.65.06'; exit 9",
+        "echo 'NVIDIA T4, 15360 MiB, 580.65.06'",
+        "echo 'No devices were found'; echo 'NVIDIA H200'",
+    ],
+)
 def test_what_is_not_known_is_not_said(tmp_path: Path, script: str | None) -> None:
     if script is not None:
         nvidia_smi(tmp_path, script)

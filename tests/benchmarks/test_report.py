@@ -65,7 +65,7 @@ def test_median_and_min_are_per_repetition() -> None:
     made = make_row(problem, "fused", prepared, [0.010, 0.004, 0.030, 0.006])
     assert made["runs_ms"] == [5, 2, 15, 3]
     assert (made["median_ms"], made["min_ms"], made["runs"]) == (4, 2, 4)
-    assert made["devices"] == 2
+    assert (made["devices"], made["repetitions"]) == (2, 2)
 
 
 def test_ratios_are_of_medians() -> None:
