@@ -2,12 +2,14 @@
 
 python -m asrnn.benchmark [--cases=A,B,N] [--cells=antisymmetric,gated_antisymmetric]
                           [--work=forward,forward+backward,train-step,evaluation]
-                          [--systems=scan,fused,native,flax-lstm,torch-rnn,torch-gru,torch-lstm,
-                           gemm-floor] [--repeats=7] [--scaling] [--nomemory] [--out=FILE.json]
-python -m asrnn.benchmark --population=8,32,128 [--cases=D32,D128,A]
+                          [--systems=scan,scan-graph,fused,native,flax-lstm,torch-rnn,torch-gru,
+                           torch-lstm,torch-rnn-tf32,torch-lstm-tf32,gemm-floor]
+                          [--repeats=7] [--scaling] [--nomemory] [--out=FILE.json]
+python -m asrnn.benchmark --population=8,32,128 [--cases=D32,D128,A,B]
                           [--systems=scan,fused,native] [--repeats=7] [--out=FILE.json]
 
-All runs of a case and cell are interleaved. What each system does: asrnn/benchmarks/.
+All runs of a case and cell are interleaved. What each system does: asrnn/benchmarks/. Only a GPU
+has scan-graph and those with tf32.
 """
 
 from absl import flags
@@ -33,7 +35,7 @@ POPULATION = flags.DEFINE_list(
     "population",
     [],
     "Measure instead populations of so many members against the same members one by one; cases"
-    " D32 and D128 (digits, 32 and 128 units) and A.",
+    " D32 and D128 (digits, 32 and 128 units), A, and B, which is not among the default.",
 )
 OUT = flags.DEFINE_string(
     "out", None, "A JSON file for the rows; .md and, with --scaling, .png are put beside it."

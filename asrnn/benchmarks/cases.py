@@ -61,9 +61,12 @@ POPULATION_CASES = {
         Case("D32", Shape(64, 64, 32, 1), DIGITS),
         Case("D128", Shape(64, 64, 128, 1), DIGITS),
         CASES["A"],
+        CASES["B"],
     )
 }
-"""The bundled digits with two hidden sizes, and case A."""
+"""The bundled digits with two hidden sizes, and the images of two tasks."""
+
+POPULATION_DEFAULT = ("D32", "D128", "A")  # B takes a GPU, or patience
 
 SCALING_BASE = CASES["A"].shape
 SCALING = {

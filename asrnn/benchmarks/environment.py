@@ -9,23 +9,41 @@ from typing import Any
 
 import jax
 
+from asrnn.benchmarks.gpu import describe_gpu, gpu_text
 from asrnn.training.devices import cpu_cores, split_cpu_into_cores
 
 PACKAGES = ("asrnn", "jax", "jaxlib", "flax", "optax", "numpy", "torch")
-VARIABLES = ("XLA_FLAGS", "OMP_", "GOMP_", "KMP_", "MKL_", "MALLOC_", "GLIBC_", "ASRNN_", "JAX_")
+CUDA_PACKAGES = ("jax-cuda12-plugin", "jax-cuda13-plugin", "nvidia-cudnn-cu12", "nvidia-cudnn-cu13")
+VARIABLES = ("XLA_", "OMP_", "GOMP_", "KMP_", "MKL_", "MALLOC_", "GLIBC_", "ASRNN_", "JAX_")
+CUDA_VARIABLES = ("CUDA_", "CUDNN_", "CUBLAS_", "NVIDIA_TF32_OVERRIDE", "TORCH_", "PYTORCH_")
+PREALLOCATE = "XLA_PYTHON_CLIENT_PREALLOCATE"
 HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
 
 def configure_jax() -> None:
-    """As the training commands do it; products in full float32, and nothing compiled before."""
+    """As the training commands do it; products in full float32, and nothing compiled before.
+
+    To be called before jax starts.
+    """
+    share_gpu_memory()
     split_cpu_into_cores()
     jax.config.update("jax_default_matmul_precision", "highest")
     jax.config.update("jax_enable_compilation_cache", False)
 
 
+def share_gpu_memory() -> None:
+    """Has jax take memory of a GPU as it needs it, unless the user has said otherwise.
+
+    It would take three quarters of all when it starts, and torch and the processes that
+    measure memory have to find theirs beside it.
+    """
+    os.environ.setdefault(PREALLOCATE, "false")
+
+
 def environment() -> dict[str, Any]:
     """Date, versions, processor, cores, load, devices and the variables that matter."""
-    return {
+    gpu = {"gpu": describe_gpu()} if jax.default_backend() == "gpu" else {}
+    return gpu | {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {"python": platform.python_version()} | _versions(),
         "system": f"{platform.system()} {platform.machine()}",
@@ -34,13 +52,22 @@ def environment() -> dict[str, Any]:
         "load": round(os.getloadavg()[0], 2),
         "devices": [f"{device.platform} {device.device_kind}" for device in jax.devices()],
         "huge_pages": HUGE_PAGES.read_text().strip() if HUGE_PAGES.exists() else None,
-        "variables": {k: v for k, v in sorted(os.environ.items()) if k.startswith(VARIABLES)},
+        "variables": {
+            k: v for k, v in sorted(os.environ.items()) if k.startswith(VARIABLES + CUDA_VARIABLES)
+        },
     }
+
+
+def hardware(found: dict[str, Any]) -> str:
+    """What does the work in an `environment`: its GPU, or else its processor."""
+    if "gpu" in found:
+        return gpu_text(found["gpu"])
+    return f"{found['cpu']}, {found['cores']} cores"
 
 
 def _versions() -> dict[str, str]:
     found = {}
-    for package in PACKAGES:
+    for package in PACKAGES + CUDA_PACKAGES:
         try:
             found[package] = version(package)
         except PackageNotFoundError:

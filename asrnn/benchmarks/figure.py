@@ -11,10 +11,13 @@ COLOURS = {
     "native": "#d62728",
     "fused": "#ff7f0e",
     "scan": "#1f77b4",
+    "scan-graph": "#aec7e8",
     "flax-lstm": "#17becf",
     "torch-rnn": "#9467bd",
+    "torch-rnn-tf32": "#c5b0d5",
     "torch-gru": "#8c564b",
     "torch-lstm": "#e377c2",
+    "torch-lstm-tf32": "#f7b6d2",
     "gemm-floor": "#444444",
 }
 

@@ -8,7 +8,6 @@ spot and the faster one is measured, in the same rounds as all systems. The floo
 everything but the products: tanh, memory, and that the steps wait for each other.
 """
 
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -17,10 +16,13 @@ import jax
 
 from asrnn.benchmarks import torch_modules
 from asrnn.benchmarks.cases import Problem, cube_edge
+from asrnn.benchmarks.repetition import best_of, repeated
 from asrnn.benchmarks.system import Prepared
 
 SMALLEST_EDGE = 1024
-TRIALS = 3
+
+Run = tuple[Callable[[], Any], int]
+"""A run, and how often it makes the product."""
 
 
 def prepare(problem: Problem) -> Prepared:
@@ -29,29 +31,24 @@ def prepare(problem: Problem) -> Prepared:
     candidates = {"jax": _jax_product(edge)}
     if torch_modules.obstacle() is None:
         candidates["torch"] = _torch_product(edge)
-    library = min(candidates, key=lambda name: _best_of(candidates[name]))
-    repetitions = 2 * edge**3 / problem.operations
-    return Prepared(candidates[library], repetitions, details={"library": library, "edge": edge})
+    library = min(candidates, key=lambda name: _seconds(*candidates[name]))
+    run, times = candidates[library]
+    repetitions = times * 2 * edge**3 / problem.operations
+    return Prepared(run, repetitions, details={"library": library, "edge": edge})
 
 
-def _jax_product(edge: int) -> Callable[[], Any]:
+def _seconds(run: Callable[[], Any], times: int) -> float:
+    return best_of(run) / times
+
+
+def _jax_product(edge: int) -> Run:
     left, right = jax.random.normal(jax.random.key(0), (2, edge, edge))
     product = jax.jit(jax.numpy.matmul)
-    return lambda: product(left, right).block_until_ready()
+    return repeated(partial(product, left, right), jax.block_until_ready)
 
 
-def _torch_product(edge: int) -> Callable[[], Any]:
+def _torch_product(edge: int) -> Run:
     import torch
 
     left, right = torch.randn(2, edge, edge, device=torch_modules.torch_device())
     return torch_modules.complete(partial(torch.matmul, left, right))
-
-
-def _best_of(run: Callable[[], Any]) -> float:
-    run()
-    seconds = []
-    for _ in range(TRIALS):
-        began = time.perf_counter()
-        run()
-        seconds.append(time.perf_counter() - began)
-    return min(seconds)

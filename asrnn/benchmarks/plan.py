@@ -4,7 +4,14 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from asrnn.benchmarks.cases import CASES, CELLS, POPULATION_CASES, WORKS, selected
+from asrnn.benchmarks.cases import (
+    CASES,
+    CELLS,
+    POPULATION_CASES,
+    POPULATION_DEFAULT,
+    WORKS,
+    selected,
+)
 from asrnn.benchmarks.systems import SYSTEMS
 from asrnn.errors import ConfigError
 from asrnn.recurrence import BACKENDS
@@ -37,15 +44,15 @@ class Plan(NamedTuple):
     def command(self) -> str:
         """The command that asks for this plan."""
         lists = {
-            "cases": (self.cases, POPULATION_CASES if self.population else CASES),
+            "cases": (self.cases, POPULATION_DEFAULT if self.population else CASES),
             "cells": (self.cells, CELLS),
-            "work": ([work.replace(" ", "-") for work in self.works], WORKS),
+            "work": (self.works, WORKS),
             "systems": (self.systems, _systems(self.population)),
         }
         flags = [
-            f"--{flag}={','.join(names)}"
-            for flag, (names, known) in lists.items()
-            if len(names) < len(known)
+            f"--{flag}={','.join(names).replace(' ', '-')}"
+            for flag, (names, default) in lists.items()
+            if names != list(default)
         ]
         flags.append(f"--repeats={self.repeats}")
         flags += [f"--population={','.join(map(str, self.population))}"] if self.population else []
@@ -62,7 +69,7 @@ def make_plan(
     population: Sequence[str] = (),
     **options: Any,
 ) -> Plan:
-    """A plan from the flags; an empty list stands for all names.
+    """A plan from the flags; an empty list stands for all names, or those usual in populations.
 
     Raises:
       ConfigError: for an unknown name, or a population that cannot be.
@@ -70,7 +77,9 @@ def make_plan(
     sizes = _sizes(population)
     spelled = [name.replace("_", " ").replace("-", " ") for name in works]
     return Plan(
-        selected("--cases", cases, POPULATION_CASES if sizes else CASES),
+        selected("--cases", cases or POPULATION_DEFAULT, POPULATION_CASES)
+        if sizes
+        else selected("--cases", cases, CASES),
         selected("--cells", cells, CELLS),
         selected("--work", spelled, WORKS),
         selected("--systems", systems, _systems(sizes)),

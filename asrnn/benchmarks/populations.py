@@ -14,6 +14,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from asrnn.benchmarks.cases import TRAIN_STEP, Case, Problem
+from asrnn.benchmarks.dispatches import paced
 from asrnn.benchmarks.rows import Row, make_row
 from asrnn.benchmarks.system import Prepared, compiled
 from asrnn.benchmarks.timing import interleaved
@@ -25,11 +26,6 @@ from asrnn.training.examples import place_examples
 from asrnn.training.experiment import make_experiment
 from asrnn.training.members import make_program, place_members, place_parts, place_stacked
 from asrnn.training.step import Stream, make_train_steps
-
-RUN_SECONDS = 1.0  # how long a run takes at least, about
-
-Dispatch = Callable[[int], Any]
-"""Makes so many updates and returns when they are made."""
 
 
 def measure_population(
@@ -81,7 +77,7 @@ def _prepare_alone(backend: str, problem: Problem) -> Prepared:
         state, done = jax.block_until_ready(executable(state, *rest, count, key))
         return done
 
-    return _paced(dispatch, 1, seconds, experiment.model.mesh.size)
+    return paced(dispatch, 1, seconds, experiment.model.mesh.size)
 
 
 def _prepare_population(backend: str, problem: Problem, size: int) -> Prepared:
@@ -103,30 +99,7 @@ def _prepare_population(backend: str, problem: Problem, size: int) -> Prepared:
         state, done = jax.block_until_ready(executable(state, *rest, count * everyone, key))
         return done
 
-    return _paced(dispatch, size, seconds, program.mesh.size)
-
-
-def _paced(dispatch: Dispatch, size: int, compile_seconds: float, devices: int) -> Prepared:
-    """As many updates in a dispatch as `pace.Pace` chooses, and dispatches for a whole run.
-
-    Runs of a like length have a like share of a machine that others use too.
-    """
-    dispatch(1)
-    began = time.perf_counter()
-    dispatch(1)
-    update = time.perf_counter() - began
-    count = max(1, min(pace.MAX_STEPS, int(pace.SECONDS / update)))
-    dispatches = max(1, round(RUN_SECONDS / (count * update)))
-
-    def run() -> Any:
-        for _ in range(dispatches):
-            done = dispatch(count)
-            if not np.all(np.asarray(done.steps) == count):
-                raise AssertionError(f"{done.steps} of {count} updates were made")
-        return done
-
-    details = {"members": size, "updates": count * dispatches, "devices": devices}
-    return Prepared(run, count * dispatches * size, compile_seconds, details)
+    return paced(dispatch, size, seconds, program.mesh.size)
 
 
 def _config(backend: str, problem: Problem, index: int) -> ConfigDict:

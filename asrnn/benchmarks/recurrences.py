@@ -14,7 +14,8 @@ from jax import lax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from asrnn.benchmarks.cases import FORWARD, Problem
-from asrnn.benchmarks.system import Prepared, compiled
+from asrnn.benchmarks.repetition import repeated
+from asrnn.benchmarks.system import Options, Prepared, compiled
 from asrnn.dynamics import Coefficients, make_cell
 from asrnn.recurrence import choose_backend, unroll
 from asrnn.training.devices import BATCH, batch_mesh, replicated
@@ -40,8 +41,8 @@ def native_obstacle() -> str | None:
     return choose_backend("native", cell, params).note
 
 
-def prepare_backend(backend: str, problem: Problem) -> Prepared:
-    """A backend of `asrnn.unroll`."""
+def prepare_backend(backend: str, problem: Problem, options: Options | None = None) -> Prepared:
+    """A backend of `asrnn.unroll`, compiled with some options."""
     size = problem.case.shape
     cell = make_cell(problem.cell)
     params = cell.init(jax.random.key(1), size.m, size.n, init_scale=1.0)
@@ -50,7 +51,7 @@ def prepare_backend(backend: str, problem: Problem) -> Prepared:
         carry, _ = unroll(cell, params, coefficients, inputs, backend=backend)
         return cell.hidden(carry)
 
-    return _prepare(last_state, params, problem, backend_mesh(backend, size.B))
+    return _prepare(last_state, params, problem, backend_mesh(backend, size.B), options)
 
 
 def prepare_flax_lstm(problem: Problem) -> Prepared:
@@ -70,7 +71,13 @@ def prepare_flax_lstm(problem: Problem) -> Prepared:
     return _prepare(last_state, params, problem, backend_mesh("scan", size.B))
 
 
-def _prepare(last_state: LastState, params: Any, problem: Problem, mesh: Mesh) -> Prepared:
+def _prepare(
+    last_state: LastState,
+    params: Any,
+    problem: Problem,
+    mesh: Mesh,
+    options: Options | None = None,
+) -> Prepared:
     size = problem.case.shape
     everywhere = replicated(mesh)
     sequences, rows = PartitionSpec(None, BATCH), PartitionSpec(BATCH)
@@ -105,10 +112,6 @@ def _prepare(last_state: LastState, params: Any, problem: Problem, mesh: Mesh) -
             out_specs=rows if is_forward else whole,
             check_vma=False,
         )
-    executable, seconds = compiled(jax.jit(function), *args)
-    run = partial(_complete, executable, *args)
-    return Prepared(run, compile_seconds=seconds, details={"devices": mesh.size})
-
-
-def _complete(function: Callable[..., Any], *args: Any) -> Any:
-    return jax.block_until_ready(function(*args))
+    executable, seconds = compiled(jax.jit(function), *args, options=options)
+    run, times = repeated(partial(executable, *args), jax.block_until_ready)
+    return Prepared(run, times, seconds, {"devices": mesh.size})

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from asrnn.benchmarks.cases import FLOOR, FORWARD_BACKWARD, TRAIN_STEP
+from asrnn.benchmarks.environment import hardware
 from asrnn.benchmarks.figure import draw_scaling
 from asrnn.benchmarks.rows import Row
 from asrnn.benchmarks.table import Table, as_markdown, as_text
@@ -15,7 +16,8 @@ from asrnn.errors import ConfigError
 LEGEND = (
     "Median and min are milliseconds for one batch. 'Faster than' is their median over this one,"
     " 'over floor' this median over that of one large matrix product with the same operations,"
-    " 'over recurrence' this median over that of forward+backward alone."
+    " 'over recurrence' this median over that of forward+backward alone. On a GPU 'us/step' is the"
+    " median over the T time steps, in microseconds."
 )
 
 PEERS = ("scan", "torch-rnn", "torch-lstm")
@@ -57,7 +59,8 @@ class Report:
     def tables(self) -> list[Table]:
         """All tables in the order of their rows."""
         growing = [scaling_table(self.scaling)] if self.scaling else []
-        return [*case_tables(self.rows), *growing, *population_tables(self.population)]
+        of_cases = case_tables(self.rows, per_step="gpu" in self.environment)
+        return [*of_cases, *growing, *population_tables(self.population)]
 
     def text(self) -> str:
         """The tables for a terminal of 100 columns."""
@@ -67,7 +70,7 @@ class Report:
         """The tables for a page, with the command and what it ran on."""
         about = self.environment
         versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
-        head = f"`{about['command']}`\n\n{about['date']}, {about['cpu']}, {about['cores']} cores"
+        head = f"`{about['command']}`\n\n{about['date']}, {hardware(about)}"
         parts = [f"{head}; {versions}.", LEGEND, *map(as_markdown, self.tables())]
         return "\n\n".join(parts) + "\n"
 
@@ -96,14 +99,14 @@ class Report:
         return draw_scaling(self.scaling, self.path.with_suffix(".png"))
 
 
-def case_tables(rows: Iterable[Row]) -> list[Table]:
-    """A table for each case, cell and kind of work."""
+def case_tables(rows: Iterable[Row], *, per_step: bool = False) -> list[Table]:
+    """A table for each case, cell and kind of work; with a column for a time step, if wanted."""
     found = []
     for _, group in groupby(rows, key=lambda row: (row["case"], row["cell"])):
         of_case = list(group)
         medians = {(row["work"], row["system"]): row["median_ms"] for row in of_case}
         for _, part in groupby(of_case, key=lambda row: row["work"]):
-            found.append(_case_table(list(part), medians))
+            found.append(_case_table(list(part), medians, per_step))
     return found
 
 
@@ -120,7 +123,7 @@ def population_tables(rows: Iterable[Row]) -> list[Table]:
             [
                 row["system"],
                 str(row["members"]),
-                digits(row["median_ms"]),
+                small(row["median_ms"]),
                 _ratio(alone[row["system"]]["median_ms"], row["median_ms"], "x"),
                 digits(row["cpu_ms"]),
                 _ratio(alone[row["system"]]["cpu_ms"], row["cpu_ms"], "x"),
@@ -138,15 +141,15 @@ def scaling_table(rows: Sequence[Row]) -> Table:
     """A line for each shape, a column for each system."""
     systems = list(dict.fromkeys(row["system"] for row in rows))
     body = [
-        [shape, *(digits(row["median_ms"]) for row in group)]
+        [shape, *(small(row["median_ms"]) for row in group)]
         for shape, group in groupby(rows, key=lambda row: row["case"])
     ]
     title = f"{FORWARD_BACKWARD} over growing T, B and n, {rows[0]['cell']}, median ms"
     return Table(title, ["shape", *systems], body)
 
 
-def _case_table(rows: list[Row], medians: Medians) -> Table:
-    entries = [_entries(row, medians) for row in rows]
+def _case_table(rows: list[Row], medians: Medians, per_step: bool) -> Table:
+    entries = [_entries(row, medians, per_step) for row in rows]
     shown = [heading for heading in entries[0] if any(line[heading] for line in entries)]
     return Table(
         _subject(rows[0]),
@@ -160,10 +163,11 @@ def _subject(row: Row) -> str:
     return f"{row['case']}, {row['cell']}, {row['work']} ({shape})"
 
 
-def _entries(row: Row, medians: Medians) -> dict[str, str]:
+def _entries(row: Row, medians: Medians, per_step: bool) -> dict[str, str]:
     """A line of a table by its headings; "" where there is nothing to say."""
     own, work, system = row["median_ms"], row["work"], row["system"]
-    entries = {"system": system, "median": digits(own), "min": digits(row["min_ms"])}
+    entries = {"system": system, "median": small(own), "min": small(row["min_ms"])}
+    entries["us/step"] = small(1000 * own / row["shape"]["T"]) if per_step else ""
     for peer in PEERS:
         entries[f"faster than {peer}"] = _ratio(medians.get((work, peer)), own, "x")
     entries["over floor"] = _ratio(own, medians.get((work, FLOOR)))
@@ -178,6 +182,11 @@ def _entries(row: Row, medians: Medians) -> dict[str, str]:
 
 def _ratio(above: float | None, below: float | None, unit: str = "") -> str:
     return "" if above is None or below is None else digits(above / below) + unit
+
+
+def small(number: float) -> str:
+    """A time, which on a GPU may be a fraction of its unit: three digits below one too."""
+    return f"{number:.3f}" if number < 1 else digits(number)
 
 
 def digits(number: float) -> str:

@@ -30,6 +30,7 @@ def make_row(problem: Problem, system: str, prepared: Prepared, seconds: Sequenc
         "min_ms": round(min(milliseconds), 4),
         "runs": len(milliseconds),
         "runs_ms": [round(one, 4) for one in milliseconds],
+        "repetitions": prepared.repetitions,
         "shape": problem.case.shape._asdict(),
         "compile_seconds": None if compile_seconds is None else round(compile_seconds, 3),
         "peak_memory_bytes": None,

@@ -39,8 +39,12 @@ class System:
     obstacle: Callable[[], str | None] = lambda: None
 
 
-def compiled(function: Any, *args: Any) -> tuple[Any, float]:
+Options = dict[str, str | int]
+"""What the compiler is told for one program, by the names of XLA's flags."""
+
+
+def compiled(function: Any, *args: Any, options: Options | None = None) -> tuple[Any, float]:
     """A jitted function compiled for its arguments, and the seconds that this took."""
     began = time.perf_counter()
-    executable = function.lower(*args).compile()
+    executable = function.lower(*args).compile(options)
     return executable, time.perf_counter() - began

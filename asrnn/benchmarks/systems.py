@@ -1,5 +1,6 @@
 """The table of all that can be measured, by name."""
 
+from collections.abc import Callable
 from functools import partial
 
 from asrnn.benchmarks import gemm, recurrences, torch_modules, training_steps
@@ -12,29 +13,55 @@ from asrnn.benchmarks.cases import (
     WORKS,
     Problem,
 )
-from asrnn.benchmarks.system import Prepared, System
+from asrnn.benchmarks.repetition import gpu_obstacle
+from asrnn.benchmarks.system import Options, Prepared, System
+from asrnn.benchmarks.torch_modules import EXACT, ROUNDED
 
 RECURRENCE_WORKS = (FORWARD, FORWARD_BACKWARD)
 
 
-def _prepare_backend(backend: str, problem: Problem) -> Prepared:
+GRAPH: Options = {
+    "xla_gpu_enable_command_buffer": (
+        "FUSION,CUBLAS,CUBLASLT,CUSTOM_CALL,CUDNN,CONDITIONAL,DYNAMIC_SLICE_FUSION,WHILE"
+    ),
+    "xla_gpu_graph_min_graph_size": 1,
+}
+"""What makes a loop a CUDA graph: all that XLA would take up into one by itself, and WHILE.
+
+For one program the list takes the place of XLA's own; "+WHILE" is known to XLA_FLAGS alone.
+The size is that from which XLA makes a graph at all, 5 operations otherwise.
+"""
+
+
+def _prepare_backend(backend: str, options: Options | None, problem: Problem) -> Prepared:
     if problem.work in (TRAIN_STEP, EVALUATION):
-        return training_steps.prepare_backend(backend, problem)
-    return recurrences.prepare_backend(backend, problem)
+        return training_steps.prepare_backend(backend, problem, options)
+    return recurrences.prepare_backend(backend, problem, options)
 
 
-def _torch(module: str) -> System:
-    prepare = partial(torch_modules.prepare, module)
-    return System(RECURRENCE_WORKS, prepare, torch_modules.obstacle)
+def _backend(
+    name: str,
+    options: Options | None = None,
+    obstacle: Callable[[], str | None] = lambda: None,
+) -> System:
+    return System(WORKS, partial(_prepare_backend, name, options), obstacle)
+
+
+def _torch(module: str, precision: str = EXACT) -> System:
+    prepare = partial(torch_modules.prepare, module, precision)
+    return System(RECURRENCE_WORKS, prepare, partial(torch_modules.obstacle, precision))
 
 
 SYSTEMS: dict[str, System] = {
-    "scan": System(WORKS, partial(_prepare_backend, "scan")),
-    "fused": System(WORKS, partial(_prepare_backend, "fused")),
-    "native": System(WORKS, partial(_prepare_backend, "native"), recurrences.native_obstacle),
+    "scan": _backend("scan"),
+    "scan-graph": _backend("scan", GRAPH, gpu_obstacle),
+    "fused": _backend("fused"),
+    "native": _backend("native", obstacle=recurrences.native_obstacle),
     "flax-lstm": System(RECURRENCE_WORKS, recurrences.prepare_flax_lstm),
     "torch-rnn": _torch("RNN"),
+    "torch-rnn-tf32": _torch("RNN", ROUNDED),
     "torch-gru": _torch("GRU"),
     "torch-lstm": _torch("LSTM"),
+    "torch-lstm-tf32": _torch("LSTM", ROUNDED),
     FLOOR: System(WORKS, gemm.prepare),
 }

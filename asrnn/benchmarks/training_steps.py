@@ -2,6 +2,8 @@
 
 A train step is what `asrnn.training.loop` dispatches: batch gathered from the resident data,
 loss, gradient, the paper's optimizer, sums for metrics.jsonl; several updates in a dispatch.
+On an accelerator there are as many as training would put there, for a GPU makes an update in
+less time than it takes to ask for one.
 """
 
 from functools import partial
@@ -12,8 +14,10 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from asrnn.benchmarks.cases import TRAIN_STEP, Images, Problem
+from asrnn.benchmarks.dispatches import made, paced
 from asrnn.benchmarks.recurrences import backend_mesh
-from asrnn.benchmarks.system import Prepared, compiled
+from asrnn.benchmarks.repetition import accelerated, repeated
+from asrnn.benchmarks.system import Options, Prepared, compiled
 from asrnn.config import base_config
 from asrnn.tasks import SOURCES_OF, Split, batch_indices
 from asrnn.training.devices import replicated
@@ -23,18 +27,18 @@ from asrnn.training.pace import MAX_STEPS
 from asrnn.training.step import Stream, empty_window, make_eval_step, make_train_steps
 
 NUM_CLASSES = 10  # of each task
-UPDATES = 3  # in a dispatch; in case A they fill the quarter of a second that training allows
+UPDATES = 3  # in a dispatch on a CPU; in case A they fill the quarter of a second it may last
 
 
-def prepare_backend(backend: str, problem: Problem) -> Prepared:
-    """A train step or an evaluation step with a backend of `asrnn.unroll`."""
+def prepare_backend(backend: str, problem: Problem, options: Options | None = None) -> Prepared:
+    """A train step or an evaluation step with a backend of `asrnn.unroll`; compiler options."""
     experiment = _experiment(backend, problem)
     everywhere = replicated(experiment.model.mesh)
     images, labels = random_images(images_of(problem))
     examples = jax.device_put(Examples(images, labels), everywhere)  # type: ignore[arg-type]
     if problem.work == TRAIN_STEP:
-        return _train_step(experiment, examples, everywhere)
-    return _evaluation(experiment, examples, everywhere)
+        return _train_step(experiment, examples, everywhere, options)
+    return _evaluation(experiment, examples, everywhere, options)
 
 
 def train_step_config(backend: str, problem: Problem) -> ConfigDict:
@@ -78,29 +82,32 @@ def _experiment(backend: str, problem: Problem) -> Experiment:
     return experiment._replace(model=experiment.model._replace(mesh=mesh))
 
 
-def _train_step(experiment: Experiment, examples: Examples, everywhere: Any) -> Prepared:
+def _train_step(
+    experiment: Experiment, examples: Examples, everywhere: Any, options: Options | None
+) -> Prepared:
     size = experiment.config.training.batch_size
-    number = examples.number
-    indices = np.zeros((MAX_STEPS, size), np.int32)
-    indices[:UPDATES] = batch_indices(0, 0, UPDATES, number, size)
+    indices = batch_indices(0, 0, MAX_STEPS, examples.number, size)
     window = jax.device_put(empty_window(), everywhere)
-    rest = (window, experiment.hyper, examples, indices, UPDATES)
+    rest = (window, experiment.hyper, examples, indices)
     key = experiment.key(Stream.TRAINING_NOISE)
     state = jax.device_put(experiment.initial_snapshot().state, everywhere)
     train_steps = make_train_steps(experiment.model, experiment.task.sequence, experiment.settings)
-    executable, seconds = compiled(train_steps, state, *rest, key)
+    executable, seconds = compiled(train_steps, state, *rest, UPDATES, key, options=options)
 
-    def run() -> Any:
+    def dispatch(count: int) -> Any:
         nonlocal state
-        state, done = jax.block_until_ready(executable(state, *rest, key))
-        if done.steps != UPDATES:
-            raise AssertionError(f"{done.steps} of {UPDATES} updates were made")
-        return done.loss
+        state, done = jax.block_until_ready(executable(state, *rest, count, key))
+        return done
 
-    return Prepared(run, UPDATES, seconds, {"devices": experiment.model.mesh.size})
+    devices = experiment.model.mesh.size
+    if accelerated():
+        return paced(dispatch, 1, seconds, devices)
+    return Prepared(partial(made, dispatch, UPDATES), UPDATES, seconds, {"devices": devices})
 
 
-def _evaluation(experiment: Experiment, examples: Examples, everywhere: Any) -> Prepared:
+def _evaluation(
+    experiment: Experiment, examples: Examples, everywhere: Any, options: Options | None
+) -> Prepared:
     size = experiment.config.training.batch_size
     args = (
         jax.device_put(experiment.initial_params, everywhere),
@@ -111,10 +118,6 @@ def _evaluation(experiment: Experiment, examples: Examples, everywhere: Any) -> 
         experiment.key(Stream.EVALUATION_NOISE),
     )
     eval_step = make_eval_step(experiment.model, experiment.task.sequence)
-    executable, seconds = compiled(eval_step, *args)
-    run = partial(_complete, executable, *args)
-    return Prepared(run, 1, seconds, {"devices": experiment.model.mesh.size})
-
-
-def _complete(function: Any, *args: Any) -> Any:
-    return jax.block_until_ready(function(*args))
+    executable, seconds = compiled(eval_step, *args, options=options)
+    run, times = repeated(partial(executable, *args), jax.block_until_ready)
+    return Prepared(run, times, seconds, {"devices": experiment.model.mesh.size})

@@ -34,7 +34,7 @@ def test_an_unknown_name_ends_in_one_line(tmp_path: Path) -> None:
     done = call("benchmark", "--systems=scan,natve", cwd=tmp_path)
     assert done.returncode == 2
     line = one_line(done.stderr)
-    assert "--systems must be one of scan, fused, native" in line
+    assert "--systems must be one of scan, scan-graph, fused, native" in line
     assert "did you mean 'native'?" in line
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
-from asrnn.benchmarks import populations
+from asrnn.benchmarks import dispatches, populations
 from asrnn.benchmarks.cases import POPULATION_CASES, TRAIN_STEP, Problem
 from asrnn.benchmarks.plan import make_plan
 from asrnn.benchmarks.populations import measure_population
@@ -21,7 +20,7 @@ OPTIONS = {"repeats": 3, "scaling": False, "memory": True}
 
 
 def test_a_row_for_each_size_and_for_one_member_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(populations, "RUN_SECONDS", 0.0)
+    monkeypatch.setattr(dispatches, "RUN_SECONDS", 0.0)
     monkeypatch.setattr(pace, "MAX_STEPS", 2)
     rows = measure_population(TINY, "antisymmetric", ["scan"], [3], repeats=2)
     assert [(r["system"], r["members"], r["runs"], r["work"]) for r in rows] == [
@@ -30,33 +29,6 @@ def test_a_row_for_each_size_and_for_one_member_alone(monkeypatch: pytest.Monkey
     ]
     assert all(row["median_ms"] > 0 and row["cpu_ms"] > 0 for row in rows)
     assert all(1 <= row["updates"] <= 2 for row in rows)
-
-
-def test_what_is_told_is_the_time_of_an_update_of_one_member() -> None:
-    made = populations._paced(_Clockless(members=4), 4, 1.0, 1)
-    made.run()
-    assert made.repetitions == made.details["updates"] * 4
-    assert made.details["members"] == 4
-
-
-class _Clockless:
-    """Counts the updates it is asked for."""
-
-    def __init__(self, members: int):
-        self.steps = np.zeros(members, int)
-
-    def __call__(self, count: int) -> _Clockless:
-        self.steps = np.full(len(self.steps), count)
-        return self
-
-
-def test_updates_that_were_not_made_are_a_defect() -> None:
-    class Lazy(_Clockless):
-        def __call__(self, count: int) -> _Clockless:
-            return self
-
-    with pytest.raises(AssertionError, match="updates were made"):
-        populations._paced(Lazy(members=2), 2, 1.0, 1).run()
 
 
 def test_ratios_are_to_one_member_alone_with_the_same_backend() -> None:
@@ -103,12 +75,19 @@ def test_a_plan_of_populations_has_its_own_cases_and_systems() -> None:
     )
 
 
+@pytest.mark.parametrize("cases", [["A", "B"], ["D32", "A", "B"], ["D32", "D128", "A", "B"]])
+def test_case_b_is_measured_when_asked_for(cases: list[str]) -> None:
+    plan = make_plan(cases, [], [], [], ["64"], **OPTIONS)
+    assert plan.cases == cases
+    assert f" --cases={','.join(cases)} " in plan.command()
+
+
 @pytest.mark.parametrize(
     ("flag", "value", "words"),
     [
         ("population", ["1"], "sizes above 1"),
         ("population", ["8", "x"], "sizes above 1, such as 8,32; found 8,x"),
-        ("cases", ["B"], "--cases must be one of D32, D128, A"),
+        ("cases", ["N"], "--cases must be one of D32, D128, A, B"),
         ("systems", ["torch-rnn"], "--systems must be one of scan, fused, native"),
     ],
 )

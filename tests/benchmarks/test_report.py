@@ -11,9 +11,10 @@ import pytest
 from asrnn.benchmarks.cases import CASES, Problem, scaling_cases
 from asrnn.benchmarks.environment import environment
 from asrnn.benchmarks.figure import series
-from asrnn.benchmarks.report import Report, case_tables, digits
+from asrnn.benchmarks.report import Report, case_tables, digits, small
 from asrnn.benchmarks.rows import Row, make_row
 from asrnn.benchmarks.system import Prepared
+from asrnn.benchmarks.systems import SYSTEMS
 from asrnn.errors import ConfigError
 
 ENVIRONMENT = {
@@ -22,6 +23,16 @@ ENVIRONMENT = {
     "cpu": "a processor",
     "cores": 2,
     "versions": {"jax": "0.10.2"},
+}
+
+GPU = {
+    "name": "NVIDIA H200",
+    "number": 1,
+    "compute_capability": None,
+    "memory": None,
+    "driver": None,
+    "platform_version": "cuda 13000",
+    "torch": {},
 }
 
 
@@ -54,7 +65,7 @@ def test_median_and_min_are_per_repetition() -> None:
     made = make_row(problem, "fused", prepared, [0.010, 0.004, 0.030, 0.006])
     assert made["runs_ms"] == [5, 2, 15, 3]
     assert (made["median_ms"], made["min_ms"], made["runs"]) == (4, 2, 4)
-    assert made["devices"] == 2
+    assert (made["devices"], made["repetitions"]) == (2, 2)
 
 
 def test_ratios_are_of_medians() -> None:
@@ -89,6 +100,35 @@ def test_the_text_fits_100_columns() -> None:
     tables = report.text().splitlines()[:-1]
     assert max(map(len, tables)) <= 100
     assert "A, antisymmetric, forward+backward (T 784, B 128, n 128, m 1)" in tables
+
+
+def test_on_a_gpu_there_is_a_column_for_a_time_step_and_the_gpu_at_the_head(
+    tmp_path: Path,
+) -> None:
+    report = Report(ENVIRONMENT | {"gpu": GPU}, tmp_path / "b.json")
+    names = [name for name in SYSTEMS if name != "scan"]
+    rows = [row("scan", 25.0), *(row(name, 0.1568) for name in names)]
+    report.add([one | {"compile_seconds": 12.34} for one in rows])
+    (of_case,) = report.tables()
+    lines = {line[0]: dict(zip(of_case.header, line, strict=True)) for line in of_case.body}
+    assert (lines["native"]["median"], lines["native"]["us/step"]) == ("0.157", "0.200")
+    assert lines["scan"]["us/step"] == "31.9"
+    assert lines["gemm-floor"]["us/step"] == ""
+    assert max(map(len, report.text().splitlines()[:-1])) <= 100
+    page = (tmp_path / "b.md").read_text()
+    assert "2026-01-01T00:00:00+00:00, NVIDIA H200, jax with cuda 13000; jax 0.10.2." in page
+    assert "a processor" not in page
+
+
+def test_elsewhere_there_is_none() -> None:
+    assert "us/step" not in table(0)["scan"]
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(0.2154, "0.215"), (0.9994, "0.999"), (1.0, "1.00"), (1234.5, "1,234")]
+)
+def test_times_below_one_have_three_digits_too(number: float, text: str) -> None:
+    assert small(number) == text
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,16 @@ import jax
 import numpy as np
 import pytest
 
-from asrnn.benchmarks import gemm, session, torch_modules
+from asrnn.benchmarks import (
+    dispatches,
+    gemm,
+    recurrences,
+    repetition,
+    session,
+    system,
+    torch_modules,
+    training_steps,
+)
 from asrnn.benchmarks.cases import (
     CELLS,
     EVALUATION,
@@ -21,14 +30,15 @@ from asrnn.benchmarks.cases import (
     Problem,
 )
 from asrnn.benchmarks.rows import Row
-from asrnn.benchmarks.systems import SYSTEMS
+from asrnn.benchmarks.systems import GRAPH, SYSTEMS
 from asrnn.errors import ConfigError
+from asrnn.training import pace
 from tests.benchmarks.tiny import TINY
 
 REPEATS = 3
 MEASURED = (FORWARD_BACKWARD, TRAIN_STEP)
 
-USABLE = {name: system for name, system in SYSTEMS.items() if system.obstacle() is None}
+USABLE = {name: each for name, each in SYSTEMS.items() if each.obstacle() is None}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -44,15 +54,15 @@ def rows() -> list[Row]:
 
 
 def test_there_is_a_row_for_each_work_that_a_system_can_do(rows: list[Row]) -> None:
-    expected = {(w, name) for name, system in USABLE.items() for w in system.works if w in MEASURED}
+    expected = {(w, name) for name, each in USABLE.items() for w in each.works if w in MEASURED}
     assert {(row["work"], row["system"]) for row in rows} == expected
     assert len(rows) == len(expected)
 
 
 def test_all_asrnn_backends_do_all_work_and_peers_the_recurrence() -> None:
-    for name in ("scan", "fused", "native", "gemm-floor"):
+    for name in ("scan", "scan-graph", "fused", "native", "gemm-floor"):
         assert SYSTEMS[name].works == WORKS
-    for name in ("flax-lstm", "torch-rnn", "torch-gru", "torch-lstm"):
+    for name in SYSTEMS.keys() - {"scan", "scan-graph", "fused", "native", "gemm-floor"}:
         assert SYSTEMS[name].works == (FORWARD, FORWARD_BACKWARD)
 
 
@@ -75,6 +85,38 @@ def test_the_backends_compute_the_same(cell: str) -> None:
     first, *others = (run(name, FORWARD_BACKWARD, cell) for name in names)
     for other in others:
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, 1e-4, 1e-6), first, other)
+
+
+@pytest.mark.parametrize("work", WORKS)
+def test_the_scan_as_a_graph_is_the_scan(work: str) -> None:
+    jax.tree.map(np.testing.assert_array_equal, run("scan-graph", work), run("scan", work))
+
+
+def test_the_compiler_is_told_to_make_a_graph(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = []
+
+    def compiled(*args: Any, options: Any) -> Any:
+        told.append(options)
+        return system.compiled(*args, options=options)
+
+    monkeypatch.setattr(recurrences, "compiled", compiled)
+    monkeypatch.setattr(training_steps, "compiled", compiled)
+    for work in WORKS:
+        run("scan-graph", work)
+        run("scan", work)
+    assert told == [GRAPH, None] * len(WORKS)
+
+
+def test_an_option_that_the_compiler_does_not_know_is_refused() -> None:
+    with pytest.raises(jax.errors.JaxRuntimeError, match="No such compile option"):
+        system.compiled(jax.jit(lambda x: x), 1.0, options={"xla_gpu_enable_comand_bufer": "WHILE"})
+
+
+def test_what_takes_a_gpu_is_left_out_with_one_line() -> None:
+    lines: list[str] = []
+    wanted = ("scan", "scan-graph", "torch-rnn-tf32", "torch-lstm-tf32")
+    assert list(session.usable({n: SYSTEMS[n] for n in wanted}, lines.append)) == ["scan"]
+    assert lines == ["scan-graph, torch-rnn-tf32, torch-lstm-tf32 left out: only a GPU can do it"]
 
 
 @pytest.mark.parametrize("name", [n for n in USABLE if n != "gemm-floor"])
@@ -106,9 +148,32 @@ def test_backward_yields_a_scalar_and_the_gradient_in_all_parameters(
 
 def test_a_train_step_updates_and_its_time_is_for_one_update() -> None:
     prepared = SYSTEMS["scan"].prepare(Problem(TINY, "antisymmetric", "train step"))
-    losses = [float(prepared.run()) for _ in range(3)]
+    losses = [float(prepared.run().loss) for _ in range(3)]
     assert len(set(losses)) == 3
     assert prepared.repetitions > 1
+
+
+def test_on_an_accelerator_a_dispatch_has_as_many_updates_as_in_training(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(training_steps, "accelerated", lambda: True)
+    monkeypatch.setattr(dispatches, "RUN_SECONDS", 0.0)
+    monkeypatch.setattr(pace, "SECONDS", 1e9)
+    prepared = SYSTEMS["scan"].prepare(Problem(TINY, "antisymmetric", TRAIN_STEP))
+    assert prepared.run().steps == pace.MAX_STEPS
+    assert prepared.repetitions == prepared.details["updates"] == pace.MAX_STEPS
+
+
+@pytest.mark.parametrize("work", [FORWARD, FORWARD_BACKWARD, EVALUATION])
+def test_on_an_accelerator_a_run_repeats_the_work(
+    monkeypatch: pytest.MonkeyPatch, work: str
+) -> None:
+    once = run("scan", work)
+    monkeypatch.setattr(repetition, "accelerated", lambda: True)
+    monkeypatch.setattr(repetition, "best_of", lambda run: repetition.RUN_SECONDS / 3)
+    prepared = SYSTEMS["scan"].prepare(Problem(TINY, "antisymmetric", work))
+    assert prepared.repetitions == 3
+    jax.tree.map(np.testing.assert_array_equal, prepared.run(), once)
 
 
 def test_an_evaluation_step_counts_the_examples_of_a_batch() -> None:
@@ -156,7 +221,8 @@ def test_without_torch_its_systems_are_left_out_with_one_line(
 def test_torch_runs_without_denormal_numbers_and_nothing_else_does() -> None:
     torch = pytest.importorskip("torch")
     half = torch.tensor(0.5)
-    assert torch_modules.complete(lambda: float(half * 1.4e-38))() == 0
+    without, _ = torch_modules.complete(lambda: float(half * 1.4e-38))
+    assert without() == 0
     assert float(half * 1.4e-38) > 0
 
 
