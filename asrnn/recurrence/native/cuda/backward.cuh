@@ -55,8 +55,8 @@ ASRNN_DEVICE void run_backward(const BackwardArguments& p) {
     float* slot = ring + slot_of(step) * kBackwardSlot;
     fetch_own(at, slot, candidates, step);
     if (kGated) fetch_own(at, slot + kGateAt, gates, step);
-    if (states != nullptr) fetch_own(at, slot + kStateAt, states, step);
-    if (!kWide && inputs != nullptr) fetch_inputs(at, slot + kInputsAt, inputs, step);
+    fetch_own(at, slot + kStateAt, states, step);
+    if (!kWide) fetch_inputs(at, slot + kInputsAt, inputs, step);
     commit_prefetches();
   };
   for (int ahead = 0; ahead < kDepth - 1; ++ahead) fetch(last - ahead);
@@ -67,37 +67,37 @@ ASRNN_DEVICE void run_backward(const BackwardArguments& p) {
   float step_size_gradient = 0.0f;
   DriveGradient drive, gate_drive;
   clear_vectors(vectors, at.row);
-  await_prefetches<kDepth - 2>();
   barrier();
 
   float* slopes = at.of_member(p.slopes, at.sequence_size());
   float* gate_slopes = at.of_member(p.gate_slopes, at.sequence_size());
   for (int step = last; step >= 0; --step) {
-    // The next step too: its x is read by threads that did not fetch it, after the barrier.
-    await_prefetches<kDepth - 3>();
+    await_prefetches<kDepth - 2>();
     const float* slot = ring + slot_of(step) * kBackwardSlot;
     float* vector = vectors + (step & 1) * kLine;
+    float delta = 0.0f, eta = 0.0f;
     if (at.real()) {
       const float candidate = slot[at.row];
       const float gate = kGated ? slot[kGateAt + at.row] : 1.0f;
       if (states != nullptr) g += slot[kStateAt + at.row];
       const float scaled = step_size * g;
-      const float delta = scaled * gate * (1.0f - candidate * candidate);
-      const float eta = kGated ? scaled * candidate * gate * (1.0f - gate) : 0.0f;
+      delta = scaled * gate * (1.0f - candidate * candidate);
+      if (kGated) eta = scaled * candidate * gate * (1.0f - gate);
       step_size_gradient += g * (gate * candidate);
-      const int here = at.in_sequence(step);
-      keep(slopes, here, gate_slopes == nullptr ? delta + eta : delta);
-      if (kGated) keep(gate_slopes, here, eta);
       vector[at.row] = delta + eta;
-      if (!kWide && inputs != nullptr) {
-        drive.add(delta, slot + kInputsAt);
-        if (kGated) gate_drive.add(eta, slot + kInputsAt);
-      }
     }
     barrier();
-    // All threads have passed the barrier of this step and are done with the slots of those above.
+    const Part part = load_part(vector, at.row);
+    // While that is on its way. All threads have passed this step's barrier: what was fetched for
+    // it is there for all of them, and the slots of the steps done are free.
+    keep(at, slopes, step, gate_slopes == nullptr ? delta + eta : delta);
+    if (kGated) keep(at, gate_slopes, step, eta);
+    if (!kWide && inputs != nullptr) {
+      drive.add(delta, slot + kInputsAt);
+      if (kGated) gate_drive.add(eta, slot + kInputsAt);
+    }
     fetch(step - (kDepth - 1));
-    g += product(matrix, vector, at.row);
+    g += product(matrix, part, at.row);
   }
   if (!at.real()) return;
   at.of_member(p.initial_gradient, at.batch_size())[at.in_batch()] = g;

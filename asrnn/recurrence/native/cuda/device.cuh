@@ -1,5 +1,8 @@
 // All words of CUDA that the kernels use. The tests compile the kernels for the CPU with another
 // header of this name.
+//
+// A kernel is compiled for one block on a multiprocessor: not that there could not be more, but the
+// compiler would otherwise save registers, and wait for each read of shared memory.
 
 #ifndef ASRNN_CUDA_DEVICE_CUH_
 #define ASRNN_CUDA_DEVICE_CUH_
@@ -8,7 +11,7 @@
 #define ASRNN_METHOD __device__ __forceinline__
 #define ASRNN_UNROLL _Pragma("unroll")
 #define ASRNN_KERNEL(name, threads, Arguments) \
-  extern "C" __global__ void __launch_bounds__(threads) name(const __grid_constant__ Arguments p)
+  extern "C" __global__ void __launch_bounds__(threads, 1) name(const __grid_constant__ Arguments p)
 
 namespace asrnn {
 
@@ -36,10 +39,24 @@ ASRNN_DEVICE float* shared_memory() {
 ASRNN_DEVICE Quad load_quad(const float* shared) { return *reinterpret_cast<const Quad*>(shared); }
 ASRNN_DEVICE void store_quad(float* shared, Quad quad) { *reinterpret_cast<Quad*>(shared) = quad; }
 
-// Copies a float from global to shared memory some time until its group is awaited.
-ASRNN_DEVICE void prefetch(float* shared, const float* global) {
+// Copies a float from global to shared memory some time until its group is awaited; without a
+// branch, around which the compiler would move nothing.
+ASRNN_DEVICE void prefetch_if(bool wanted, float* shared, const float* global) {
   const unsigned address = static_cast<unsigned>(__cvta_generic_to_shared(shared));
-  asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"(address), "l"(global) : "memory");
+  asm volatile(
+      "{.reg .pred wanted; setp.ne.s32 wanted, %2, 0;"
+      " @wanted cp.async.ca.shared.global [%0], [%1], 4;}" ::"r"(address),
+      "l"(global), "r"(static_cast<int>(wanted))
+      : "memory");
+}
+
+// Writes a float to global memory, without a branch either.
+ASRNN_DEVICE void store_if(bool wanted, float* global, float value) {
+  asm volatile(
+      "{.reg .pred wanted; setp.ne.s32 wanted, %2, 0;"
+      " @wanted st.global.f32 [%0], %1;}" ::"l"(global),
+      "f"(value), "r"(static_cast<int>(wanted))
+      : "memory");
 }
 
 // Closes a group of this thread's copies.

@@ -69,31 +69,33 @@ ASRNN_DEVICE void run_forward(const ForwardArguments& p) {
   float* before = at.of_member(p.before, at.sequence_size());
   float* candidates = at.of_member(p.candidate, at.sequence_size());
   float* gates = at.of_member(p.gate, at.sequence_size());
+  float candidate = 0.0f, gate = 1.0f, last = h;
+  auto write = [&](int step) {
+    keep(at, before, step, last);
+    keep(at, candidates, step, candidate);
+    if (kGated) keep(at, gates, step, gate);
+    keep(at, states, step, h);
+  };
   for (int step = 0; step < at.steps; ++step) {
-    const float* vector = vectors + (step & 1) * kLine;
-    const float* slot = ring + slot_of(step) * kForwardSlot;
-    const float recurrent = product(matrix, vector, at.row);
+    const Part part = load_part(vectors + (step & 1) * kLine, at.row);
+    // While that is on its way: what the step before left to do. All threads have passed its
+    // barrier, so its slot is free.
+    write(step - 1);
+    fetch(step + kDepth - 1);
+    const float recurrent = product(matrix, part, at.row);
     if (at.real()) {
-      const int here = at.in_sequence(step);
-      const float candidate = hyperbolic_tangent(recurrent + drive(slot, at.row));
-      float rate = candidate;
-      keep(before, here, h);
-      keep(candidates, here, candidate);
-      if (kGated) {
-        const float* gate_slot = slot + (kWide ? kThreads : 0);
-        const float gate = logistic(recurrent + gate_drive(gate_slot, at.row));
-        keep(gates, here, gate);
-        rate *= gate;
-      }
-      h += step_size * rate;
-      keep(states, here, h);
+      const float* slot = ring + slot_of(step) * kForwardSlot;
+      candidate = hyperbolic_tangent(recurrent + drive(slot, at.row));
+      if (kGated)
+        gate = logistic(recurrent + gate_drive(slot + (kWide ? kThreads : 0), at.row));
+      last = h;
+      h += step_size * (kGated ? gate * candidate : candidate);
       vectors[((step + 1) & 1) * kLine + at.row] = h;
     }
-    // All threads have passed the barrier of the step before, whose slot this is.
-    fetch(step + kDepth - 1);
     await_prefetches<kDepth - 2>();
     barrier();
   }
+  write(at.steps - 1);
   if (at.real()) at.of_member(p.last, at.batch_size())[at.in_batch()] = h;
 }
 

@@ -53,6 +53,14 @@ ASRNN_DEVICE Matrix load_matrix(const float* a, int row, float* rest) {
   return matrix;
 }
 
+// The rows in shared memory, in groups: one for each of the first held quads.
+constexpr int kGroup = 4;
+constexpr int kGroups = kSharedQuads * kLanes / kGroup;
+static_assert(kGroups <= kHeldQuads && kGroup <= kLanes, "too much of A is in shared memory");
+
+// Quads of the vector that a thread reads at once.
+constexpr int kAhead = kSharedQuads == 0 ? kQuads : 2;
+
 // Chains of additions for each row: with few rows, one alone would wait for its own results.
 constexpr int kChains = kLanes < 8 ? 2 : 1;
 
@@ -72,28 +80,50 @@ ASRNN_DEVICE float shared_out(float* sums, int row) {
   return sums[0];
 }
 
-// The thread's own element of the product with the vector.
-ASRNN_DEVICE float product(const Matrix& matrix, const float* vector, int row) {
-  float sums[kChains][kLanes];
-  ASRNN_UNROLL
-  for (int r = 0; r < kLanes; ++r) {
-    ASRNN_UNROLL
-    for (int chain = 0; chain < kChains; ++chain) sums[chain][r] = 0.0f;
+// The thread's quads of a vector in shared memory: read ahead where there are registers for them.
+struct Part {
+  const float* own;
+  Quad ahead[kAhead];
+
+  ASRNN_METHOD Quad quad(int q) const {
+    return q < kAhead ? ahead[q < kAhead ? q : 0] : load_quad(own + 4 * kLanes * q);
   }
+};
+
+ASRNN_DEVICE Part load_part(const float* vector, int row) {
+  Part part;
+  part.own = vector + 4 * lane_of(row);
   ASRNN_UNROLL
-  for (int i = 0; i < kQuads; ++i) {
-    const int q = (i + kHeldQuads) % kQuads;
-    const Quad v = load_quad(vector + column_of(q, row));
+  for (int q = 0; q < kAhead; ++q) part.ahead[q] = load_quad(part.own + 4 * kLanes * q);
+  return part;
+}
+
+// sums[.][r] += a v
+ASRNN_DEVICE void add_product(float (&sums)[kChains][kLanes], int r, const Quad& a, const Quad& v) {
+  sums[0][r] += a.x * v.x;
+  sums[kChains - 1][r] += a.y * v.y;
+  sums[0][r] += a.z * v.z;
+  sums[kChains - 1][r] += a.w * v.w;
+}
+
+// The thread's own element of the product with the vector.
+ASRNN_DEVICE float product(const Matrix& matrix, const Part& part, int row) {
+  float sums[kChains][kLanes] = {};
+  ASRNN_UNROLL
+  for (int q = 0; q < kHeldQuads; ++q) {
+    const Quad v = part.quad(q);
+    // A few rows' quads come from shared memory during the arithmetic on those held.
+    Quad fetched[kGroup];
     ASRNN_UNROLL
-    for (int r = 0; r < kLanes; ++r) {
-      const Quad a = q < kHeldQuads
-                         ? matrix.held[q < kHeldQuads ? q : 0][r]
-                         : load_quad(matrix.rest + 4 * ((q - kHeldQuads) * kLanes + r) * kThreads);
-      sums[0][r] += a.x * v.x;
-      sums[kChains - 1][r] += a.y * v.y;
-      sums[0][r] += a.z * v.z;
-      sums[kChains - 1][r] += a.w * v.w;
-    }
+    for (int i = 0; i < kGroup; ++i)
+      if (q < kGroups) fetched[i] = load_quad(matrix.rest + 4 * (q * kGroup + i) * kThreads);
+    ASRNN_UNROLL
+    for (int r = 0; r < kLanes; ++r) add_product(sums, r, matrix.held[q][r], v);
+    ASRNN_UNROLL
+    for (int i = 0; i < kGroup; ++i)
+      if (q < kGroups)
+        add_product(sums, (q * kGroup + i) % kLanes, fetched[i],
+                    part.quad(kHeldQuads + q * kGroup / kLanes));
   }
   ASRNN_UNROLL
   for (int r = 0; r < kLanes; ++r) {

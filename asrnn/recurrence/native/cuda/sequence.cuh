@@ -44,13 +44,13 @@ struct Place {
 
 // A thread fetches its own element of [T, B, n], or x of its sequence together with the others.
 ASRNN_DEVICE void fetch_own(const Place& at, float* slot, const float* sequence, int step) {
-  if (at.real() && step >= 0 && step < at.steps)
-    prefetch(slot + at.row, sequence + at.in_sequence(step));
+  const bool wanted = at.real() && sequence != nullptr && step >= 0 && step < at.steps;
+  prefetch_if(wanted, slot + at.row, sequence + at.in_sequence(step));
 }
 
 ASRNN_DEVICE void fetch_inputs(const Place& at, float* slot, const float* x, int step) {
-  if (at.row < kInputs && step >= 0 && step < at.steps)
-    prefetch(slot + at.row, x + (step * at.batch + at.example) * kInputs + at.row);
+  const bool wanted = at.row < kInputs && x != nullptr && step >= 0 && step < at.steps;
+  prefetch_if(wanted, slot + at.row, x + (step * at.batch + at.example) * kInputs + at.row);
 }
 
 ASRNN_DEVICE int slot_of(int step) { return step & (kDepth - 1); }
@@ -60,8 +60,9 @@ ASRNN_DEVICE void clear_vectors(float* vectors, int row) {
   for (int i = row; i < 2 * kLine; i += kThreads) vectors[i] = 0.0f;
 }
 
-ASRNN_DEVICE void keep(float* array, int index, float value) {
-  if (array != nullptr) array[index] = value;
+// Writes an element of an output [T, B, n], if it is wanted and the step is one.
+ASRNN_DEVICE void keep(const Place& at, float* array, int step, float value) {
+  store_if(array != nullptr && at.real() && step >= 0, array + at.in_sequence(step), value);
 }
 
 }  // namespace asrnn

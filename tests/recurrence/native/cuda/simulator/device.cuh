@@ -64,9 +64,14 @@ ASRNN_DEVICE void store_quad(float* shared, Quad quad) {
   shared[3] = quad.w;
 }
 
-ASRNN_DEVICE void prefetch(float* shared_slot, const float* global) {
-  simulator::check_shared(shared_slot, 4, "prefetch");
+ASRNN_DEVICE void prefetch_if(bool wanted, float* shared_slot, const float* global) {
+  if (!wanted) return;
+  simulator::check_shared(shared_slot, 4, "prefetch_if");
   simulator::own_prefetches().issue(shared_slot, global);
+}
+
+ASRNN_DEVICE void store_if(bool wanted, float* global, float value) {
+  if (wanted) *global = value;
 }
 
 ASRNN_DEVICE void commit_prefetches() { simulator::own_prefetches().commit(); }

@@ -167,7 +167,7 @@ def test_threads_that_miss_one_another_end_the_launch(
         ("store_quad_at", 1, "store_quad at byte 4 of shared memory, not a multiple of 16"),
         ("load_quad_at", 256, "load_quad at byte 1024 of 1024 bytes"),
         ("store_quad_at", -4, "store_quad at byte -16 of 1024 bytes"),
-        ("prefetch_at", 256, "prefetch at byte 1024 of 1024 bytes"),
+        ("prefetch_at", 256, "prefetch_if at byte 1024 of 1024 bytes"),
     ],
 )
 def test_words_refuse_addresses_that_hardware_would(

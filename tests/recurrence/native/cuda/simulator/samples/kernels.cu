@@ -47,7 +47,7 @@ ASRNN_DEVICE void weighted_sum(const Arguments& p) {
   float* const slots = shared_memory() + thread_index() * kSlots;
   float sum = 0.0f;
   for (int i = 0; i < p.n + 2; ++i) {
-    if (i < p.n) prefetch(slots + i % kSlots, p.in + i * 32 + thread_index());
+    if (i < p.n) prefetch_if(true, slots + i % kSlots, p.in + i * 32 + thread_index());
     commit_prefetches();
     await_prefetches<kPending>();
     if (i >= 2) sum += static_cast<float>(i) * slots[(i - 2) % kSlots];
@@ -60,7 +60,7 @@ ASRNN_KERNEL(ring_awaited_too_little, 32, Arguments) { weighted_sum<3, 4>(p); }
 ASRNN_KERNEL(ring_of_too_few_slots, 32, Arguments) { weighted_sum<2, 2>(p); }
 ASRNN_KERNEL(awaited_by_another, 64, Arguments) {
   float* const slots = shared_memory();
-  prefetch(slots + thread_index(), p.in + thread_index());
+  prefetch_if(true, slots + thread_index(), p.in + thread_index());
   commit_prefetches();
   if (thread_index() < 32) await_prefetches<0>();
   barrier();
@@ -70,15 +70,15 @@ ASRNN_KERNEL(awaited_by_another, 64, Arguments) {
 ASRNN_KERNEL(refilled_too_early, 64, Arguments) {
   float* const slot = shared_memory() + thread_index() % 32;
   const bool fetches = thread_index() < 32;
-  if (fetches) prefetch(slot, p.in + thread_index());
+  if (fetches) prefetch_if(true, slot, p.in + thread_index());
   commit_prefetches();
   await_prefetches<0>();
   barrier();
-  if (fetches) prefetch(slot, p.in + thread_index());
+  if (fetches) prefetch_if(true, slot, p.in + thread_index());
   if (!fetches) p.out[thread_index() - 32] = *slot;
 }
 ASRNN_KERNEL(not_committed, 32, Arguments) {
-  prefetch(shared_memory() + thread_index(), p.in + thread_index());
+  prefetch_if(true, shared_memory() + thread_index(), p.in + thread_index());
   await_prefetches<0>();
   p.out[thread_index()] = shared_memory()[thread_index()];
 }
@@ -122,7 +122,7 @@ ASRNN_KERNEL(two_exchanges, 32, Arguments) {
 
 ASRNN_KERNEL(load_quad_at, 32, Arguments) { p.out[0] = load_quad(shared_memory() + p.n).x; }
 ASRNN_KERNEL(store_quad_at, 32, Arguments) { store_quad(shared_memory() + p.n, {1, 2, 3, 4}); }
-ASRNN_KERNEL(prefetch_at, 32, Arguments) { prefetch(shared_memory() + p.n, p.in); }
+ASRNN_KERNEL(prefetch_at, 32, Arguments) { prefetch_if(true, shared_memory() + p.n, p.in); }
 ASRNN_KERNEL(read_at, 32, Arguments) { p.out[0] = shared_memory()[p.n]; }
 ASRNN_KERNEL(write_at, 32, Arguments) { shared_memory()[p.n] = 1.0f; }
 ASRNN_KERNEL(write_global_at, 32, Arguments) {
