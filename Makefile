@@ -5,13 +5,14 @@ BIN := $(VENV)/bin
 # A plain path, so that a script beside the clone finds the package and not the folder.
 EDITABLE := --config-settings editable_mode=compat --editable
 
-.PHONY: help train test test-slow test-sanitized lint clean
+.PHONY: help train test test-slow test-sanitized test-gpu test-gpu-sanitized lint clean
 
 help:
 	@echo "make train      train on the bundled digits: the main job, a minute"
 	@echo "make test       the tests"
 	@echo "make lint       ruff and mypy"
 	@echo "make test-slow, make test-sanitized: what takes minutes"
+	@echo "make test-gpu, make test-gpu-sanitized: what needs an NVIDIA GPU"
 
 train: $(VENV)/installed
 	$(BIN)/python -m asrnn.train --config=configs/digits.py
@@ -27,6 +28,15 @@ test-sanitized: $(VENV)/installed-dev
 	ASRNN_NATIVE_SANITIZE=address,undefined ASAN_OPTIONS=detect_leaks=0 \
 	LD_PRELOAD="$$(c++ -print-file-name=libasan.so) $$(c++ -print-file-name=libubsan.so) \
 	$$(c++ -print-file-name=libstdc++.so)" $(BIN)/python -m pytest tests/recurrence/native
+
+# The CUDA kernels on a GPU; then under compute-sanitizer, which comes with a CUDA toolkit.
+test-gpu: $(VENV)/installed-cuda
+	$(BIN)/python -m pytest -m gpu
+
+test-gpu-sanitized: $(VENV)/installed-cuda
+	for tool in memcheck racecheck; do \
+	  XLA_PYTHON_CLIENT_ALLOCATOR=platform compute-sanitizer --tool $$tool --error-exitcode 1 \
+	    $(BIN)/python -m pytest -m gpu tests/recurrence/native/cuda || exit 1; done
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
@@ -45,4 +55,8 @@ $(VENV)/installed: setup.cfg pyproject.toml constraints.txt
 
 $(VENV)/installed-dev: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt $(EDITABLE) '.[dev]'
+	touch $@
+
+$(VENV)/installed-cuda: $(VENV)/installed-dev
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt $(EDITABLE) '.[dev,cuda]'
 	touch $@

@@ -1,4 +1,4 @@
-"""What a time step of the CUDA kernels takes by the compiler's own schedule: a model, no measurement.
+"""A time step of the CUDA kernels by the compiler's own schedule: a model, no measurement.
 
 python experiments/cuda_schedule.py [ARCHITECTURE]    # sm_90 by default; needs NVRTC or nvcc,
                                                       # and nvdisasm on the path
@@ -15,6 +15,7 @@ D. P. Scarpazza, Dissecting the NVIDIA Volta GPU Architecture via Microbenchmark
 Architecture via Microbenchmarking (2024), rounded, and where that paper has none, those of Volta.
 """
 
+import math
 import re
 import subprocess
 import sys
@@ -38,6 +39,8 @@ CASES = {
 # Cycles until a result is there, for instructions that signal a barrier.
 LATENCY = {"LDS": 29, "SHFL": 24, "MUFU": 24, "LDC": 30, "S2R": 20, "LDL": 33, "R2UR": 12}
 OTHER_LATENCY = 20
+# A label, or an instruction with the two halves of its encoding; the second has the schedule.
+LINE = re.compile(r"(\.L_x_\d+):|/\*[0-9a-f]{4,}\*/\s+(.*?);\s+/\* 0x\w+ \*/\s+/\* (0x\w+) \*/")
 MEETING = 20  # from the last warp's arrival at a barrier of the block to the first one's departure
 
 
@@ -118,12 +121,10 @@ def cycles(body: list[Instruction], warps: int) -> float:
     path_free, issue_free = 0.0, 0.0
     while min(position) < STEPS * len(body):
         waiting = [
-            max(ready[w], *(barriers[w][b] for b in body[position[w] % len(body)].waits), 0.0)
+            max([ready[w], *(barriers[w][b] for b in body[position[w] % len(body)].waits)])
             for w in range(warps)
         ]
-        # A warp that has come to the block's barrier waits for the others.
-        order = sorted(range(warps), key=lambda w: (max(waiting[w], issue_free), position[w]))
-        warp = order[0]
+        warp = min(range(warps), key=lambda w: (max(waiting[w], issue_free), position[w]))
         now = max(waiting[warp], issue_free)
         one = body[position[warp] % len(body)]
         issue_free = now + 1
@@ -137,7 +138,7 @@ def cycles(body: list[Instruction], warps: int) -> float:
             barriers[warp][barrier] = max(barriers[warp][barrier], done)
         if one.name == "BAR":
             arrived += 1
-            ready[warp] = float("inf")
+            ready[warp] = math.inf
             if arrived == warps:
                 arrived = 0
                 met.append(now)

@@ -10,8 +10,13 @@ from asrnn.training.loop import train_and_evaluate
 from tests.training.runs import rows, tiny_config
 
 
-@pytest.mark.parametrize("backend", ["fused", "native"])
-def test_the_learning_curve_of_a_kernel_is_that_of_scan(backend: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("backend", ["fused", "native", "cuda"])
+def test_the_learning_curve_of_a_kernel_is_that_of_scan(
+    backend: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    if backend == "cuda":
+        request.getfixturevalue("cuda_kernels")
+        backend = "native"
     if backend == "native" and native.available(1, 1, False) is not None:
         pytest.skip(str(native.available(1, 1, False)))
     curves = []

@@ -1,12 +1,13 @@
 """What is needed to run the kernels, and what is said where something is missing."""
 
+import shutil
 from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
 import pytest
 
-from asrnn.recurrence.native import cuda
+from asrnn.recurrence.native import cpp, cuda
 from asrnn.recurrence.native.cache import Unavailable
 from asrnn.recurrence.native.cuda import compiler, library
 from asrnn.recurrence.native.cuda.library import Target
@@ -114,3 +115,23 @@ class TestArguments:
         wrong = (*ARGUMENTS[:6], ARGUMENTS[6].astype(jnp.bfloat16), ARGUMENTS[7])
         with pytest.raises(TypeError, match="inputs is bfloat16, expected float32"):
             cuda.unroll(*wrong, return_states=False)
+
+
+def test_the_calls_are_lowered_for_cuda_without_a_gpu(
+    kernel_cache: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if shutil.which("c++") is None:
+        pytest.skip("no C++ compiler")
+    handlers = library.load(cpp.shared_library(library.HERE, (library.HANDLER,)))
+    for name in (library.FORWARD, library.BACKWARD):
+        capsule = jax.ffi.pycapsule(getattr(handlers, name))
+        jax.ffi.register_ffi_target(name, capsule, platform="CUDA")
+    monkeypatch.setattr(library, "image_number", lambda variant: 1)
+
+    def loss(*arguments: jax.Array) -> jax.Array:
+        return cuda.unroll(*arguments, return_states=False)[0].sum()
+
+    traced = jax.jit(jax.grad(loss)).trace(*ARGUMENTS)
+    text = traced.lower(lowering_platforms=("cuda",)).as_text()
+    assert text.count("custom_call @asrnn_cuda_forward") == 1
+    assert text.count("custom_call @asrnn_cuda_backward") == 1
