@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 from ml_collections import ConfigDict, config_flags
@@ -79,6 +80,22 @@ def required(flag: flags.FlagHolder[str | None], example: str) -> str:
     if not flag.value:
         raise ConfigError(f"no {flag.name} given; for example --{flag.name}={example}")
     return str(flag.value)
+
+
+def goes_only(how: str, used: bool, *given: flags.FlagHolder[Any]) -> None:
+    """Refuses flags that would be ignored.
+
+    Args:
+      how: what they go with, or without, as a user writes it.
+      used: whether that is the case.
+      given: the flags.
+
+    Raises:
+      ConfigError: for the first of them that a user gave.
+    """
+    for flag in given:
+        if flag.present and not used:
+            raise ConfigError(f"--{flag.name} goes only {how}; leave it out")
 
 
 def _parse(argv: Sequence[str], choices: Collection[str]) -> list[str]:

@@ -63,7 +63,11 @@ def flag_values():
 def call(flag_values, monkeypatch, capsys, tmp_path):
     """Runs a command as `python -m` does, but in this process and in an empty folder."""
 
+    known = set(flag_values)
+
     def call(*arguments, name="asrnn.train"):
+        for flag in set(flag_values) - known:  # those of an earlier call, and what it gave them
+            delattr(flag_values, flag)
         monkeypatch.chdir(tmp_path)
         monkeypatch.setattr(sys, "argv", [name, *arguments])
         monkeypatch.setattr(devices, "split_cpu_into_cores", lambda: None)  # jax runs already
@@ -223,6 +227,36 @@ def test_the_other_commands_refuse_in_one_line_too(call, name, arguments, word):
     line = call(*arguments, name=name).refusal()
     assert line.startswith(f"{name}: ")
     assert word in line
+
+
+SWEEP = ("asrnn.sweep", DIGITS, f"--space={ROOT / 'experiments' / 'spaces' / 'digits.py'}")
+
+
+@pytest.mark.parametrize(
+    ("words", "flag", "how"),
+    [
+        (SWEEP, "--trials=9", "with --search"),
+        (SWEEP, "--batch=8", "with --search"),  # also where it is what the default is
+        (SWEEP, "--reduction=2", "with --rungs"),
+        (SWEEP, "--population_size=2", "with --engine=population"),
+        ((*SWEEP, "--engine=population"), "--workers=2", "with --engine=local or ray"),
+        (SWEEP, "--ray_address=local", "with --engine=ray"),
+        ((*SWEEP, "--engine=population"), "--ray_gpus=1", "with --engine=ray"),
+        (("asrnn.train", DIGITS), "--num_processes=2", "with --distributed"),
+        (("asrnn.reproduce", "figure1"), "--rows=a", "with table1 or table2"),
+        (("asrnn.reproduce", "spectra"), "--runs=here", "with table1 or table2"),
+        (("asrnn.reproduce", "table1", "--norun"), "--workers=2", "without --norun"),
+        (("asrnn.reproduce", "table1", "--norun"), "--rows=mnist-gated", "without --norun"),
+        (("asrnn.benchmark", "--population=8"), "--scaling", "without --population"),
+        (("asrnn.benchmark", "--population=8"), "--work=forward", "without --population"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value[0],
+)
+def test_a_flag_that_would_be_ignored_is_refused(call, monkeypatch, words, flag, how):
+    monkeypatch.setattr(devices, "leave_accelerators_alone", lambda: None)  # jax runs already
+    name, *arguments = words
+    line = call(*arguments, flag, name=name).refusal()
+    assert line == f"{name}: {flag.partition('=')[0]} goes only {how}; leave it out\n"
 
 
 def test_dry_run_prints_the_resolved_config_and_the_parameters_and_writes_nothing(call, tmp_path):
