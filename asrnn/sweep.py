@@ -61,7 +61,7 @@ def main() -> None:
     from asrnn.sweeps.space import expand
     from asrnn.sweeps.space_file import read_space
     from asrnn.sweeps.sweep import Sweep, check_sweep, read_shard, run_sweep
-    from asrnn.sweeps.trials import make_trials
+    from asrnn.sweeps.trials import distinct, make_trials
 
     goes_only("with --search", SEARCH.value is not None, TRIALS, BATCH)
     goes_only("with --rungs", bool(RUNGS.value), REDUCTION)
@@ -74,6 +74,7 @@ def main() -> None:
         trials = first_trials(search)
     else:
         trials = make_trials(expand(space, SPACE_SEED.value))
+    trials = distinct(config, trials)
     folder = Path(WORKDIR.value) if WORKDIR.value else default_folder(config, path, trials)
     sweep = Sweep(config, trials, folder, _rungs(), REDUCTION.value, read_shard(SHARD.value))
     if DRY_RUN.value:

@@ -6,7 +6,7 @@ search.jsonl of the sweep's folder, the scores in the workdirs; Optuna itself ke
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -28,7 +28,7 @@ from asrnn.sweeps.space import (
     join,
 )
 from asrnn.sweeps.sweep import Engine, Result, Sweep, check_sweep, run_sweep
-from asrnn.sweeps.trials import Trial, make_job, make_trials, outcome
+from asrnn.sweeps.trials import Trial, distinct, first_alike, make_job, make_trials, outcome
 from asrnn.training.checkpoints import write_atomically
 from asrnn.training.signals import StopRequest
 
@@ -78,15 +78,16 @@ def run_search(sweep: Sweep, search: Search, engine: Engine) -> Result:
     if sweep.rungs or sweep.shard.parts > 1:
         raise ConfigError("--search goes with neither --rungs nor --shard; leave them out")
     proposals = _read(sweep.folder, search)
-    known = trials_of(search, proposals)
+    known = distinct(sweep.config, trials_of(search, proposals))
     with (
         StopRequest() as stop,
         open_folder(sweep.folder, sweep.config, known, ".lock-search"),
     ):
         while True:
-            current = sweep._replace(trials=trials_of(search, proposals))
+            alike = first_alike(sweep.config, trials_of(search, proposals))
             if proposals:
-                result = run_sweep(current, engine)
+                trials = distinct(sweep.config, list(alike.values()))
+                result = run_sweep(sweep._replace(trials=trials), engine)
             if len(proposals) >= search.settings:
                 return result
             if stop.received is not None:
@@ -94,7 +95,7 @@ def run_search(sweep: Sweep, search: Search, engine: Engine) -> Result:
                     f"stopped by {stop.received.name}, all trials saved;"
                     " run the same command again to go on"
                 )
-            scored = [(choices, _score(search, choices, current)) for choices in proposals]
+            scored = [(choices, _score(search, choices, sweep, alike)) for choices in proposals]
             proposals = proposals + next_batch(search, scored)
             check_sweep(sweep._replace(trials=trials_of(search, proposals)))
             _write(sweep.folder, proposals)
@@ -203,8 +204,8 @@ def _points(search: Search, choices: Choices) -> list[Overrides]:
     return settings(search.space, _optuna().trial.FixedTrial(choices), search.seed)
 
 
-def _score(search: Search, choices: Choices, sweep: Sweep) -> float:
-    trials = make_trials(_points(search, choices))
+def _score(search: Search, choices: Choices, sweep: Sweep, alike: Mapping[str, Trial]) -> float:
+    trials = [alike[trial.id] for trial in make_trials(_points(search, choices))]
     score = mean_score([outcome(make_job(sweep.config, t, sweep.folder)) for t in trials])
     return WORST if score is None else score
 

@@ -241,6 +241,21 @@ def test_a_setting_is_scored_by_the_mean_of_its_seeds_and_a_diverged_one_as_the_
     assert set(told) == {1.0, 0.0}
 
 
+def test_two_choices_that_come_to_one_run_have_its_score(tmp_path, monkeypatch):
+    told = []
+
+    def noting(search, scored):
+        told.extend(scored)
+        return next_batch(search, scored)
+
+    monkeypatch.setattr(adaptive, "next_batch", noting)
+    space = h.product(h.sweep(RATE, [1, 1.0]), h.fixed(STEP_SIZE, 0.3))
+    result = run_search(sweep(tmp_path), search(12, 4, space), Engine())
+    assert len(result.outcomes) == 1
+    assert {choices["0/" + RATE] for choices, _ in told} == {0, 1}
+    assert {score for _, score in told} == {1.0}
+
+
 def test_another_space_in_the_same_folder_is_refused(tmp_path):
     run_search(sweep(tmp_path), search(), Engine())
     for space in (h.uniform(STEP_SIZE, 0.0, 1.0), h.product(BOX, h.sweep("seed", [7]))):
