@@ -58,9 +58,10 @@ def main() -> None:
     from asrnn.sweeps.adaptive import Search, first_trials, run_search
     from asrnn.sweeps.board import describe
     from asrnn.sweeps.folder import TABLE, default_folder
+    from asrnn.sweeps.shard import read_shard
     from asrnn.sweeps.space import expand
     from asrnn.sweeps.space_file import read_space
-    from asrnn.sweeps.sweep import Sweep, check_sweep, read_shard, run_sweep
+    from asrnn.sweeps.sweep import Sweep, check_sweep, run_sweep
     from asrnn.sweeps.trials import distinct, make_trials
 
     goes_only("with --search", SEARCH.value is not None, TRIALS, BATCH)

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from asrnn.errors import ConfigError, Interrupted
-from asrnn.sweeps.folder import open_folder
+from asrnn.sweeps.folder import settle
 from asrnn.sweeps.halving import mean_score
+from asrnn.sweeps.shard import WHOLE
 from asrnn.sweeps.space import (
     Chain,
     Overrides,
@@ -30,9 +31,11 @@ from asrnn.sweeps.space import (
 from asrnn.sweeps.sweep import Engine, Result, Sweep, check_sweep, run_sweep
 from asrnn.sweeps.trials import Trial, distinct, first_alike, make_job, make_trials, outcome
 from asrnn.training.checkpoints import write_atomically
+from asrnn.training.lock import locked
 from asrnn.training.signals import StopRequest
 
 PROPOSALS = "search.jsonl"
+LOCK = ".lock-search"  # held from batch to batch; each of them is a sweep with its own lock
 RANDOM = 10  # settings scored before the first that is not random
 WORST = 0.0  # the score of a setting that diverged: an accuracy that no other falls below
 
@@ -75,14 +78,11 @@ def run_search(sweep: Sweep, search: Search, engine: Engine) -> Result:
         raise ConfigError(
             f"--search needs --trials=N, the number of settings to try; found {search.settings}"
         )
-    if sweep.rungs or sweep.shard.parts > 1:
+    if sweep.rungs or sweep.shard != WHOLE:
         raise ConfigError("--search goes with neither --rungs nor --shard; leave them out")
-    proposals = _read(sweep.folder, search)
-    known = distinct(sweep.config, trials_of(search, proposals))
-    with (
-        StopRequest() as stop,
-        open_folder(sweep.folder, sweep.config, known, ".lock-search"),
-    ):
+    with StopRequest() as stop, locked(sweep.folder, LOCK):
+        proposals = _read(sweep.folder, search)
+        settle(sweep.folder, sweep.config, distinct(sweep.config, trials_of(search, proposals)))
         while True:
             alike = first_alike(sweep.config, trials_of(search, proposals))
             if proposals:

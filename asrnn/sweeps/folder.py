@@ -1,4 +1,4 @@
-"""The folder of a sweep: its lock, config.json, trials.jsonl and sweep.csv.
+"""The folder of a sweep: config.json, trials.jsonl and sweep.csv.
 
 config.json     what all trials share
 trials.jsonl    one trial a line: {"id": ..., "overrides": {...}}
@@ -20,9 +20,9 @@ from ml_collections import ConfigDict
 
 from asrnn.config import to_json
 from asrnn.errors import ConfigError
+from asrnn.sweeps.shard import WHOLE, Shard, held
 from asrnn.sweeps.trials import Outcome, Trial
 from asrnn.training.checkpoints import write_atomically
-from asrnn.training.lock import locked
 from asrnn.training.workdir import CONFIG, TRIALS, anything_trained, check_same_run
 
 HALVING = "halving.json"
@@ -41,42 +41,53 @@ def open_folder(
     folder: Path,
     config: ConfigDict,
     trials: Sequence[Trial],
-    lock_name: str,
+    shard: Shard = WHOLE,
     rungs: Sequence[int] = (),
     reduction: float = 1.0,
 ) -> Iterator[None]:
-    """Creates or reopens a sweep's folder and holds its lock.
+    """Creates or reopens a sweep's folder and holds it.
 
     Args:
       folder: where.
       config: what all trials share.
       trials: all of them; those of an earlier call must be among them.
-      lock_name: of the lock file; the shards of a sweep have one each.
+      shard: which of the processes that share the sweep this is.
       rungs: of successive halving; as on an earlier call, for they decide who goes on.
       reduction: likewise.
 
     Raises:
-      WorkdirInUse: if another process holds the lock.
+      WorkdirInUse: as `asrnn.sweeps.shard.held`.
       ConfigError: if the folder holds another sweep, or a run.
       CheckpointError: if it cannot be written.
     """
-    halving: dict[str, Any] = {"rungs": list(rungs), "reduction": reduction if rungs else None}
-    with locked(folder, lock_name):
-        if anything_trained(folder):
-            raise ConfigError(f"{folder} is the workdir of a run; give another --workdir")
-        if (folder / TRIALS).exists():
-            check_same_run(folder, config)
-            _check_same_halving(folder, halving)
-            missing = {t.id for t in read_trials(folder)} - {t.id for t in trials}
-            if missing:
-                raise ConfigError(
-                    f"the sweep in {folder} has {len(missing)} trials that the space does not"
-                    f" have, {min(missing)} first; give another --workdir"
-                )
-        write_atomically(folder / CONFIG, to_json(config))
-        write_atomically(folder / HALVING, json.dumps(halving) + "\n")
-        write_atomically(folder / TRIALS, "".join(map(_line, trials)))
+    with held(folder, shard):
+        settle(folder, config, trials, rungs, reduction)
         yield
+
+
+def settle(
+    folder: Path,
+    config: ConfigDict,
+    trials: Sequence[Trial],
+    rungs: Sequence[int] = (),
+    reduction: float = 1.0,
+) -> None:
+    """Writes what a sweep is into its folder, unless that is of another; see `open_folder`."""
+    halving: dict[str, Any] = {"rungs": list(rungs), "reduction": reduction if rungs else None}
+    if anything_trained(folder):
+        raise ConfigError(f"{folder} is the workdir of a run; give another --workdir")
+    if (folder / TRIALS).exists():
+        check_same_run(folder, config)
+        _check_same_halving(folder, halving)
+        missing = {t.id for t in read_trials(folder)} - {t.id for t in trials}
+        if missing:
+            raise ConfigError(
+                f"the sweep in {folder} has {len(missing)} trials that the space does not"
+                f" have, {min(missing)} first; give another --workdir"
+            )
+    write_atomically(folder / CONFIG, to_json(config))
+    write_atomically(folder / HALVING, json.dumps(halving) + "\n")
+    write_atomically(folder / TRIALS, "".join(map(_line, trials)))
 
 
 def _check_same_halving(folder: Path, halving: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ import pytest
 from asrnn.config import base_config, to_json
 from asrnn.errors import ConfigError, WorkdirInUse
 from asrnn.sweeps.folder import default_folder, open_folder, read_trials, write_table
+from asrnn.sweeps.shard import WHOLE, Shard
 from asrnn.sweeps.trials import Outcome, make_trials
 from asrnn.training.workdir import open_workdir
 
@@ -14,43 +15,43 @@ TRIALS = make_trials([{"seed": 0, "optimizer.name": "sgd"}, {"seed": 1, "model.d
 
 
 def test_the_trials_are_kept_as_they_are(tmp_path):
-    with open_folder(tmp_path / "a", base_config(), TRIALS, ".lock"):
+    with open_folder(tmp_path / "a", base_config(), TRIALS):
         assert read_trials(tmp_path / "a") == TRIALS
 
 
 def test_another_process_is_refused_unless_it_is_another_shard(tmp_path):
-    with open_folder(tmp_path, base_config(), TRIALS, ".lock-0"):
-        with open_folder(tmp_path, base_config(), TRIALS, ".lock-1"):
+    with open_folder(tmp_path, base_config(), TRIALS, Shard(0, 2)):
+        with open_folder(tmp_path, base_config(), TRIALS, Shard(1, 2)):
             pass
         with (
             pytest.raises(WorkdirInUse, match="in use"),
-            open_folder(tmp_path, base_config(), TRIALS, ".lock-0"),
+            open_folder(tmp_path, base_config(), TRIALS, Shard(0, 2)),
         ):
             pass
 
 
 def test_trials_may_be_added_and_the_runs_made_longer(tmp_path):
     config = base_config()
-    with open_folder(tmp_path, config, TRIALS[:1], ".lock"):
+    with open_folder(tmp_path, config, TRIALS[:1]):
         pass
     config.training.steps *= 2
-    with open_folder(tmp_path, config, TRIALS, ".lock"):
+    with open_folder(tmp_path, config, TRIALS):
         assert read_trials(tmp_path) == TRIALS
 
 
 def test_another_sweep_is_refused_and_leaves_the_folder_as_it_is(tmp_path):
     config = base_config()
-    with open_folder(tmp_path, config, TRIALS, ".lock"):
+    with open_folder(tmp_path, config, TRIALS):
         pass
     with (
         pytest.raises(ConfigError, match="1 trials that the space does not have"),
-        open_folder(tmp_path, config, TRIALS[:1], ".lock"),
+        open_folder(tmp_path, config, TRIALS[:1]),
     ):
         pass
     config.model.hidden_size = 7
     with (
         pytest.raises(ConfigError, match="hidden_size: 128 -> 7"),
-        open_folder(tmp_path, config, TRIALS, ".lock"),
+        open_folder(tmp_path, config, TRIALS),
     ):
         pass
     assert read_trials(tmp_path) == TRIALS
@@ -91,15 +92,15 @@ def test_the_default_folder_is_named_by_what_is_run(tmp_path):
 
 
 def test_other_rungs_would_compare_trials_on_other_rows_and_are_refused(tmp_path):
-    with open_folder(tmp_path, base_config(), TRIALS, ".lock", (5,), 3.0):
+    with open_folder(tmp_path, base_config(), TRIALS, WHOLE, (5,), 3.0):
         pass
     for rungs, reduction in (((6,), 3.0), ((5,), 2.0), ((), 3.0)):
         with (
             pytest.raises(ConfigError, match=r"begun with rungs \[5\] and reduction 3"),
-            open_folder(tmp_path, base_config(), TRIALS, ".lock", rungs, reduction),
+            open_folder(tmp_path, base_config(), TRIALS, WHOLE, rungs, reduction),
         ):
             pass
-    with open_folder(tmp_path, base_config(), TRIALS, ".lock", (5,), 3.0):
+    with open_folder(tmp_path, base_config(), TRIALS, WHOLE, (5,), 3.0):
         pass
 
 
@@ -108,10 +109,10 @@ def test_the_workdir_of_a_run_is_no_folder_for_a_sweep_nor_the_reverse(tmp_path)
     (tmp_path / "metrics.jsonl").write_text("")
     with (
         pytest.raises(ConfigError, match="is the workdir of a run"),
-        open_folder(tmp_path, base_config(), TRIALS, ".lock"),
+        open_folder(tmp_path, base_config(), TRIALS),
     ):
         pass
-    with open_folder(tmp_path / "sweep", base_config(), TRIALS, ".lock"):
+    with open_folder(tmp_path / "sweep", base_config(), TRIALS):
         pass
     with (
         pytest.raises(ConfigError, match="is the folder of a sweep"),

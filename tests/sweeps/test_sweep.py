@@ -2,11 +2,12 @@
 
 import pytest
 
-from asrnn.errors import ConfigError, DivergedError, Interrupted
+from asrnn.errors import AsrnnError, ConfigError, DivergedError, Interrupted
 from asrnn.reports.sweep_table import sweep_table
 from asrnn.sweeps import language as h
+from asrnn.sweeps.shard import Shard
 from asrnn.sweeps.space import expand
-from asrnn.sweeps.sweep import Shard, Sweep, check_sweep, run_sweep
+from asrnn.sweeps.sweep import Sweep, check_sweep, run_sweep
 from asrnn.sweeps.trials import make_trials, outcome
 from asrnn.training.loop import train_and_evaluate
 from asrnn.training.records import read_rows
@@ -114,6 +115,11 @@ def test_shards_make_the_same_table_together(whole, tmp_path):
     assert early.ranking[0][0] is None
     run_sweep(first, in_process)
     assert table(first) == table(whole[0])
+
+
+def test_a_whole_sweep_whose_trials_end_early_does_not_speak_of_shards(tmp_path):
+    with pytest.raises(AsrnnError, match="4 trials ended before step 2 and did not say why"):
+        run_sweep(halving(tmp_path), lambda jobs, watch: None)
 
 
 def test_a_setting_that_diverges_is_marked_and_the_others_go_on(tmp_path):
