@@ -27,7 +27,7 @@ class Entry(NamedTuple):
     values: dict[str, Value]
 
 
-class Sweep(NamedTuple):
+class TrialTable(NamedTuple):
     """The trials of a sweep in their order, and the fields that it sets."""
 
     name: str
@@ -51,7 +51,7 @@ def find_sweeps(root: Path) -> list[Path]:
     return sorted(found)
 
 
-def read_sweep(path: Path, name: str) -> Sweep:
+def read_sweep(path: Path, name: str) -> TrialTable:
     """Reads a sweep.csv.
 
     Raises:
@@ -70,7 +70,7 @@ def read_sweep(path: Path, name: str) -> Sweep:
             raise _damaged(path, f"line {i} has {len(line)} cells of {len(header)}")
     fields = [column for column in header if column not in COLUMNS]
     entries = [_entry(dict(zip(header, line, strict=True)), fields, path) for line in lines]
-    return Sweep(name, entries, fields)
+    return TrialTable(name, entries, fields)
 
 
 def _entry(cells: dict[str, str], fields: list[str], path: Path) -> Entry:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from asrnn.reports.parameter_scale import Scale, make_scale
-from asrnn.reports.sweep import Entry, Sweep, read_sweep
+from asrnn.reports.sweep import Entry, TrialTable, read_sweep
 from asrnn.reports.ticks import linear_ticks
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def draw_sweep(table: Path) -> list[Path]:
     return paths
 
 
-def sweep_pictures(sweep: Sweep) -> list[Picture]:
+def sweep_pictures(sweep: TrialTable) -> list[Picture]:
     """Parallel coordinates and a panel for each parameter; none if no field is set."""
     if not sweep.fields or not sweep.entries:
         return []
@@ -51,7 +51,7 @@ def sweep_pictures(sweep: Sweep) -> list[Picture]:
     ]
 
 
-def varying_fields(sweep: Sweep) -> list[str]:
+def varying_fields(sweep: TrialTable) -> list[str]:
     """The fields that do not have one value in all trials; all of them if none varies."""
     varying = [
         name for name in sweep.fields if len({entry.values[name] for entry in sweep.entries}) > 1
@@ -59,7 +59,7 @@ def varying_fields(sweep: Sweep) -> list[str]:
     return varying or sweep.fields
 
 
-def parallel_coordinates(sweep: Sweep) -> "Figure":
+def parallel_coordinates(sweep: TrialTable) -> "Figure":
     """A line for each trial through its settings to its validation accuracy.
 
     Trials that are done have solid lines, those not finished dashed ones; the colour is the
@@ -103,7 +103,7 @@ def parallel_coordinates(sweep: Sweep) -> "Figure":
     return figure
 
 
-def parameter_panels(sweep: Sweep) -> "Figure":
+def parameter_panels(sweep: TrialTable) -> "Figure":
     """A panel for each parameter: validation accuracy against its value."""
     from matplotlib.figure import Figure
 
@@ -125,12 +125,12 @@ def parameter_panels(sweep: Sweep) -> "Figure":
     return figure
 
 
-def _scales(sweep: Sweep, fields: Sequence[str]) -> dict[str, Scale]:
+def _scales(sweep: TrialTable, fields: Sequence[str]) -> dict[str, Scale]:
     return {name: make_scale([entry.values[name] for entry in sweep.entries]) for name in fields}
 
 
 def _draw_panel(
-    panel: "Axes", sweep: Sweep, name: str, scale: Scale, limits: tuple[float, float]
+    panel: "Axes", sweep: TrialTable, name: str, scale: Scale, limits: tuple[float, float]
 ) -> None:
     low, high = limits
     floor = low - 0.07 * (high - low)
@@ -181,7 +181,7 @@ def _tick(axes: "Axes", x: int, place: float, label: str) -> None:
     axes.text(x + 0.05, place, label, va="center", fontsize=8, zorder=6, bbox=box)
 
 
-def _limits(sweep: Sweep) -> tuple[float, float]:
+def _limits(sweep: TrialTable) -> tuple[float, float]:
     """The lowest and highest accuracy in percent, never the same."""
     scores = [
         100 * entry.validation_accuracy
@@ -192,7 +192,7 @@ def _limits(sweep: Sweep) -> tuple[float, float]:
     return (low, high) if high > low else (low - 1, high + 1)
 
 
-def _norm(sweep: Sweep) -> Any:
+def _norm(sweep: TrialTable) -> Any:
     from matplotlib.colors import Normalize
 
     return Normalize(*_limits(sweep))
@@ -216,7 +216,7 @@ def _line_style(entry: Entry, colours: Any, *, best: bool) -> dict[str, Any]:
     return line | {"color": colour, "linewidth": 1, "alpha": 0.7}
 
 
-def _line_key(sweep: Sweep) -> dict[str, dict[str, Any]]:
+def _line_key(sweep: TrialTable) -> dict[str, dict[str, Any]]:
     """What occurs among the trials, and how its line looks."""
     about: dict[str, dict[str, Any]] = {
         "done": {"color": "#2c6fad"},
@@ -228,7 +228,7 @@ def _line_key(sweep: Sweep) -> dict[str, dict[str, Any]]:
     return {kind: about[kind] for kind in about if kind in _kinds(sweep)}
 
 
-def _dot_key(sweep: Sweep) -> dict[str, dict[str, Any]]:
+def _dot_key(sweep: TrialTable) -> dict[str, dict[str, Any]]:
     """What occurs among the trials, and how its dot looks."""
     dot: dict[str, Any] = {"linestyle": "none", "marker": "o", "color": "#2c6fad"}
     about: dict[str, dict[str, Any]] = {
@@ -240,7 +240,7 @@ def _dot_key(sweep: Sweep) -> dict[str, dict[str, Any]]:
     return {kind: about[kind] for kind in about if kind in _kinds(sweep)}
 
 
-def _kinds(sweep: Sweep) -> dict[str, int]:
+def _kinds(sweep: TrialTable) -> dict[str, int]:
     """How many trials are of each kind; every trial is of one, and one is the best too."""
     kinds = [_kind(entry) for entry in sweep.entries]
     counts = {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)}
@@ -262,7 +262,7 @@ def _height(entry: Entry, floor: float) -> float:
     return 100 * entry.validation_accuracy
 
 
-def _legend(figure: "Figure", sweep: Sweep, key: dict[str, dict[str, Any]]) -> None:
+def _legend(figure: "Figure", sweep: TrialTable, key: dict[str, dict[str, Any]]) -> None:
     from matplotlib.lines import Line2D
 
     counts = _kinds(sweep)
@@ -273,7 +273,7 @@ def _legend(figure: "Figure", sweep: Sweep, key: dict[str, dict[str, Any]]) -> N
     figure.legend(handles=handles, loc="outside lower left", ncols=5, frameon=False, fontsize=8)
 
 
-def _title(sweep: Sweep) -> str:
+def _title(sweep: TrialTable) -> str:
     best = sweep.best
     found = "" if best is None else f"; best {best.validation_accuracy:.2%} (trial {best.id})"
     count = len(sweep.entries)

@@ -15,13 +15,13 @@ from asrnn.reports.markup import (
 )
 from asrnn.reports.parameter_scale import shown
 from asrnn.reports.status import status_mark, tally
-from asrnn.reports.sweep import Entry, Sweep
+from asrnn.reports.sweep import Entry, TrialTable
 from asrnn.reports.sweep_figures import sweep_pictures
 
 BEST = 10
 
 
-def sweep_section(sweep: Sweep) -> Markup:
+def sweep_section(sweep: TrialTable) -> Markup:
     """One sweep, its trials ranked by validation accuracy."""
     ranking = sorted(sweep.entries, key=lambda entry: -_score(entry))
     counts = tally([entry.status for entry in sweep.entries])

@@ -10,7 +10,7 @@ import pytest
 from matplotlib.colors import to_hex
 from PIL import Image
 
-from asrnn.reports.sweep import Sweep, read_sweep
+from asrnn.reports.sweep import TrialTable, read_sweep
 from asrnn.reports.sweep_figures import (
     BEST,
     LOST,
@@ -27,7 +27,7 @@ HEAD = "id,status,steps,rung,validation_accuracy"
 
 
 @pytest.fixture
-def sweep(tmp_path: Path) -> Sweep:
+def sweep(tmp_path: Path) -> TrialTable:
     return read_sweep(write_sweep(tmp_path / "s"), "s")
 
 
@@ -50,7 +50,7 @@ def trial_lines(figure: object) -> list[object]:
     return [line for line in axes.get_lines() if list(line.get_xdata())[:2] == [0, 1]]
 
 
-def test_every_trial_is_a_line_in_the_style_of_its_status(sweep: Sweep) -> None:
+def test_every_trial_is_a_line_in_the_style_of_its_status(sweep: TrialTable) -> None:
     lines = trial_lines(parallel_coordinates(sweep))
     styles = sorted((line.get_linestyle(), len(line.get_ydata())) for line in lines)  # type: ignore[attr-defined]
     # Solid: aa and bb; dashed: dd to its accuracy and ee that ends before; dotted: cc.
@@ -59,20 +59,20 @@ def test_every_trial_is_a_line_in_the_style_of_its_status(sweep: Sweep) -> None:
     assert colours.count(LOST) == colours.count(BEST) == colours.count(UNKNOWN) == 1
 
 
-def test_the_last_axis_is_the_accuracy_and_below_it_what_diverged(sweep: Sweep) -> None:
+def test_the_last_axis_is_the_accuracy_and_below_it_what_diverged(sweep: TrialTable) -> None:
     lines = trial_lines(parallel_coordinates(sweep))
     ends = [line.get_ydata()[-1] for line in lines if len(line.get_ydata()) == 4]  # type: ignore[attr-defined]
     assert sorted(ends) == pytest.approx([-0.1, 0, 2 / 3, 1])
 
 
-def test_parallel_axes_carry_their_values(sweep: Sweep) -> None:
+def test_parallel_axes_carry_their_values(sweep: TrialTable) -> None:
     axes = parallel_coordinates(sweep).axes[0]
     texts = [text.get_text() for text in axes.texts]
     assert {"sgd", "adagrad", "0.001", "1", "not set", "diverged", "log", "60 %"} <= set(texts)
     assert [label.get_text() for label in axes.get_xticklabels()][-1] == "validation\naccuracy"
 
 
-def test_a_panel_shows_accuracy_against_value(sweep: Sweep) -> None:
+def test_a_panel_shows_accuracy_against_value(sweep: TrialTable) -> None:
     panels = parameter_panels(sweep).axes
     assert [panel.get_xlabel() for panel in panels] == [
         *("optimizer.name", "optimizer.learning_rate (log)", "model.step_size (log)")
@@ -86,7 +86,7 @@ def test_a_panel_shows_accuracy_against_value(sweep: Sweep) -> None:
         assert best.get_xdata()[0] == done.get_xdata()[1]
 
 
-def test_the_titles_say_validation_and_not_test(sweep: Sweep) -> None:
+def test_the_titles_say_validation_and_not_test(sweep: TrialTable) -> None:
     expected = "5 trials by validation accuracy (not test); best 90.00% (trial bb)"
     assert parallel_coordinates(sweep).axes[0].get_title("left") == expected
     assert parameter_panels(sweep).get_suptitle() == expected
@@ -132,7 +132,7 @@ def test_without_a_field_or_a_trial_there_is_no_picture(table: str, tmp_path: Pa
     assert draw_sweep(write_sweep(tmp_path, table)) == []
 
 
-def test_a_sweep_makes_the_same_bytes_twice(sweep: Sweep) -> None:
+def test_a_sweep_makes_the_same_bytes_twice(sweep: TrialTable) -> None:
     assert sweep_pictures(sweep) == sweep_pictures(sweep)
 
 
