@@ -41,10 +41,9 @@ def sweep_pictures(sweep: TrialTable) -> list[Picture]:
     """Parallel coordinates and a panel for each parameter; none if no field is set."""
     if not sweep.fields or not sweep.entries:
         return []
-    best = sweep.best
     about = f"{len(sweep.entries)} trials of {sweep.name}, by validation accuracy"
-    if best is not None:
-        about += f"; best {best.validation_accuracy:.2%}, trial {best.id}"
+    if sweep.best is not None:
+        about += f"; best {sweep.best}"
     return [
         Picture("parallel_coordinates", _png(parallel_coordinates(sweep)), f"Settings of {about}"),
         Picture("parameters", _png(parameter_panels(sweep)), f"Accuracy by parameter of {about}"),
@@ -78,12 +77,13 @@ def parallel_coordinates(sweep: TrialTable) -> "Figure":
     colours = ScalarMappable(norm, "viridis")
     jitter = _jitter(len(sweep.entries))
     offsets = {entry.id: offset for entry, offset in zip(sweep.entries, jitter, strict=True)}
+    best = _best(sweep)
     for entry in sorted(sweep.entries, key=_drawing_order):
         places = [
             scales[name].position(entry.values[name]) + offsets[entry.id] * scales[name].room / 2
             for name in fields
         ]
-        style = _line_style(entry, colours, best=entry == sweep.best)
+        style = _line_style(entry, colours, best=entry in best)
         if entry.status == "diverged":
             places.append(-0.1)
         elif entry.validation_accuracy is not None:
@@ -134,12 +134,12 @@ def _draw_panel(
 ) -> None:
     low, high = limits
     floor = low - 0.07 * (high - low)
-    offsets = _jitter(len(sweep.entries))
+    offsets, best = _jitter(len(sweep.entries)), _best(sweep)
     for kind, style in _dot_key(sweep).items():
         dots = [
             (scale.position(entry.values[name]) + offset * scale.room, _height(entry, floor))
             for entry, offset in zip(sweep.entries, offsets, strict=True)
-            if (entry == sweep.best if kind == "best" else _kind(entry) == kind)
+            if (entry in best if kind == "best" else _kind(entry) == kind)
         ]
         panel.plot(*zip(*dots, strict=True), **style)
     panel.axhline(low - 0.02 * (high - low), color="#d5dae0", linewidth=0.8)
@@ -241,10 +241,16 @@ def _dot_key(sweep: TrialTable) -> dict[str, dict[str, Any]]:
 
 
 def _kinds(sweep: TrialTable) -> dict[str, int]:
-    """How many trials are of each kind; every trial is of one, and one is the best too."""
+    """How many trials are of each kind; some are of the best setting too."""
     kinds = [_kind(entry) for entry in sweep.entries]
     counts = {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)}
-    return counts | ({"best": 1} if sweep.best else {})
+    best = len(_best(sweep))
+    return counts | ({"best": best} if best else {})
+
+
+def _best(sweep: TrialTable) -> list[Entry]:
+    """The trials of the best setting."""
+    return [] if sweep.best is None else sweep.best.entries
 
 
 def _kind(entry: Entry) -> str:
@@ -274,8 +280,7 @@ def _legend(figure: "Figure", sweep: TrialTable, key: dict[str, dict[str, Any]])
 
 
 def _title(sweep: TrialTable) -> str:
-    best = sweep.best
-    found = "" if best is None else f"; best {best.validation_accuracy:.2%} (trial {best.id})"
+    found = "" if sweep.best is None else f"; best {sweep.best}"
     count = len(sweep.entries)
     return f"{count} trial{'s' * (count != 1)} by validation accuracy (not test){found}"
 

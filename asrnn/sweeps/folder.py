@@ -132,7 +132,7 @@ def write_table(
     writer.writerow(["id", "status", "steps", "rung", "validation_accuracy", *names])
     for trial in trials:
         found = outcomes[trial.id]
-        score = "" if found.validation_accuracy is None else f"{found.validation_accuracy:.6g}"
+        score = found.validation_accuracy  # to the last digit: it ranks
         values = [trial.overrides.get(name, "") for name in names]
         writer.writerow([trial.id, found.status, found.step, rungs[trial.id], score, *values])
     write_atomically(folder / TABLE, text.getvalue())

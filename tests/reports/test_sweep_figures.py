@@ -92,6 +92,22 @@ def test_the_titles_say_validation_and_not_test(sweep: TrialTable) -> None:
     assert parameter_panels(sweep).get_suptitle() == expected
 
 
+def test_all_seeds_of_the_best_setting_are_marked_and_no_better_trial_beside_it(
+    tmp_path: Path,
+) -> None:
+    lines = "a,done,1,0,0.9,1,0\nb,done,1,0,0.1,1,1\nc,done,1,0,0.6,2,0\nd,done,1,0,0.7,2,1\n"
+    sweep = read_sweep(write_sweep(tmp_path, f"{HEAD},rate,seed\n{lines}"), "s")
+    colours = [to_hex(line.get_color()) for line in trial_lines(parallel_coordinates(sweep))]  # type: ignore[attr-defined]
+    assert colours.count(BEST) == 2
+    stars = [
+        line for line in parameter_panels(sweep).axes[0].get_lines() if line.get_marker() == "*"
+    ]
+    assert list(stars[0].get_ydata()) == [60, 70]
+    said = "best 65.00% (mean of 2 seeds, first trial c)"
+    assert said in parameter_panels(sweep).get_suptitle()
+    assert all(said in picture.description for picture in sweep_pictures(sweep))
+
+
 def test_equal_values_are_moved_apart_the_same_way_each_time(tmp_path: Path) -> None:
     sweep = read_sweep(large_sweep(tmp_path / "s"), "s")
     one, other = (list(parameter_panels(sweep).axes[0].get_lines()[0].get_xdata()) for _ in "ab")

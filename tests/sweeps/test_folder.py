@@ -65,7 +65,7 @@ def test_a_damaged_list_of_trials_is_named(tmp_path):
 
 def test_the_table_has_a_line_a_trial_and_a_column_a_field(tmp_path):
     outcomes = {
-        TRIALS[0].id: Outcome(True, "done", 20, 0.875),
+        TRIALS[0].id: Outcome(True, "done", 20, 2 / 3),
         TRIALS[1].id: Outcome(False, "waiting", 0, None),
     }
     write_table(tmp_path, TRIALS, {trial.id: 20 for trial in TRIALS}, outcomes)
@@ -75,7 +75,7 @@ def test_the_table_has_a_line_a_trial_and_a_column_a_field(tmp_path):
         "status": "done",
         "steps": "20",
         "rung": "20",
-        "validation_accuracy": "0.875",
+        "validation_accuracy": str(2 / 3),  # to the last digit: it ranks
         "seed": "0",
         "optimizer.name": "sgd",
         "model.diffusion": "",

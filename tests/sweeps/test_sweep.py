@@ -3,6 +3,7 @@
 import pytest
 
 from asrnn.errors import AsrnnError, ConfigError, DivergedError, Interrupted
+from asrnn.reports.sweep import read_sweep
 from asrnn.reports.sweep_table import sweep_table
 from asrnn.sweeps import language as h
 from asrnn.sweeps.shard import Shard
@@ -82,6 +83,14 @@ def test_the_closing_table_names_the_pick_and_how_it_was_picked(whole):
     assert "picked by validation accuracy, never by test; 4 trials, 2 dropped" in text
     assert "dropped at a rung, 0 diverged, 0 not finished yet" in text
     assert "\nbest: --config.optimizer.learning_rate=0.0" in text
+
+
+def test_the_pictures_and_the_page_name_the_same_pick(whole):
+    sweep, result = whole
+    score, group = result.ranking[0]
+    best = read_sweep(sweep.folder / "sweep.csv", "whole").best
+    assert best.score == score
+    assert [entry.id for entry in best.entries] == [trial.id for trial in group]
 
 
 def test_a_rerun_runs_nothing(whole):
