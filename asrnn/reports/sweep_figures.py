@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from asrnn.atomic import replacing
 from asrnn.reports.parameter_scale import Scale, make_scale
 from asrnn.reports.sweep import Entry, TrialTable, read_sweep
 from asrnn.reports.ticks import linear_ticks
@@ -32,7 +33,8 @@ def draw_sweep(table: Path) -> list[Path]:
     paths = []
     for picture in sweep_pictures(read_sweep(table, table.parent.name)):
         path = table.with_name(f"{picture.name}.png")
-        path.write_bytes(picture.png)
+        with replacing(path) as temporary:
+            temporary.write_bytes(picture.png)
         paths.append(path)
     return paths
 
