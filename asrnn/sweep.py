@@ -59,7 +59,7 @@ def main() -> None:
     from asrnn.sweeps.board import describe
     from asrnn.sweeps.folder import TABLE, default_folder
     from asrnn.sweeps.shard import read_shard
-    from asrnn.sweeps.space import expand
+    from asrnn.sweeps.space import expand, scales
     from asrnn.sweeps.space_file import read_space
     from asrnn.sweeps.sweep import Sweep, check_sweep, run_sweep
     from asrnn.sweeps.trials import distinct, make_trials
@@ -77,7 +77,8 @@ def main() -> None:
         trials = make_trials(expand(space, SPACE_SEED.value))
     trials = distinct(config, trials)
     folder = Path(WORKDIR.value) if WORKDIR.value else default_folder(config, path, trials)
-    sweep = Sweep(config, trials, folder, _rungs(), REDUCTION.value, read_shard(SHARD.value))
+    shard = read_shard(SHARD.value)
+    sweep = Sweep(config, trials, folder, _rungs(), REDUCTION.value, shard, scales(space))
     if DRY_RUN.value:
         check_sweep(sweep)
         print("\n".join(f"{trial.id}  {describe(trial)}" for trial in trials))

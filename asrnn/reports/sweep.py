@@ -1,13 +1,14 @@
 """A sweep as a report sees it: the trials of its sweep.csv."""
 
 import csv
+import json
 import math
 import os
 from pathlib import Path
 from typing import NamedTuple
 
 from asrnn.errors import DataError
-from asrnn.sweeps.folder import TABLE
+from asrnn.sweeps.folder import SCALES, TABLE
 from asrnn.sweeps.halving import ranked
 from asrnn.sweeps.trials import FINISHED, Outcome, Trial
 from asrnn.training.workdir import TRIALS
@@ -49,6 +50,8 @@ class TrialTable(NamedTuple):
     name: str
     entries: list[Entry]
     fields: list[str]
+    scales: dict[str, str]
+    """Either "log" or "linear", for fields of which the space says it."""
 
     @property
     def ranking(self) -> list[Setting]:
@@ -94,10 +97,10 @@ def find_sweeps(root: Path) -> list[Path]:
 
 
 def read_sweep(path: Path, name: str) -> TrialTable:
-    """Reads a sweep.csv.
+    """Reads a sweep.csv, and what the space says of its fields.
 
     Raises:
-      DataError: if it is not what a sweep writes.
+      DataError: if they are not what a sweep writes.
     """
     try:
         with path.open(newline="") as file:
@@ -112,7 +115,17 @@ def read_sweep(path: Path, name: str) -> TrialTable:
             raise _damaged(path, f"line {i} has {len(line)} cells of {len(header)}")
     fields = [column for column in header if column not in COLUMNS]
     entries = [_entry(dict(zip(header, line, strict=True)), fields, path) for line in lines]
-    return TrialTable(name, entries, fields)
+    return TrialTable(name, entries, fields, _read_scales(path.with_name(SCALES)))
+
+
+def _read_scales(path: Path) -> dict[str, str]:
+    """None where an older version has made the sweep."""
+    try:
+        return dict(json.loads(path.read_text()))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError) as error:
+        raise DataError(f"{path} cannot be read ({error}); run the sweep again") from None
 
 
 def _entry(cells: dict[str, str], fields: list[str], path: Path) -> Entry:

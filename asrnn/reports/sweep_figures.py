@@ -128,7 +128,10 @@ def parameter_panels(sweep: TrialTable) -> "Figure":
 
 
 def _scales(sweep: TrialTable, fields: Sequence[str]) -> dict[str, Scale]:
-    return {name: make_scale([entry.values[name] for entry in sweep.entries]) for name in fields}
+    return {
+        name: make_scale([entry.values[name] for entry in sweep.entries], sweep.scales.get(name))
+        for name in fields
+    }
 
 
 def _draw_panel(

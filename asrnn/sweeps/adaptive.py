@@ -82,7 +82,8 @@ def run_search(sweep: Sweep, search: Search, engine: Engine) -> Result:
         raise ConfigError("--search goes with neither --rungs nor --shard; leave them out")
     with StopRequest() as stop, locked(sweep.folder, LOCK):
         proposals = _read(sweep.folder, search)
-        settle(sweep.folder, sweep.config, distinct(sweep.config, trials_of(search, proposals)))
+        known = distinct(sweep.config, trials_of(search, proposals))
+        settle(sweep.folder, sweep.config, known, scales=sweep.scales)
         while True:
             alike = first_alike(sweep.config, trials_of(search, proposals))
             if proposals:

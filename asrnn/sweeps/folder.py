@@ -3,6 +3,7 @@
 config.json     what all trials share
 trials.jsonl    one trial a line: {"id": ..., "overrides": {...}}
 halving.json    rungs and reduction
+scales.json     fields with ranges, "log" or "linear", for pictures
 sweep.csv       what became of them
 <id>/           the workdir of a trial, as any run's
 """
@@ -26,6 +27,7 @@ from asrnn.training.checkpoints import write_atomically
 from asrnn.training.workdir import CONFIG, TRIALS, anything_trained, check_same_run
 
 HALVING = "halving.json"
+SCALES = "scales.json"
 TABLE = "sweep.csv"
 
 
@@ -44,6 +46,7 @@ def open_folder(
     shard: Shard = WHOLE,
     rungs: Sequence[int] = (),
     reduction: float = 1.0,
+    scales: Mapping[str, str] | None = None,
 ) -> Iterator[None]:
     """Creates or reopens a sweep's folder and holds it.
 
@@ -54,6 +57,7 @@ def open_folder(
       shard: which of the processes that share the sweep this is.
       rungs: of successive halving; as on an earlier call, for they decide who goes on.
       reduction: likewise.
+      scales: what `asrnn.sweeps.space.scales` found in the space.
 
     Raises:
       WorkdirInUse: as `asrnn.sweeps.shard.held`.
@@ -61,7 +65,7 @@ def open_folder(
       CheckpointError: if it cannot be written.
     """
     with held(folder, shard):
-        settle(folder, config, trials, rungs, reduction)
+        settle(folder, config, trials, rungs, reduction, scales)
         yield
 
 
@@ -71,6 +75,7 @@ def settle(
     trials: Sequence[Trial],
     rungs: Sequence[int] = (),
     reduction: float = 1.0,
+    scales: Mapping[str, str] | None = None,
 ) -> None:
     """Writes what a sweep is into its folder, unless that is of another; see `open_folder`."""
     halving: dict[str, Any] = {"rungs": list(rungs), "reduction": reduction if rungs else None}
@@ -87,6 +92,7 @@ def settle(
             )
     write_atomically(folder / CONFIG, to_json(config))
     write_atomically(folder / HALVING, json.dumps(halving) + "\n")
+    write_atomically(folder / SCALES, json.dumps(scales or {}) + "\n")
     write_atomically(folder / TRIALS, "".join(map(_line, trials)))
 
 

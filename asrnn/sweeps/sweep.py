@@ -1,6 +1,6 @@
 """A sweep: all trials of a space, rung by rung, by some engine, to a table."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,6 +29,8 @@ class Sweep(NamedTuple):
     """Steps after which only the best 1/reduction of the settings go on."""
     reduction: float = 3.0
     shard: Shard = WHOLE
+    scales: Mapping[str, str] | None = None
+    """Of the fields with ranges, for pictures; see `asrnn.sweeps.space.scales`."""
 
 
 class Result(NamedTuple):
@@ -83,6 +85,7 @@ def run_sweep(sweep: Sweep, engine: Engine) -> Result:
             sweep.shard,
             sweep.rungs,
             sweep.reduction,
+            sweep.scales,
         ),
         Board(sweep.trials) as board,
     ):

@@ -83,6 +83,13 @@ def test_a_damaged_table_is_named(table: str, words: str, tmp_path: Path) -> Non
         read_sweep(path, "s")
 
 
+def test_damaged_scales_are_named(tmp_path: Path) -> None:
+    path = write_sweep(tmp_path)
+    (tmp_path / "scales.json").write_text("{")
+    with pytest.raises(DataError, match=r"scales\.json cannot be read .*; run the sweep again"):
+        read_sweep(path, "s")
+
+
 def test_bytes_that_are_no_text_are_damage(tmp_path: Path) -> None:
     path = write_sweep(tmp_path)
     path.write_bytes(b"\xff\xfe\x00")

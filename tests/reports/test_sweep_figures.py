@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +85,14 @@ def test_a_panel_shows_accuracy_against_value(sweep: TrialTable) -> None:
         assert lost.get_marker() == "x" and lost.get_ydata()[0] < 60
         assert best.get_marker() == "*" and list(best.get_ydata()) == [90]
         assert best.get_xdata()[0] == done.get_xdata()[1]
+
+
+def test_axes_are_logarithmic_where_the_space_is(tmp_path: Path) -> None:
+    path = write_sweep(tmp_path)
+    said = {"optimizer.learning_rate": "linear", "model.step_size": "log"}
+    (tmp_path / "scales.json").write_text(json.dumps(said))
+    labels = [panel.get_xlabel() for panel in parameter_panels(read_sweep(path, "s")).axes]
+    assert labels[1:] == ["optimizer.learning_rate", "model.step_size (log)"]
 
 
 def test_the_titles_say_validation_and_not_test(sweep: TrialTable) -> None:

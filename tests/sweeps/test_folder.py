@@ -1,6 +1,7 @@
 """The folder of a sweep belongs to one sweep, and to one process at a time."""
 
 import csv
+import json
 
 import pytest
 
@@ -61,6 +62,12 @@ def test_a_damaged_list_of_trials_is_named(tmp_path):
     (tmp_path / "trials.jsonl").write_text('{"id": "a"}\n')
     with pytest.raises(ConfigError, match=r"trials\.jsonl is not a readable list"):
         read_trials(tmp_path)
+
+
+def test_what_the_space_says_of_its_ranges_is_kept_for_pictures(tmp_path):
+    with open_folder(tmp_path, base_config(), TRIALS, scales={"model.diffusion": "log"}):
+        pass
+    assert json.loads((tmp_path / "scales.json").read_text()) == {"model.diffusion": "log"}
 
 
 def test_the_table_has_a_line_a_trial_and_a_column_a_field(tmp_path):
