@@ -1,8 +1,11 @@
 """Every way to get the flags wrong: exit code 2 and one line that says what to do."""
 
+import os
 import runpy
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -227,6 +230,37 @@ def test_the_other_commands_refuse_in_one_line_too(call, name, arguments, word):
     line = call(*arguments, name=name).refusal()
     assert line.startswith(f"{name}: ")
     assert word in line
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
+@pytest.mark.parametrize("name", ["asrnn.train", "asrnn.evaluate"])
+def test_a_signal_while_libraries_are_imported_ends_in_one_line_and_code_75(tmp_path, name, number):
+    body = "import time, pathlib\npathlib.Path('importing').touch()\ntime.sleep(60)\n"
+    (tmp_path / "jax.py").write_text(body)
+    process = subprocess.Popen(
+        [sys.executable, "-m", name, *([DIGITS] if name == "asrnn.train" else [])],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not (tmp_path / "importing").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 75
+    said = f"stopped by {number.name}; what was saved is kept, run the same command again"
+    assert err == f"{name}: {said}\n"
+
+
+def test_a_command_leaves_signals_as_they_were(flag_values):
+    def main():
+        assert signal.getsignal(signal.SIGTERM) is not before
+
+    before = signal.getsignal(signal.SIGTERM)
+    command.run(main, ["asrnn.some"])
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 SWEEP = ("asrnn.sweep", DIGITS, f"--space={ROOT / 'experiments' / 'spaces' / 'digits.py'}")
