@@ -39,7 +39,7 @@ def main() -> None:
     """Reads the flags and trains."""
     from asrnn.reports.figures import draw_learning_curve
     from asrnn.reports.summary import summary_table
-    from asrnn.training.devices import split_cpu_into_cores
+    from asrnn.training.devices import configure_jax
     from asrnn.training.experiment import make_experiment, parameter_table
     from asrnn.training.loop import train_and_evaluate
     from asrnn.training.processes import is_first, join
@@ -48,7 +48,7 @@ def main() -> None:
     check_config(config)
     own = (COORDINATOR_ADDRESS, NUM_PROCESSES, PROCESS_ID)
     goes_only("with --distributed", bool(DISTRIBUTED.value), *own)
-    split_cpu_into_cores()
+    configure_jax()
     if DRY_RUN.value:
         experiment = make_experiment(config)
         print(to_json(config), parameter_table(experiment.initial_params), sep="\n")

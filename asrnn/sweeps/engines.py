@@ -10,7 +10,7 @@ def make_engine(
 ) -> Engine:
     """The engine local, population or ray, with those of the settings that it has a use for."""
     if name == "population":
-        devices.split_cpu_into_cores()  # this process is the one that trains
+        devices.configure_jax()  # this process is the one that trains
         return lambda jobs, watch: population.run(
             jobs, population_size=population_size, watch=watch
         )
