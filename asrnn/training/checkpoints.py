@@ -110,6 +110,20 @@ class Checkpoints:
             )
         return None
 
+    def best(self, step: int, template: Any) -> Checkpoint | None:
+        """Restores the checkpoint of the best step; None, and a line about it, if it is damaged.
+
+        Raises:
+          CheckpointError: if shapes or dtypes differ.
+        """
+        damage = self._damage(step)
+        if damage is None:
+            return self.load(step, template)
+        self.report(
+            f"the best checkpoint, {step}, is damaged ({damage}); evaluating the latest instead"
+        )
+        return None
+
     def load(self, step: int, template: Any) -> Checkpoint:
         """Restores the checkpoint of that step, verified.
 
