@@ -212,9 +212,13 @@ def test_for_a_damaged_best_checkpoint_the_last_parameters_are_tested_and_the_su
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     shutil.copytree(done, tmp_path / "run")
-    assert summary(done)["test_step"] == summary(done)["best_step"]
+    written = tmp_path / "run" / "summary.json"
+    written.unlink()  # as if it had been killed before it
+    engine(tmp_path / "run")
+    sound = summary(tmp_path / "run")
+    assert sound["test_step"] == sound["best_step"] == summary(done)["best_step"]
     best = damage_best(tmp_path / "run")
-    (tmp_path / "run" / "summary.json").unlink()  # as if it had been killed before it
+    written.unlink()
     engine(tmp_path / "run")
     found = summary(tmp_path / "run")
     assert (found["status"], found["best_step"], found["test_step"]) == ("done", best, 12)
