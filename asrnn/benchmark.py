@@ -14,7 +14,7 @@ has scan-graph and those with tf32.
 
 from absl import flags
 
-from asrnn.command import run
+from asrnn.command import goes_only, run
 
 CASES = flags.DEFINE_list(
     "cases", "", "A (pixel MNIST), B (CIFAR-10), N (noise-padded); all by default."
@@ -50,6 +50,7 @@ def main() -> None:
     from asrnn.benchmarks.session import run_plan
     from asrnn.training.console import to_stderr
 
+    goes_only("without --population", not POPULATION.value, WORK, SCALING, MEMORY)
     plan = make_plan(
         CASES.value,
         CELLS.value,

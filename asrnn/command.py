@@ -1,16 +1,21 @@
 """What the commands share: flags in, one call, an exit code and one readable line out."""
 
+import os
 import re
 import signal
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
-from asrnn.errors import AsrnnError, ConfigError, check_choice, near_miss
+from asrnn.errors import AsrnnError, ConfigError, Interrupted, check_choice, near_miss
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 
 
 def run(
@@ -21,7 +26,8 @@ def run(
 ) -> None:
     """Parses the flags, calls main, and leaves with the exit code of `asrnn.errors`.
 
-    Foreseeable failures end in one line on stderr. A traceback and code 1 are a defect.
+    Foreseeable failures end in one line on stderr. A traceback and code 1 are a defect. So do
+    signals, until `asrnn.training.signals` takes them over, for that takes seconds of imports.
 
     Args:
       main: the command; with `choices`, a function of the one that was given.
@@ -29,6 +35,7 @@ def run(
       choices: the words of which a command takes exactly one, beside its flags.
     """
     argv = sys.argv if argv is None else argv
+    before = {number: signal.signal(number, _leave) for number in STOP_SIGNALS}
     try:
         if {"--help", "-h", "-help", "--helpfull"} & set(argv[1:]):
             print(_help())
@@ -40,6 +47,9 @@ def run(
     except KeyboardInterrupt:
         print(f"{_name()}: interrupted; what was saved before is kept", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def define_config_flag() -> flags.FlagHolder[ConfigDict]:
@@ -79,6 +89,22 @@ def required(flag: flags.FlagHolder[str | None], example: str) -> str:
     if not flag.value:
         raise ConfigError(f"no {flag.name} given; for example --{flag.name}={example}")
     return str(flag.value)
+
+
+def goes_only(how: str, used: bool, *given: flags.FlagHolder[Any]) -> None:
+    """Refuses flags that would be ignored.
+
+    Args:
+      how: what they go with, or without, as a user writes it.
+      used: whether that is the case.
+      given: the flags.
+
+    Raises:
+      ConfigError: for the first of them that a user gave.
+    """
+    for flag in given:
+        if flag.present and not used:
+            raise ConfigError(f"--{flag.name} goes only {how}; leave it out")
 
 
 def _parse(argv: Sequence[str], choices: Collection[str]) -> list[str]:
@@ -139,6 +165,14 @@ def _reason(error: Exception) -> str:
         return _sentence(error)
     ends = list(re.finditer(r"^(\w+\.)*\w*(Error|Exception)\b", text, re.MULTILINE))
     return _sentence(text[ends[-1].start() :] if ends else text.splitlines()[-1])
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    """Ends the process at once: an exception would get lost where imports catch everything."""
+    name = signal.Signals(number).name
+    text = f"{_name()}: stopped by {name}; what was saved is kept, run the same command again\n"
+    os.write(2, text.encode())
+    os._exit(Interrupted.exit_code)
 
 
 def _help() -> str:

@@ -17,10 +17,10 @@ SPLIT = flags.DEFINE_enum(
 
 def main() -> None:
     """Prints loss and accuracy of one part of the data."""
-    from asrnn.training.devices import split_cpu_into_cores
+    from asrnn.training.devices import configure_jax
     from asrnn.training.evaluation import evaluate_workdir
 
-    split_cpu_into_cores()
+    configure_jax()
     result = evaluate_workdir(Path(required(WORKDIR, "runs/my-run")), SPLIT.value)
     print(
         f"{SPLIT.value} accuracy {result['accuracy']:.2%}, loss {result['loss']:.4f},"

@@ -6,6 +6,8 @@ Verifies size and sha256 and writes a TensorFlow Datasets directory in array_rec
 TensorFlow; train on it with --config.task.source=tfds --config.task.data_dir=DIR.
 """
 
+import signal
+
 from absl import flags
 
 from asrnn.command import required, run
@@ -21,6 +23,7 @@ def main() -> None:
     """Prepares; the last line says where the result is."""
     from asrnn.tasks import prepare_task
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what is half done is removed
     prepare_task(required(TASK, "mnist"), required(DATA_DIR, "data"), RAW_DIR.value)
 
 

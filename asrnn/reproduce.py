@@ -12,7 +12,7 @@ from pathlib import Path
 
 from absl import flags
 
-from asrnn.command import run
+from asrnn.command import goes_only, run
 from asrnn.errors import CheckpointError, ConfigError
 
 TABLES = ("table1", "table2")
@@ -35,6 +35,8 @@ def main(what: str) -> None:
     from asrnn.training.devices import leave_accelerators_alone
 
     leave_accelerators_alone()
+    goes_only("with table1 or table2", what in TABLES, RUNS, DATA_DIR, SOURCE, ROWS, RUN, WORKERS)
+    goes_only("without --norun", bool(RUN.value), ROWS, WORKERS)
     if WORKERS.value < 1:
         raise ConfigError(f"--workers must be at least 1, found {WORKERS.value}")
     out = Path(OUT.value)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from absl import flags
 
-from asrnn.command import define_config_flag, read_config_flag, required, run
+from asrnn.command import define_config_flag, goes_only, read_config_flag, required, run
 from asrnn.config import check_config
 from asrnn.errors import CheckpointError, ConfigError
 
@@ -29,18 +29,20 @@ BATCH = flags.DEFINE_integer("batch", 8, "Settings that a search proposes before
 WORKDIR = flags.DEFINE_string(
     "workdir", None, "Folder of the sweep; by default runs/sweep-<task>-<space>-<hash>."
 )
-ENGINES = ("local", "population", "ray")
+ENGINES = ["local", "population", "ray"]
 ENGINE = flags.DEFINE_enum("engine", "local", ENGINES, "What runs the trials.")
 POPULATION_SIZE = flags.DEFINE_integer(
     "population_size", 32, "Trials that one program trains together, at most.", lower_bound=1
 )
 WORKERS = flags.DEFINE_integer(
-    "workers", None, "Trials at a time: by default 1, or what the Ray cluster has room for."
+    "workers", None, "Trials at a time: by default 1, or what Ray has room for.", lower_bound=1
 )
 RAY_ADDRESS = flags.DEFINE_string(
     "ray_address", "auto", "The Ray cluster: auto, host:port, or local to start one here."
 )
-RAY_GPUS = flags.DEFINE_float("ray_gpus", 0.0, "What a trial reserves of a GPU of the cluster.")
+RAY_GPUS = flags.DEFINE_float(
+    "ray_gpus", 0.0, "What a trial reserves of a GPU of the cluster.", lower_bound=0.0
+)
 RUNGS = flags.DEFINE_list(
     "rungs", [], "Successive halving: steps after which only the best settings go on."
 )
@@ -56,11 +58,14 @@ def main() -> None:
     from asrnn.sweeps.adaptive import Search, first_trials, run_search
     from asrnn.sweeps.board import describe
     from asrnn.sweeps.folder import TABLE, default_folder
-    from asrnn.sweeps.space import expand
+    from asrnn.sweeps.shard import read_shard
+    from asrnn.sweeps.space import expand, scales
     from asrnn.sweeps.space_file import read_space
-    from asrnn.sweeps.sweep import Sweep, check_sweep, read_shard, run_sweep
-    from asrnn.sweeps.trials import make_trials
+    from asrnn.sweeps.sweep import Sweep, check_sweep, run_sweep
+    from asrnn.sweeps.trials import distinct, make_trials
 
+    goes_only("with --search", SEARCH.value is not None, TRIALS, BATCH)
+    goes_only("with --rungs", bool(RUNGS.value), REDUCTION)
     config = read_config_flag(CONFIG)
     check_config(config)
     path = Path(required(SPACE, "experiments/spaces/digits.py"))
@@ -70,8 +75,10 @@ def main() -> None:
         trials = first_trials(search)
     else:
         trials = make_trials(expand(space, SPACE_SEED.value))
+    trials = distinct(config, trials)
     folder = Path(WORKDIR.value) if WORKDIR.value else default_folder(config, path, trials)
-    sweep = Sweep(config, trials, folder, _rungs(), REDUCTION.value, read_shard(SHARD.value))
+    shard = read_shard(SHARD.value)
+    sweep = Sweep(config, trials, folder, _rungs(), REDUCTION.value, shard, scales(space))
     if DRY_RUN.value:
         check_sweep(sweep)
         print("\n".join(f"{trial.id}  {describe(trial)}" for trial in trials))
@@ -87,23 +94,18 @@ def main() -> None:
 
 
 def _engine() -> Callable[..., None]:
-    from asrnn.sweeps import local, population, ray_engine
-    from asrnn.training.devices import split_cpu_into_cores
+    from asrnn.sweeps.engines import make_engine
 
-    workers, address, gpus = WORKERS.value, RAY_ADDRESS.value, RAY_GPUS.value
-    if workers is not None and workers < 1:
-        raise ConfigError(f"--workers must be at least 1, found {workers}")
-    if gpus < 0:
-        raise ConfigError(f"--ray_gpus must be at least 0, found {gpus:g}")
-    size = POPULATION_SIZE.value
-    if ENGINE.value == "population":
-        split_cpu_into_cores()
-        return lambda jobs, watch: population.run(jobs, population_size=size, watch=watch)
-    if ENGINE.value == "ray":
-        return lambda jobs, watch: ray_engine.run(
-            jobs, address=address, workers=workers, gpus=gpus, watch=watch
-        )
-    return lambda jobs, watch: local.run(jobs, workers=workers or 1, watch=watch)
+    goes_only("with --engine=population", ENGINE.value == "population", POPULATION_SIZE)
+    goes_only("with --engine=ray", ENGINE.value == "ray", RAY_ADDRESS, RAY_GPUS)
+    goes_only("with --engine=local or ray", ENGINE.value != "population", WORKERS)
+    return make_engine(
+        ENGINE.value,
+        workers=WORKERS.value,
+        population_size=POPULATION_SIZE.value,
+        ray_address=RAY_ADDRESS.value,
+        ray_gpus=RAY_GPUS.value,
+    )
 
 
 def _rungs() -> list[int]:

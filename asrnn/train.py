@@ -10,9 +10,9 @@ from pathlib import Path
 
 from absl import flags
 
-from asrnn.command import define_config_flag, read_config_flag, run
+from asrnn.command import define_config_flag, goes_only, read_config_flag, run
 from asrnn.config import check_config, default_workdir, to_json
-from asrnn.errors import CheckpointError, ConfigError
+from asrnn.errors import CheckpointError
 
 CONFIG = define_config_flag()
 WORKDIR = flags.DEFINE_string(
@@ -39,26 +39,22 @@ def main() -> None:
     """Reads the flags and trains."""
     from asrnn.reports.figures import draw_learning_curve
     from asrnn.reports.summary import summary_table
-    from asrnn.training.devices import split_cpu_into_cores
+    from asrnn.training.devices import configure_jax
     from asrnn.training.experiment import make_experiment, parameter_table
     from asrnn.training.loop import train_and_evaluate
     from asrnn.training.processes import is_first, join
 
     config = read_config_flag(CONFIG)
     check_config(config)
-    cluster = (COORDINATOR_ADDRESS.value, NUM_PROCESSES.value, PROCESS_ID.value)
-    if not DISTRIBUTED.value and cluster != (None, None, None):
-        raise ConfigError(
-            "--coordinator_address, --num_processes and --process_id are of use only with"
-            " --distributed; add it"
-        )
-    split_cpu_into_cores()
+    own = (COORDINATOR_ADDRESS, NUM_PROCESSES, PROCESS_ID)
+    goes_only("with --distributed", bool(DISTRIBUTED.value), *own)
+    configure_jax()
     if DRY_RUN.value:
         experiment = make_experiment(config)
         print(to_json(config), parameter_table(experiment.initial_params), sep="\n")
         return
     if DISTRIBUTED.value:
-        join(*cluster)
+        join(COORDINATOR_ADDRESS.value, NUM_PROCESSES.value, PROCESS_ID.value)
     workdir = Path(WORKDIR.value) if WORKDIR.value else default_workdir(config)
     summary = train_and_evaluate(config, workdir)
     if not is_first():

@@ -1,7 +1,7 @@
 """Kills a sweep at random moments, again and again, and checks that nothing is lost or run twice.
 
   python experiments/kills.py --trials=200 --kills=20 --out=FILE.json [--tolerance=0.05]
-      [--reference_engine=population] [-- --engine=local ...]
+      [--reference_engine=population] [-- --workers=2]
 
 Runs `python -m asrnn.sweep` over tiny trials of the digits, sends kill -9 in turn to the
 coordinator and to one of its workers, starts it again each time, and at last lets it end. Ends
@@ -52,12 +52,18 @@ def main() -> None:
     parser.add_argument("--reference_engine", help="by default that of the disturbed sweep")
     parser.add_argument("--tolerance", type=float, default=0.0, help="of an accuracy")
     parser.add_argument("--out", type=Path)
-    parser.add_argument("flags", nargs="*", help="of asrnn.sweep, after --")
+    parser.add_argument("flags", nargs="*", default=["--workers=2"], help="of asrnn.sweep")
     given = parser.parse_args()
     started = time.monotonic()
     command = sweep_command(given.trials, given.folder.parent, given.flags)
-    engine = [f"--engine={given.reference_engine}"] if given.reference_engine else []
-    finish([*command, f"--workdir={given.reference}", *engine])
+    engine = given.reference_engine
+    reference = [f"--engine={engine}"] if engine else given.flags
+    finish(
+        [
+            *sweep_command(given.trials, given.folder.parent, reference),
+            f"--workdir={given.reference}",
+        ]
+    )
     undisturbed = time.monotonic() - started
     killed, touched = disturb([*command, f"--workdir={given.folder}"], given)
     difference, doubled = compare(given.folder, given.reference)
@@ -89,7 +95,7 @@ def sweep_command(trials: int, folder: Path, flags: list[str]) -> list[str]:
     configs = Path(__file__).parents[1] / "configs" / "digits.py"
     fields = [f"--config.{name}={value}" for name, value in FIELDS.items()]
     base = [sys.executable, "-m", "asrnn.sweep", f"--config={configs}", f"--space={space}"]
-    return [*base, "--workers=2", *fields, *flags]
+    return [*base, *fields, *flags]
 
 
 def finish(command: list[str]) -> None:

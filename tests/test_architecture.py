@@ -15,11 +15,12 @@ PACKAGE = Path(__file__).parent.parent / "asrnn"
 
 COMMANDS = {"train", "evaluate", "prepare", "sweep", "reproduce", "report", "benchmark"}
 
-COMMON = {"errors", "typing", "config"}
+COMMON = {"errors", "typing", "config", "atomic"}
 """What every room may use but those that are named with fewer."""
 
 ALLOWED = {
     "errors": set(),
+    "atomic": set(),
     "typing": set(),
     "config": {"errors"},
     "dynamics": {"errors", "typing"},

@@ -1,8 +1,11 @@
 """Every way to get the flags wrong: exit code 2 and one line that says what to do."""
 
+import os
 import runpy
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -63,7 +66,11 @@ def flag_values():
 def call(flag_values, monkeypatch, capsys, tmp_path):
     """Runs a command as `python -m` does, but in this process and in an empty folder."""
 
+    known = set(flag_values)
+
     def call(*arguments, name="asrnn.train"):
+        for flag in set(flag_values) - known:  # those of an earlier call, and what it gave them
+            delattr(flag_values, flag)
         monkeypatch.chdir(tmp_path)
         monkeypatch.setattr(sys, "argv", [name, *arguments])
         monkeypatch.setattr(devices, "split_cpu_into_cores", lambda: None)  # jax runs already
@@ -223,6 +230,67 @@ def test_the_other_commands_refuse_in_one_line_too(call, name, arguments, word):
     line = call(*arguments, name=name).refusal()
     assert line.startswith(f"{name}: ")
     assert word in line
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
+@pytest.mark.parametrize("name", ["asrnn.train", "asrnn.evaluate"])
+def test_a_signal_while_libraries_are_imported_ends_in_one_line_and_code_75(tmp_path, name, number):
+    body = "import time, pathlib\npathlib.Path('importing').touch()\ntime.sleep(60)\n"
+    (tmp_path / "jax.py").write_text(body)
+    process = subprocess.Popen(
+        [sys.executable, "-m", name, *([DIGITS] if name == "asrnn.train" else [])],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not (tmp_path / "importing").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 75
+    said = f"stopped by {number.name}; what was saved is kept, run the same command again"
+    assert err == f"{name}: {said}\n"
+
+
+def test_a_command_leaves_signals_as_they_were(flag_values):
+    def main():
+        assert signal.getsignal(signal.SIGTERM) is not before
+
+    before = signal.getsignal(signal.SIGTERM)
+    command.run(main, ["asrnn.some"])
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+SWEEP = ("asrnn.sweep", DIGITS, f"--space={ROOT / 'experiments' / 'spaces' / 'digits.py'}")
+
+
+@pytest.mark.parametrize(
+    ("words", "flag", "how"),
+    [
+        (SWEEP, "--trials=9", "with --search"),
+        (SWEEP, "--batch=8", "with --search"),  # also where it is what the default is
+        (SWEEP, "--reduction=2", "with --rungs"),
+        (SWEEP, "--population_size=2", "with --engine=population"),
+        ((*SWEEP, "--engine=population"), "--workers=2", "with --engine=local or ray"),
+        (SWEEP, "--ray_address=local", "with --engine=ray"),
+        ((*SWEEP, "--engine=population"), "--ray_gpus=1", "with --engine=ray"),
+        (("asrnn.train", DIGITS), "--num_processes=2", "with --distributed"),
+        (("asrnn.reproduce", "figure1"), "--rows=a", "with table1 or table2"),
+        (("asrnn.reproduce", "spectra"), "--runs=here", "with table1 or table2"),
+        (("asrnn.reproduce", "table1", "--norun"), "--workers=2", "without --norun"),
+        (("asrnn.reproduce", "table1", "--norun"), "--rows=mnist-gated", "without --norun"),
+        (("asrnn.benchmark", "--population=8"), "--scaling", "without --population"),
+        (("asrnn.benchmark", "--population=8"), "--work=forward", "without --population"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value[0],
+)
+def test_a_flag_that_would_be_ignored_is_refused(call, monkeypatch, words, flag, how):
+    monkeypatch.setattr(devices, "leave_accelerators_alone", lambda: None)  # jax runs already
+    name, *arguments = words
+    line = call(*arguments, flag, name=name).refusal()
+    assert line == f"{name}: {flag.partition('=')[0]} goes only {how}; leave it out\n"
 
 
 def test_dry_run_prints_the_resolved_config_and_the_parameters_and_writes_nothing(call, tmp_path):

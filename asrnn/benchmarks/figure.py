@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from asrnn.atomic import replacing
 from asrnn.benchmarks.cases import FLOOR, SCALING, SCALING_BASE
 from asrnn.benchmarks.rows import Row
 
@@ -41,7 +42,8 @@ def draw_scaling(rows: Sequence[Row], path: Path) -> Path:
         axes.grid(alpha=0.3)
     panels[0].set_ylabel("forward+backward (ms)")
     panels[-1].legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
-    figure.savefig(path, dpi=120)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=120)
     return path
 
 

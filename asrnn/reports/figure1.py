@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from asrnn.atomic import replacing
 from asrnn.dynamics import TanhField
 from asrnn.dynamics.baselines import vanilla_step
 from asrnn.dynamics.integrators import euler
@@ -103,7 +104,8 @@ def draw_figure1(path: Path) -> Path:
     figure.suptitle(
         f"{STEPS} steps without input: tanh(W h) above, h + ε tanh(W h) with ε = {STEP_SIZE} below"
     )
-    figure.savefig(path, dpi=110)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=110)
     return path
 
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from asrnn.atomic import replacing
 from asrnn.training.records import Row, read_rows
 from asrnn.training.workdir import METRICS
 
@@ -37,7 +38,8 @@ def draw_learning_curve(workdir: Path) -> Path:
     if axes[1].has_data():
         axes[1].legend(frameon=False)
     path = workdir / "learning_curve.png"
-    figure.savefig(path, dpi=120)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=120)
     return path
 
 

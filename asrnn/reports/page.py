@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from asrnn.atomic import replacing
 from asrnn.errors import ConfigError
 from asrnn.reports import run_sections
 from asrnn.reports.markup import Markup, element, join
@@ -71,7 +72,8 @@ def write_page(page: str, out: Path) -> None:
       ConfigError: if it cannot be written there.
     """
     try:
-        out.write_text(page, encoding="utf-8")
+        with replacing(out) as temporary:
+            temporary.write_text(page, encoding="utf-8")
     except OSError as error:
         raise ConfigError(
             f"the page cannot be written to {out} ({error.strerror}); give another --out"

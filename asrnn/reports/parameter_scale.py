@@ -27,17 +27,21 @@ class Scale(NamedTuple):
     log: bool
 
 
-def make_scale(values: Sequence[Value]) -> Scale:
+def make_scale(values: Sequence[Value], kind: str | None = None) -> Scale:
     """The scale of a field from all its values.
 
     A field with a name among its values is categorical. One of positive numbers that span a
-    factor of ten or more is logarithmic.
+    factor of ten or more is taken for logarithmic.
+
+    Args:
+      values: of all trials.
+      kind: of a field of numbers, "log" or "linear", where the space says so.
     """
     known = [value for value in values if value is not None]
     start = 0.14 if len(known) < len(values) and known else 0.0
     if any(isinstance(value, str) for value in known):
         return _categorical(known, start)
-    return _numeric([float(value) for value in known], start)
+    return _numeric([float(value) for value in known], start, kind)
 
 
 def shown(value: Value) -> str:
@@ -53,9 +57,9 @@ def _categorical(known: Sequence[Value], start: float) -> Scale:
     return Scale(lambda value: at[shown(value)], ticks, _room(list(at.values())), log=False)
 
 
-def _numeric(known: Sequence[float], start: float) -> Scale:
+def _numeric(known: Sequence[float], start: float, kind: str | None) -> Scale:
     low, high = min(known, default=0.0), max(known, default=0.0)
-    log = low > 0 and high / low >= 10
+    log = low > 0 and (kind == "log" if kind else high / low >= 10)
 
     def position(value: Value) -> float:
         if value is None and start:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from asrnn.atomic import replacing
 from asrnn.dynamics import Coefficients, make_cell
 from asrnn.dynamics.stability import absolute_eigenvalues, end_to_end_jacobians
 from asrnn.typing import Array
@@ -78,14 +79,16 @@ def write_spectra(out: Path, *, quick: bool) -> list[Path]:
     writer.writerow(Point._fields)
     writer.writerows(points)
     table = out / f"{stem}.csv"
-    table.write_text(text.getvalue())
+    with replacing(table) as temporary:
+        temporary.write_text(text.getvalue())
     title = (
         f"{scale.hidden_size} units at initialisation, ε = {STEP_SIZE}, σ_w = {INIT_SCALE:g},"
         " N(0, 1) input, seed 0"
     )
     draw = _draw(points, f"{title} (quick check, scaled down)" if quick else title)
     picture = out / f"{stem}.png"
-    draw.savefig(picture, dpi=120)
+    with replacing(picture) as temporary:
+        draw.savefig(temporary, format="png", dpi=120)
     return [picture, table]
 
 

@@ -10,7 +10,7 @@ def summary_table(summary: Mapping[str, Any]) -> str:
     """A few aligned lines from the summary of a run."""
     rows = {
         "task, cell": f"{summary['task']}, {summary['cell']}",
-        "test accuracy": _percent(summary["test_accuracy"]),
+        "test accuracy": _percent(summary["test_accuracy"]) + _stand_in(summary),
         "validation accuracy": _percent(summary["validation_accuracy"])
         + (f" (best, step {summary['best_step']:,})" if summary["best_step"] else ""),
         "parameters": f"{summary['num_parameters']:,}",
@@ -20,6 +20,14 @@ def summary_table(summary: Mapping[str, Any]) -> str:
     }
     notes = {name: summary[name] for name in ("noise", "permutation_sha256") if name in summary}
     return "\n".join(f"{name:<20} {value}" for name, value in (rows | notes).items())
+
+
+def _stand_in(summary: Mapping[str, Any]) -> str:
+    """Says so where others than the best parameters were tested."""
+    best, tested = summary["best_step"], summary.get("test_step")
+    if best is None or tested in (None, best):
+        return ""
+    return f" (step {tested:,}: the best checkpoint is damaged)"
 
 
 def _percent(value: float | None) -> str:

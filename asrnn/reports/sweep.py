@@ -1,13 +1,16 @@
 """A sweep as a report sees it: the trials of its sweep.csv."""
 
 import csv
+import json
 import math
 import os
 from pathlib import Path
 from typing import NamedTuple
 
 from asrnn.errors import DataError
-from asrnn.sweeps.folder import TABLE
+from asrnn.sweeps.folder import SCALES, TABLE
+from asrnn.sweeps.halving import ranked
+from asrnn.sweeps.trials import FINISHED, Outcome, Trial
 from asrnn.training.workdir import TRIALS
 
 COLUMNS = ("id", "status", "steps", "rung", "validation_accuracy")
@@ -27,22 +30,64 @@ class Entry(NamedTuple):
     values: dict[str, Value]
 
 
-class Sweep(NamedTuple):
+class Setting(NamedTuple):
+    """Trials that differ in nothing but the seed."""
+
+    score: float | None
+    """Their mean validation accuracy; None unless all of them are done."""
+    entries: list[Entry]
+
+    def __str__(self) -> str:
+        first, seeds = self.entries[0].id, len(self.entries)
+        score = "no score" if self.score is None else f"{self.score:.2%}"
+        which = f"mean of {seeds} seeds, first trial {first}" if seeds > 1 else f"trial {first}"
+        return f"{score} ({which})"
+
+
+class TrialTable(NamedTuple):
     """The trials of a sweep in their order, and the fields that it sets."""
 
     name: str
     entries: list[Entry]
     fields: list[str]
+    scales: dict[str, str]
+    """Either "log" or "linear", for fields of which the space says it."""
 
     @property
-    def best(self) -> Entry | None:
-        """The highest validation accuracy, the first of equals; diverged trials are out."""
-        scored = [
-            entry
-            for entry in self.entries
-            if entry.validation_accuracy is not None and entry.status != "diverged"
-        ]
-        return max(scored, key=lambda entry: entry.validation_accuracy or 0.0, default=None)
+    def ranking(self) -> list[Setting]:
+        """The settings, best first, as the sweep itself ranks them; without a score, last.
+
+        A setting of a higher rung comes before all of a lower one, whatever their scores.
+        """
+        found = [setting for rung in self._rungs() for setting in _ranked(rung)]
+        return sorted(found, key=lambda setting: setting.score is None)
+
+    @property
+    def best(self) -> Setting | None:
+        """The best setting of the highest rung, the first of equals, once one is done."""
+        highest = next(iter(self._rungs()), [])
+        return next((s for s in _ranked(highest) if s.score is not None), None)
+
+    def _rungs(self) -> list[list[Entry]]:
+        """The trials by the rung they came to, highest first."""
+        if "training.steps" in self.fields:  # then there are no rungs, but lengths of runs
+            return [self.entries]
+        rungs: dict[int, list[Entry]] = {}
+        for entry in self.entries:
+            rungs.setdefault(int(entry.rung) if entry.rung.isdecimal() else 0, []).append(entry)
+        return [rungs[rung] for rung in sorted(rungs, reverse=True)]
+
+
+def _ranked(entries: list[Entry]) -> list[Setting]:
+    by_id = {entry.id: entry for entry in entries}
+    outcomes = {
+        e.id: Outcome(e.status in FINISHED, e.status, 0, e.validation_accuracy) for e in entries
+    }
+    trials = [Trial(entry.id, dict(entry.values)) for entry in entries]
+    return [
+        Setting(score, [by_id[trial.id] for trial in group])
+        for score, group in ranked(trials, outcomes)
+    ]
 
 
 def find_sweeps(root: Path) -> list[Path]:
@@ -51,11 +96,11 @@ def find_sweeps(root: Path) -> list[Path]:
     return sorted(found)
 
 
-def read_sweep(path: Path, name: str) -> Sweep:
-    """Reads a sweep.csv.
+def read_sweep(path: Path, name: str) -> TrialTable:
+    """Reads a sweep.csv, and what the space says of its fields.
 
     Raises:
-      DataError: if it is not what a sweep writes.
+      DataError: if they are not what a sweep writes.
     """
     try:
         with path.open(newline="") as file:
@@ -70,7 +115,17 @@ def read_sweep(path: Path, name: str) -> Sweep:
             raise _damaged(path, f"line {i} has {len(line)} cells of {len(header)}")
     fields = [column for column in header if column not in COLUMNS]
     entries = [_entry(dict(zip(header, line, strict=True)), fields, path) for line in lines]
-    return Sweep(name, entries, fields)
+    return TrialTable(name, entries, fields, _read_scales(path.with_name(SCALES)))
+
+
+def _read_scales(path: Path) -> dict[str, str]:
+    """None where an older version has made the sweep."""
+    try:
+        return dict(json.loads(path.read_text()))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError) as error:
+        raise DataError(f"{path} cannot be read ({error}); run the sweep again") from None
 
 
 def _entry(cells: dict[str, str], fields: list[str], path: Path) -> Entry:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from asrnn.atomic import replacing
 from asrnn.reports.parameter_scale import Scale, make_scale
-from asrnn.reports.sweep import Entry, Sweep, read_sweep
+from asrnn.reports.sweep import Entry, TrialTable, read_sweep
 from asrnn.reports.ticks import linear_ticks
 
 if TYPE_CHECKING:
@@ -32,26 +33,26 @@ def draw_sweep(table: Path) -> list[Path]:
     paths = []
     for picture in sweep_pictures(read_sweep(table, table.parent.name)):
         path = table.with_name(f"{picture.name}.png")
-        path.write_bytes(picture.png)
+        with replacing(path) as temporary:
+            temporary.write_bytes(picture.png)
         paths.append(path)
     return paths
 
 
-def sweep_pictures(sweep: Sweep) -> list[Picture]:
+def sweep_pictures(sweep: TrialTable) -> list[Picture]:
     """Parallel coordinates and a panel for each parameter; none if no field is set."""
     if not sweep.fields or not sweep.entries:
         return []
-    best = sweep.best
     about = f"{len(sweep.entries)} trials of {sweep.name}, by validation accuracy"
-    if best is not None:
-        about += f"; best {best.validation_accuracy:.2%}, trial {best.id}"
+    if sweep.best is not None:
+        about += f"; best {sweep.best}"
     return [
         Picture("parallel_coordinates", _png(parallel_coordinates(sweep)), f"Settings of {about}"),
         Picture("parameters", _png(parameter_panels(sweep)), f"Accuracy by parameter of {about}"),
     ]
 
 
-def varying_fields(sweep: Sweep) -> list[str]:
+def varying_fields(sweep: TrialTable) -> list[str]:
     """The fields that do not have one value in all trials; all of them if none varies."""
     varying = [
         name for name in sweep.fields if len({entry.values[name] for entry in sweep.entries}) > 1
@@ -59,7 +60,7 @@ def varying_fields(sweep: Sweep) -> list[str]:
     return varying or sweep.fields
 
 
-def parallel_coordinates(sweep: Sweep) -> "Figure":
+def parallel_coordinates(sweep: TrialTable) -> "Figure":
     """A line for each trial through its settings to its validation accuracy.
 
     Trials that are done have solid lines, those not finished dashed ones; the colour is the
@@ -78,12 +79,13 @@ def parallel_coordinates(sweep: Sweep) -> "Figure":
     colours = ScalarMappable(norm, "viridis")
     jitter = _jitter(len(sweep.entries))
     offsets = {entry.id: offset for entry, offset in zip(sweep.entries, jitter, strict=True)}
+    best = _best(sweep)
     for entry in sorted(sweep.entries, key=_drawing_order):
         places = [
             scales[name].position(entry.values[name]) + offsets[entry.id] * scales[name].room / 2
             for name in fields
         ]
-        style = _line_style(entry, colours, best=entry == sweep.best)
+        style = _line_style(entry, colours, best=entry in best)
         if entry.status == "diverged":
             places.append(-0.1)
         elif entry.validation_accuracy is not None:
@@ -103,7 +105,7 @@ def parallel_coordinates(sweep: Sweep) -> "Figure":
     return figure
 
 
-def parameter_panels(sweep: Sweep) -> "Figure":
+def parameter_panels(sweep: TrialTable) -> "Figure":
     """A panel for each parameter: validation accuracy against its value."""
     from matplotlib.figure import Figure
 
@@ -125,21 +127,24 @@ def parameter_panels(sweep: Sweep) -> "Figure":
     return figure
 
 
-def _scales(sweep: Sweep, fields: Sequence[str]) -> dict[str, Scale]:
-    return {name: make_scale([entry.values[name] for entry in sweep.entries]) for name in fields}
+def _scales(sweep: TrialTable, fields: Sequence[str]) -> dict[str, Scale]:
+    return {
+        name: make_scale([entry.values[name] for entry in sweep.entries], sweep.scales.get(name))
+        for name in fields
+    }
 
 
 def _draw_panel(
-    panel: "Axes", sweep: Sweep, name: str, scale: Scale, limits: tuple[float, float]
+    panel: "Axes", sweep: TrialTable, name: str, scale: Scale, limits: tuple[float, float]
 ) -> None:
     low, high = limits
     floor = low - 0.07 * (high - low)
-    offsets = _jitter(len(sweep.entries))
+    offsets, best = _jitter(len(sweep.entries)), _best(sweep)
     for kind, style in _dot_key(sweep).items():
         dots = [
             (scale.position(entry.values[name]) + offset * scale.room, _height(entry, floor))
             for entry, offset in zip(sweep.entries, offsets, strict=True)
-            if (entry == sweep.best if kind == "best" else _kind(entry) == kind)
+            if (entry in best if kind == "best" else _kind(entry) == kind)
         ]
         panel.plot(*zip(*dots, strict=True), **style)
     panel.axhline(low - 0.02 * (high - low), color="#d5dae0", linewidth=0.8)
@@ -181,7 +186,7 @@ def _tick(axes: "Axes", x: int, place: float, label: str) -> None:
     axes.text(x + 0.05, place, label, va="center", fontsize=8, zorder=6, bbox=box)
 
 
-def _limits(sweep: Sweep) -> tuple[float, float]:
+def _limits(sweep: TrialTable) -> tuple[float, float]:
     """The lowest and highest accuracy in percent, never the same."""
     scores = [
         100 * entry.validation_accuracy
@@ -192,7 +197,7 @@ def _limits(sweep: Sweep) -> tuple[float, float]:
     return (low, high) if high > low else (low - 1, high + 1)
 
 
-def _norm(sweep: Sweep) -> Any:
+def _norm(sweep: TrialTable) -> Any:
     from matplotlib.colors import Normalize
 
     return Normalize(*_limits(sweep))
@@ -216,7 +221,7 @@ def _line_style(entry: Entry, colours: Any, *, best: bool) -> dict[str, Any]:
     return line | {"color": colour, "linewidth": 1, "alpha": 0.7}
 
 
-def _line_key(sweep: Sweep) -> dict[str, dict[str, Any]]:
+def _line_key(sweep: TrialTable) -> dict[str, dict[str, Any]]:
     """What occurs among the trials, and how its line looks."""
     about: dict[str, dict[str, Any]] = {
         "done": {"color": "#2c6fad"},
@@ -228,7 +233,7 @@ def _line_key(sweep: Sweep) -> dict[str, dict[str, Any]]:
     return {kind: about[kind] for kind in about if kind in _kinds(sweep)}
 
 
-def _dot_key(sweep: Sweep) -> dict[str, dict[str, Any]]:
+def _dot_key(sweep: TrialTable) -> dict[str, dict[str, Any]]:
     """What occurs among the trials, and how its dot looks."""
     dot: dict[str, Any] = {"linestyle": "none", "marker": "o", "color": "#2c6fad"}
     about: dict[str, dict[str, Any]] = {
@@ -240,11 +245,17 @@ def _dot_key(sweep: Sweep) -> dict[str, dict[str, Any]]:
     return {kind: about[kind] for kind in about if kind in _kinds(sweep)}
 
 
-def _kinds(sweep: Sweep) -> dict[str, int]:
-    """How many trials are of each kind; every trial is of one, and one is the best too."""
+def _kinds(sweep: TrialTable) -> dict[str, int]:
+    """How many trials are of each kind; some are of the best setting too."""
     kinds = [_kind(entry) for entry in sweep.entries]
     counts = {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)}
-    return counts | ({"best": 1} if sweep.best else {})
+    best = len(_best(sweep))
+    return counts | ({"best": best} if best else {})
+
+
+def _best(sweep: TrialTable) -> list[Entry]:
+    """The trials of the best setting."""
+    return [] if sweep.best is None else sweep.best.entries
 
 
 def _kind(entry: Entry) -> str:
@@ -262,7 +273,7 @@ def _height(entry: Entry, floor: float) -> float:
     return 100 * entry.validation_accuracy
 
 
-def _legend(figure: "Figure", sweep: Sweep, key: dict[str, dict[str, Any]]) -> None:
+def _legend(figure: "Figure", sweep: TrialTable, key: dict[str, dict[str, Any]]) -> None:
     from matplotlib.lines import Line2D
 
     counts = _kinds(sweep)
@@ -273,9 +284,8 @@ def _legend(figure: "Figure", sweep: Sweep, key: dict[str, dict[str, Any]]) -> N
     figure.legend(handles=handles, loc="outside lower left", ncols=5, frameon=False, fontsize=8)
 
 
-def _title(sweep: Sweep) -> str:
-    best = sweep.best
-    found = "" if best is None else f"; best {best.validation_accuracy:.2%} (trial {best.id})"
+def _title(sweep: TrialTable) -> str:
+    found = "" if sweep.best is None else f"; best {sweep.best}"
     count = len(sweep.entries)
     return f"{count} trial{'s' * (count != 1)} by validation accuracy (not test){found}"
 

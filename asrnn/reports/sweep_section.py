@@ -15,22 +15,21 @@ from asrnn.reports.markup import (
 )
 from asrnn.reports.parameter_scale import shown
 from asrnn.reports.status import status_mark, tally
-from asrnn.reports.sweep import Entry, Sweep
+from asrnn.reports.sweep import Entry, TrialTable
 from asrnn.reports.sweep_figures import sweep_pictures
 
 BEST = 10
 
 
-def sweep_section(sweep: Sweep) -> Markup:
-    """One sweep, its trials ranked by validation accuracy."""
-    ranking = sorted(sweep.entries, key=lambda entry: -_score(entry))
+def sweep_section(sweep: TrialTable) -> Markup:
+    """One sweep, the trials of its best settings first, as its own table ranks them."""
+    ranking = [entry for setting in sweep.ranking for entry in setting.entries]
     counts = tally([entry.status for entry in sweep.entries])
-    best = sweep.best
     verdict = (
-        "No trial has a validation accuracy yet."
-        if best is None
-        else f"The best trial by validation accuracy is {best.id} with"
-        f" {best.validation_accuracy:.2%}; the test part has no say in it."
+        "No setting of the last rung is done yet."
+        if sweep.best is None
+        else f"The best setting by validation accuracy has {sweep.best};"
+        " the test part has no say in it."
     )
     pictures = [picture(each.png, each.description) for each in sweep_pictures(sweep)]
     shown_first = ranking[:BEST]
@@ -38,17 +37,16 @@ def sweep_section(sweep: Sweep) -> Markup:
         element("h3", sweep.name),
         element("p", f"{len(sweep.entries)} trials: {counts or 'none'}. {verdict}"),
         *pictures,
-        _trials(f"The {len(shown_first)} best trials of {sweep.name}", shown_first, sweep.fields),
+        _trials(
+            f"The first {len(shown_first)} trials of {sweep.name}, best settings first",
+            shown_first,
+            sweep.fields,
+        ),
     ]
     if len(ranking) > BEST:
         caption = f"All {len(ranking)} trials of {sweep.name}"
         parts.append(details(caption, _trials(caption, ranking, sweep.fields)))
     return join(parts)
-
-
-def _score(entry: Entry) -> float:
-    unusable = entry.validation_accuracy is None or entry.status == "diverged"
-    return -1.0 if unusable else float(entry.validation_accuracy or 0.0)
 
 
 def _trials(caption: str, entries: Sequence[Entry], fields: Sequence[str]) -> Markup:

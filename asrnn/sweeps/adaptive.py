@@ -6,15 +6,16 @@ search.jsonl of the sweep's folder, the scores in the workdirs; Optuna itself ke
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from asrnn.errors import ConfigError, Interrupted
-from asrnn.sweeps.folder import open_folder
+from asrnn.sweeps.folder import settle
 from asrnn.sweeps.halving import mean_score
+from asrnn.sweeps.shard import WHOLE
 from asrnn.sweeps.space import (
     Chain,
     Overrides,
@@ -28,11 +29,13 @@ from asrnn.sweeps.space import (
     join,
 )
 from asrnn.sweeps.sweep import Engine, Result, Sweep, check_sweep, run_sweep
-from asrnn.sweeps.trials import Trial, make_job, make_trials, outcome
+from asrnn.sweeps.trials import Trial, distinct, first_alike, make_job, make_trials, outcome
 from asrnn.training.checkpoints import write_atomically
+from asrnn.training.lock import locked
 from asrnn.training.signals import StopRequest
 
 PROPOSALS = "search.jsonl"
+LOCK = ".lock-search"  # held from batch to batch; each of them is a sweep with its own lock
 RANDOM = 10  # settings scored before the first that is not random
 WORST = 0.0  # the score of a setting that diverged: an accuracy that no other falls below
 
@@ -75,18 +78,17 @@ def run_search(sweep: Sweep, search: Search, engine: Engine) -> Result:
         raise ConfigError(
             f"--search needs --trials=N, the number of settings to try; found {search.settings}"
         )
-    if sweep.rungs or sweep.shard.parts > 1:
+    if sweep.rungs or sweep.shard != WHOLE:
         raise ConfigError("--search goes with neither --rungs nor --shard; leave them out")
-    proposals = _read(sweep.folder, search)
-    known = trials_of(search, proposals)
-    with (
-        StopRequest() as stop,
-        open_folder(sweep.folder, sweep.config, known, ".lock-search"),
-    ):
+    with StopRequest() as stop, locked(sweep.folder, LOCK):
+        proposals = _read(sweep.folder, search)
+        known = distinct(sweep.config, trials_of(search, proposals))
+        settle(sweep.folder, sweep.config, known, scales=sweep.scales)
         while True:
-            current = sweep._replace(trials=trials_of(search, proposals))
+            alike = first_alike(sweep.config, trials_of(search, proposals))
             if proposals:
-                result = run_sweep(current, engine)
+                trials = distinct(sweep.config, list(alike.values()))
+                result = run_sweep(sweep._replace(trials=trials), engine)
             if len(proposals) >= search.settings:
                 return result
             if stop.received is not None:
@@ -94,7 +96,7 @@ def run_search(sweep: Sweep, search: Search, engine: Engine) -> Result:
                     f"stopped by {stop.received.name}, all trials saved;"
                     " run the same command again to go on"
                 )
-            scored = [(choices, _score(search, choices, current)) for choices in proposals]
+            scored = [(choices, _score(search, choices, sweep, alike)) for choices in proposals]
             proposals = proposals + next_batch(search, scored)
             check_sweep(sweep._replace(trials=trials_of(search, proposals)))
             _write(sweep.folder, proposals)
@@ -203,8 +205,8 @@ def _points(search: Search, choices: Choices) -> list[Overrides]:
     return settings(search.space, _optuna().trial.FixedTrial(choices), search.seed)
 
 
-def _score(search: Search, choices: Choices, sweep: Sweep) -> float:
-    trials = make_trials(_points(search, choices))
+def _score(search: Search, choices: Choices, sweep: Sweep, alike: Mapping[str, Trial]) -> float:
+    trials = [alike[trial.id] for trial in make_trials(_points(search, choices))]
     score = mean_score([outcome(make_job(sweep.config, t, sweep.folder)) for t in trials])
     return WORST if score is None else score
 

@@ -1,8 +1,9 @@
-"""The folder of a sweep: its lock, config.json, trials.jsonl and sweep.csv.
+"""The folder of a sweep: config.json, trials.jsonl and sweep.csv.
 
 config.json     what all trials share
 trials.jsonl    one trial a line: {"id": ..., "overrides": {...}}
 halving.json    rungs and reduction
+scales.json     fields with ranges, "log" or "linear", for pictures
 sweep.csv       what became of them
 <id>/           the workdir of a trial, as any run's
 """
@@ -20,12 +21,13 @@ from ml_collections import ConfigDict
 
 from asrnn.config import to_json
 from asrnn.errors import ConfigError
+from asrnn.sweeps.shard import WHOLE, Shard, held
 from asrnn.sweeps.trials import Outcome, Trial
 from asrnn.training.checkpoints import write_atomically
-from asrnn.training.lock import locked
 from asrnn.training.workdir import CONFIG, TRIALS, anything_trained, check_same_run
 
 HALVING = "halving.json"
+SCALES = "scales.json"
 TABLE = "sweep.csv"
 
 
@@ -41,42 +43,57 @@ def open_folder(
     folder: Path,
     config: ConfigDict,
     trials: Sequence[Trial],
-    lock_name: str,
+    shard: Shard = WHOLE,
     rungs: Sequence[int] = (),
     reduction: float = 1.0,
+    scales: Mapping[str, str] | None = None,
 ) -> Iterator[None]:
-    """Creates or reopens a sweep's folder and holds its lock.
+    """Creates or reopens a sweep's folder and holds it.
 
     Args:
       folder: where.
       config: what all trials share.
       trials: all of them; those of an earlier call must be among them.
-      lock_name: of the lock file; the shards of a sweep have one each.
+      shard: which of the processes that share the sweep this is.
       rungs: of successive halving; as on an earlier call, for they decide who goes on.
       reduction: likewise.
+      scales: what `asrnn.sweeps.space.scales` found in the space.
 
     Raises:
-      WorkdirInUse: if another process holds the lock.
+      WorkdirInUse: as `asrnn.sweeps.shard.held`.
       ConfigError: if the folder holds another sweep, or a run.
       CheckpointError: if it cannot be written.
     """
-    halving: dict[str, Any] = {"rungs": list(rungs), "reduction": reduction if rungs else None}
-    with locked(folder, lock_name):
-        if anything_trained(folder):
-            raise ConfigError(f"{folder} is the workdir of a run; give another --workdir")
-        if (folder / TRIALS).exists():
-            check_same_run(folder, config)
-            _check_same_halving(folder, halving)
-            missing = {t.id for t in read_trials(folder)} - {t.id for t in trials}
-            if missing:
-                raise ConfigError(
-                    f"the sweep in {folder} has {len(missing)} trials that the space does not"
-                    f" have, {min(missing)} first; give another --workdir"
-                )
-        write_atomically(folder / CONFIG, to_json(config))
-        write_atomically(folder / HALVING, json.dumps(halving) + "\n")
-        write_atomically(folder / TRIALS, "".join(map(_line, trials)))
+    with held(folder, shard):
+        settle(folder, config, trials, rungs, reduction, scales)
         yield
+
+
+def settle(
+    folder: Path,
+    config: ConfigDict,
+    trials: Sequence[Trial],
+    rungs: Sequence[int] = (),
+    reduction: float = 1.0,
+    scales: Mapping[str, str] | None = None,
+) -> None:
+    """Writes what a sweep is into its folder, unless that is of another; see `open_folder`."""
+    halving: dict[str, Any] = {"rungs": list(rungs), "reduction": reduction if rungs else None}
+    if anything_trained(folder):
+        raise ConfigError(f"{folder} is the workdir of a run; give another --workdir")
+    if (folder / TRIALS).exists():
+        check_same_run(folder, config)
+        _check_same_halving(folder, halving)
+        missing = {t.id for t in read_trials(folder)} - {t.id for t in trials}
+        if missing:
+            raise ConfigError(
+                f"the sweep in {folder} has {len(missing)} trials that the space does not"
+                f" have, {min(missing)} first; give another --workdir"
+            )
+    write_atomically(folder / CONFIG, to_json(config))
+    write_atomically(folder / HALVING, json.dumps(halving) + "\n")
+    write_atomically(folder / SCALES, json.dumps(scales or {}) + "\n")
+    write_atomically(folder / TRIALS, "".join(map(_line, trials)))
 
 
 def _check_same_halving(folder: Path, halving: dict[str, Any]) -> None:
@@ -121,7 +138,7 @@ def write_table(
     writer.writerow(["id", "status", "steps", "rung", "validation_accuracy", *names])
     for trial in trials:
         found = outcomes[trial.id]
-        score = "" if found.validation_accuracy is None else f"{found.validation_accuracy:.6g}"
+        score = found.validation_accuracy  # to the last digit: it ranks
         values = [trial.overrides.get(name, "") for name in names]
         writer.writerow([trial.id, found.status, found.step, rungs[trial.id], score, *values])
     write_atomically(folder / TABLE, text.getvalue())

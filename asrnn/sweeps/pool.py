@@ -18,11 +18,13 @@ from asrnn.errors import (
 from asrnn.sweeps.process import LOG, last_line
 from asrnn.sweeps.trials import Job, outcome
 from asrnn.sweeps.watch import Watch
+from asrnn.training.console import to_stderr
 from asrnn.training.signals import StopRequest
 
 ATTEMPTS = 3  # of a trial whose process dies
 POLL = 0.05  # seconds
-BUSY = 1.0  # seconds until a workdir that another process holds is tried again
+BUSY = 1.0  # seconds until a workdir that another process holds is tried again, doubled each time
+BUSY_AT_MOST = 30.0  # seconds
 
 END_OF_SWEEP = {error.exit_code: error for error in (ConfigError, DataError, CheckpointError)}
 """Exit codes of a trial that others would end with too."""
@@ -76,6 +78,7 @@ class Pool(Generic[Place]):
         self.start = start
         self.running: list[Running[Place]] = []
         self.attempts: Counter[Path] = Counter()
+        self.pauses: dict[Path, float] = {}
         self.failed: list[str] = []
         self.watch = watch
         self.stop = stop
@@ -134,7 +137,7 @@ class Pool(Generic[Place]):
         if code in END_OF_SWEEP:
             raise END_OF_SWEEP[code](f"trial {job.workdir.name}: {last_line(job)}")
         if code == WorkdirInUse.exit_code:
-            self.waiting.append((job, time.monotonic() + BUSY))
+            self.wait_for(job)
             return
         self.attempts[job.workdir] += 1
         if self.attempts[job.workdir] < ATTEMPTS:
@@ -142,6 +145,14 @@ class Pool(Generic[Place]):
         else:
             died = f"signal {-code}" if code < 0 else f"exit code {code}"
             self.failed.append(f"{job.workdir.name} ({died} {ATTEMPTS} times, see its {LOG})")
+
+    def wait_for(self, job: Job) -> None:
+        """Puts off a trial whose workdir another process holds, each time for longer."""
+        if job.workdir not in self.pauses:
+            to_stderr(f"trial {job.workdir.name} waits for another process: {last_line(job)}")
+        pause = self.pauses.get(job.workdir, BUSY)
+        self.pauses[job.workdir] = min(2 * pause, BUSY_AT_MOST)
+        self.waiting.append((job, time.monotonic() + pause))
 
     def stop_all(self) -> None:
         """Lets every running trial save its state and leave."""

@@ -120,6 +120,22 @@ def expand(space: Space, seed: int) -> list[Overrides]:
     return points(space)
 
 
+def scales(space: Space) -> dict[str, str]:
+    """The fields with ranges: "log" or "linear"; none of both, if its ranges do not agree."""
+    found: dict[str, set[str]] = {}
+
+    def visit(space: Space) -> None:
+        match space:
+            case Range(name):
+                found.setdefault(name, set()).add("log" if space.log else "linear")
+            case QuasiRandom(_, parts) | Product(parts) | Zip(parts) | Chain(parts):
+                for part in parts:
+                    visit(part)
+
+    visit(space)
+    return {name: kinds.pop() for name, kinds in found.items() if len(kinds) == 1}
+
+
 def join(*points: Overrides) -> Overrides:
     """The fields of all points.
 

@@ -1,27 +1,21 @@
 """A sweep: all trials of a space, rung by rung, by some engine, to a table."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from ml_collections import ConfigDict
 
-from asrnn.errors import ConfigError, Interrupted
+from asrnn.errors import AsrnnError, ConfigError, Interrupted
 from asrnn.sweeps.board import Board
 from asrnn.sweeps.folder import open_folder, write_table
 from asrnn.sweeps.halving import check_rungs, promoted, ranked
+from asrnn.sweeps.shard import WHOLE, Shard
 from asrnn.sweeps.trials import Job, Outcome, Trial, make_job, outcome
 from asrnn.sweeps.watch import Watch
 
 Engine = Callable[[Sequence[Job], Watch], None]
 """Brings jobs to their end; see `asrnn.sweeps.local.run`."""
-
-
-class Shard(NamedTuple):
-    """One of `parts` processes: of every rung it runs the trials at position % parts == part."""
-
-    part: int
-    parts: int
 
 
 class Sweep(NamedTuple):
@@ -34,7 +28,9 @@ class Sweep(NamedTuple):
     rungs: Sequence[int] = ()
     """Steps after which only the best 1/reduction of the settings go on."""
     reduction: float = 3.0
-    shard: Shard = Shard(0, 1)
+    shard: Shard = WHOLE
+    scales: Mapping[str, str] | None = None
+    """Of the fields with ranges, for pictures; see `asrnn.sweeps.space.scales`."""
 
 
 class Result(NamedTuple):
@@ -42,18 +38,6 @@ class Result(NamedTuple):
 
     ranking: list[tuple[float | None, list[Trial]]]
     outcomes: dict[str, Outcome]
-
-
-def read_shard(text: str) -> Shard:
-    """ "1/4" as a shard.
-
-    Raises:
-      ConfigError: if it is not the i-th of n, counted from 0.
-    """
-    part, _, parts = text.partition("/")
-    if not (part.isdecimal() and parts.isdecimal() and int(part) < int(parts)):
-        raise ConfigError(f"--shard must be i/n with i below n, counted from 0; found {text}")
-    return Shard(int(part), int(parts))
 
 
 def check_sweep(sweep: Sweep) -> None:
@@ -85,17 +69,24 @@ def run_sweep(sweep: Sweep, engine: Engine) -> Result:
 
     Raises:
       ConfigError: if a trial's config cannot be used, or the folder is of another sweep.
-      WorkdirInUse: if another process runs this sweep, or this shard of it.
+      WorkdirInUse: as `asrnn.sweeps.shard.held`.
       Interrupted: after a signal, or if trials of other shards are to be waited for.
       AsrnnError: as the engine.
     """
     check_sweep(sweep)
-    lock = ".lock" if sweep.shard.parts == 1 else f".lock-{sweep.shard.part}"
     outcomes: dict[str, Outcome] = {}
     goals: dict[str, int] = {}
     left = list(sweep.trials)
     with (
-        open_folder(sweep.folder, sweep.config, sweep.trials, lock, sweep.rungs, sweep.reduction),
+        open_folder(
+            sweep.folder,
+            sweep.config,
+            sweep.trials,
+            sweep.shard,
+            sweep.rungs,
+            sweep.reduction,
+            sweep.scales,
+        ),
         Board(sweep.trials) as board,
     ):
         for steps in (*sweep.rungs, None):
@@ -109,7 +100,12 @@ def run_sweep(sweep: Sweep, engine: Engine) -> Result:
                 outcomes |= {id: outcome(job) for id, job in jobs.items()}
                 write_table(sweep.folder, sweep.trials, goals, outcomes)
             unfinished = [id for id in jobs if not outcomes[id].finished]
-            if unfinished and (sweep.shard.parts == 1 or steps is not None):
+            if unfinished and sweep.shard == WHOLE:
+                raise AsrnnError(
+                    f"{len(unfinished)} trials ended before step {goals[unfinished[0]]} and did"
+                    f" not say why, {unfinished[0]} first; see {sweep.folder / unfinished[0]}"
+                )
+            if unfinished and steps is not None:
                 raise Interrupted(
                     f"{len(unfinished)} trials to step {goals[unfinished[0]]} are left to other"
                     " shards; run the same command again when they are finished"

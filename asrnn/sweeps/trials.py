@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ml_collections import ConfigDict
 
-from asrnn.config import check_config, flatten
+from asrnn.config import check_config, flatten, to_json
 from asrnn.errors import ConfigError, near_miss
 from asrnn.sweeps.space import Overrides
 from asrnn.training.records import read_rows
@@ -50,6 +50,28 @@ def make_trials(points: Sequence[Overrides]) -> list[Trial]:
         trial = Trial(hashlib.sha256(canonical.encode()).hexdigest()[:10], dict(point))
         trials.setdefault(trial.id, trial)
     return list(trials.values())
+
+
+def first_alike(base: ConfigDict, trials: Sequence[Trial]) -> dict[str, Trial]:
+    """By the id of each trial, the first one that is the same run.
+
+    A float field makes one run of 1 and 1.0, as does a default that only one part of a space
+    spells out.
+
+    Raises:
+      ConfigError: as `make_job`.
+    """
+    first: dict[str, Trial] = {}
+    return {t.id: first.setdefault(to_json(make_job(base, t, Path()).config), t) for t in trials}
+
+
+def distinct(base: ConfigDict, trials: Sequence[Trial]) -> list[Trial]:
+    """The trials that are different runs, in their order.
+
+    Raises:
+      ConfigError: as `make_job`.
+    """
+    return list({trial.id: trial for trial in first_alike(base, trials).values()}.values())
 
 
 def make_job(base: ConfigDict, trial: Trial, sweep_dir: Path, steps: int | None = None) -> Job:

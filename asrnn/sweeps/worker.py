@@ -51,10 +51,10 @@ def run_job(config: dict[str, Any], workdir: Path) -> None:
     """
     from ml_collections import ConfigDict
 
-    from asrnn.training.devices import split_cpu_into_cores
+    from asrnn.training.devices import configure_jax
     from asrnn.training.loop import train_and_evaluate
 
-    split_cpu_into_cores()
+    configure_jax()
     train_and_evaluate(ConfigDict(config), workdir)
 
 

@@ -13,7 +13,6 @@ import json
 import logging
 import os
 import shutil
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +20,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from asrnn.atomic import replacing
 from asrnn.errors import CheckpointError
 
 KEEP_LATEST = 2  # a damaged one then has a predecessor
@@ -110,6 +110,20 @@ class Checkpoints:
             )
         return None
 
+    def best(self, step: int, template: Any) -> Checkpoint | None:
+        """Restores the checkpoint of the best step; None, and a line about it, if it is damaged.
+
+        Raises:
+          CheckpointError: if shapes or dtypes differ.
+        """
+        damage = self._damage(step)
+        if damage is None:
+            return self.load(step, template)
+        self.report(
+            f"the best checkpoint, {step}, is damaged ({damage}); evaluating the latest instead"
+        )
+        return None
+
     def load(self, step: int, template: Any) -> Checkpoint:
         """Restores the checkpoint of that step, verified.
 
@@ -188,15 +202,11 @@ def write_atomically(path: Path, text: str) -> None:
     Raises:
       CheckpointError: if the disk is full or the file cannot be written.
     """
-    # Writers on several machines may share a folder, and process numbers.
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
-        temporary.write_text(text)
-        os.replace(temporary, path)
+        with replacing(path) as temporary:
+            temporary.write_text(text)
     except OSError as error:
         raise cannot_write(path, error) from None
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def cannot_write(path: Path, error: Exception) -> CheckpointError:

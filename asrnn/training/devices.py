@@ -23,6 +23,23 @@ def cpu_cores() -> int:
     return os.cpu_count() or 1
 
 
+def configure_jax() -> None:
+    """What every command that trains or evaluates asks of jax, before jax starts.
+
+    All cores of a CPU, and products in full float32, which a GPU would round to TF32; who wants
+    that sets JAX_DEFAULT_MATMUL_PRECISION.
+    """
+    split_cpu_into_cores()
+    if matmul_precision() == "default":
+        jax.config.update("jax_default_matmul_precision", "highest")
+
+
+def matmul_precision() -> str:
+    """That of float32 products, as jax calls it."""
+    chosen: str | None = jax.config.jax_default_matmul_precision  # type: ignore[attr-defined]
+    return chosen or "default"
+
+
 def split_cpu_into_cores() -> None:
     """Makes each CPU core a device of jax; to be called before jax starts, by a command.
 

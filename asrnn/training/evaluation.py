@@ -78,12 +78,12 @@ def scores(totals: np.ndarray) -> dict[str, float]:
 def evaluate_workdir(workdir: Path, split: str) -> dict[str, float]:
     """Loss and accuracy of the best checkpoint of a run on "train", "validation" or "test".
 
-    Without a validation part the last checkpoint is evaluated.
+    Without a validation part, or if the best one is damaged, the latest one is evaluated.
 
     Raises:
       ConfigError: if the workdir is not one of a run, or has no such part.
       DataError: if the data are missing or damaged.
-      CheckpointError: if there is no checkpoint, or it is damaged.
+      CheckpointError: if there is no checkpoint, or all are damaged.
     """
     config = read_config(workdir / CONFIG)
     experiment = make_experiment(config)
@@ -100,7 +100,8 @@ def evaluate_workdir(workdir: Path, split: str) -> dict[str, float]:
     if latest is None:
         raise CheckpointError(f"no checkpoint in {workdir / CHECKPOINTS}; train first")
     best = latest.info["best"]["step"]
-    checkpoint = latest if best in (None, latest.step) else checkpoints.load(best, latest.tree)
+    chosen = None if best in (None, latest.step) else checkpoints.best(best, latest.tree)
+    checkpoint = chosen or latest
     found = evaluate(
         make_eval_step(experiment.model, task.sequence),
         checkpoint.tree.state.params,

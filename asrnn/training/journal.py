@@ -165,9 +165,10 @@ class Journal:
         }
         self._checkpoints.save(step, snapshot, info, best=self.best["step"])
 
-    def params(self, step: int, template: Snapshot) -> Any:
-        """The parameters in the checkpoint of a step."""
-        return self._checkpoints.load(step, template).tree.state.params
+    def best_params(self, template: Snapshot) -> Any | None:
+        """The parameters in the best checkpoint; None, and a line about it, if it is damaged."""
+        found = self._checkpoints.best(self.best["step"], template)
+        return None if found is None else found.tree.state.params
 
     def diverged(self, step: int) -> DivergedError:
         """Writes a summary that says so, and tells what to raise."""
@@ -179,8 +180,8 @@ class Journal:
             + (f"checkpoint {kept[-1]} is kept" if kept else "no checkpoint was written yet")
         )
 
-    def summarize(self, status: str, steps: int, test: float | None = None) -> dict[str, Any]:
-        """Writes summary.json and returns what it says."""
+    def summarize(self, status: str, steps: int, test: Row | None = None) -> dict[str, Any]:
+        """Writes summary.json and returns what it says; `test` is what `write_test` returned."""
         outcome = {
             "status": status,
             "task": self._config.task.name,
@@ -189,7 +190,8 @@ class Journal:
             "num_parameters": num_parameters(self._experiment.initial_params),
             "validation_accuracy": self.best["accuracy"],
             "best_step": self.best["step"],
-            "test_accuracy": test,
+            "test_accuracy": None if test is None else test["accuracy"],
+            "test_step": None if test is None else test["step"],
             "seconds": round(self.elapsed(), 3),
             "backend": self._experiment.model.recurrence["backend"],
             "data": self._origin,

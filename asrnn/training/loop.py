@@ -42,8 +42,9 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> dict[str, Any
     """Trains the network of a config, or goes on where an earlier call stopped.
 
     The parameters with the best validation accuracy are evaluated once on the test part.
-    Without a validation part the last parameters are. Where jax runs in several processes, all
-    of them call this; they train one network, and the first of them writes.
+    Without a validation part, or if their checkpoint is damaged, the last parameters are. Where
+    jax runs in several processes, all of them call this; they train one network, and the first
+    of them writes.
 
     Args:
       config: see `asrnn.config.base_config`.
@@ -242,18 +243,23 @@ class _Run:
         )
 
     def finish(self) -> dict[str, Any]:
-        """The one evaluation on the test part, with the best parameters."""
-        last = self.training.steps
-        step = self.journal.best["step"] or last
+        """The one evaluation on the test part, with the best parameters.
+
+        If their checkpoint is damaged, the last ones stand in: test data had no say in either.
+        """
+        step = last = self.training.steps
         params = self.state.params
-        if step != last:
-            params = self.everywhere(self.journal.params(step, self.snapshot()))
+        if self.journal.best["step"] not in (None, last):
+            best = self.journal.best_params(self.snapshot())
+            if best is not None:
+                step, params = self.journal.best["step"], self.everywhere(best)
         scores = self.evaluate(step, params, self.parts.test)
         if scores is None:
             self.interrupt(last)
         else:
-            self.display.show(self.journal.write_test(step, scores))
-            return self.journal.summarize("done", last, scores["accuracy"])
+            row = self.journal.write_test(step, scores)
+            self.display.show(row)
+            return self.journal.summarize("done", last, row)
         raise AssertionError("interrupt always raises")
 
     def headline(self, first: int) -> str:

@@ -270,23 +270,25 @@ class _Population:
         if not self.live:
             return
         last = self.training.steps
-        best = [journal.best["step"] or last for journal in self.journals]
+        steps = [last] * len(self.runs)
         trained = jax.device_get(self.state.params)
-        params = [
-            self.load(i, best[i]) if i in self.live and best[i] != last else member(trained, i)
-            for i in range(len(self.runs))
-        ]
+        params = [member(trained, i) for i in range(len(self.runs))]
+        for i in self.live:
+            best = self.journals[i].best["step"]
+            found = None if best in (None, last) else self.load_best(i)
+            if found is not None:  # else the last parameters stand in for a damaged checkpoint
+                steps[i], params[i] = best, found
         totals = self.evaluate(self.place(params), self.parts.test)
         if totals is None:
             self.interrupt()
         for i in list(self.live):
             found = scores(totals[:, i])
             if math.isfinite(found["loss"]):
-                self.journals[i].write_test(best[i], found)
-                self.journals[i].summarize("done", last, found["accuracy"])
+                row = self.journals[i].write_test(steps[i], found)
+                self.journals[i].summarize("done", last, row)
                 self.leave(i)
             else:
-                self.diverge(i, best[i])
+                self.diverge(i, steps[i])
 
-    def load(self, index: int, step: int) -> Any:
-        return self.journals[index].params(step, self.runs[index].experiment.initial_snapshot())
+    def load_best(self, index: int) -> Any | None:
+        return self.journals[index].best_params(self.runs[index].experiment.initial_snapshot())

@@ -34,12 +34,10 @@ class SharedCheckpoints:
         found = self._own.latest(template) if self._together.first else None
         return self._share(found, template)
 
-    def load(self, step: int, template: Any) -> Checkpoint:
-        """Restores that of a step; see `Checkpoints.load`."""
-        found = self._own.load(step, template) if self._together.first else None
-        shared = self._share(found, template)
-        assert shared is not None
-        return shared
+    def best(self, step: int, template: Any) -> Checkpoint | None:
+        """Restores that of the best step; see `Checkpoints.best`."""
+        found = self._own.best(step, template) if self._together.first else None
+        return self._share(found, template)
 
     def _share(self, found: Checkpoint | None, template: Any) -> Checkpoint | None:
         known = self._together.share(found and [found.step, found.info])

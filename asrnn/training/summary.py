@@ -11,7 +11,7 @@ from typing import Any
 from jax.sharding import Mesh
 
 from asrnn.training.checkpoints import write_atomically
-from asrnn.training.devices import cpu_cores
+from asrnn.training.devices import cpu_cores, matmul_precision
 
 SUMMARY = "summary.json"
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")
@@ -21,6 +21,7 @@ def make_summary(outcome: dict[str, Any], mesh: Mesh) -> dict[str, Any]:
     """The outcome of a run, and the devices, memory and versions that it took."""
     return outcome | {
         "device": device_name(mesh),
+        "matmul_precision": matmul_precision(),
         "peak_memory_bytes": peak_memory_bytes(),
         "versions": {"python": platform.python_version()}
         | {name: version(name) for name in PACKAGES},
@@ -50,7 +51,8 @@ def device_name(mesh: Mesh) -> str:
     device = mesh.devices.flat[0]
     name = f"{device.platform} {device.device_kind}"
     if device.platform == "cpu":
-        name = f"cpu ({cpu_cores()} cores)"
+        cores = cpu_cores()
+        name = f"cpu ({cores} core{'s' * (cores != 1)})"
     processes = len({device.process_index for device in mesh.devices.flat})
     return name if processes == 1 else f"{processes} processes, {mesh.size} devices: {name}"
 

@@ -135,8 +135,8 @@ def test_each_run_has_its_whole_config(page: Outline) -> None:
 
 def test_the_sweep_has_pictures_and_its_best_trials(page: Outline) -> None:
     assert "5 trials: 2 done, 1 diverged, 1 started, 1 waiting." in page.text
-    assert "The best trial by validation accuracy is bb with 90.00%; the test part has no say" in (
-        page.text
+    assert (
+        "The best setting by validation accuracy has 90.00% (trial bb); the test part" in page.text
     )
     descriptions = page.all("alt")
     assert len(descriptions) == 3 and descriptions[2] == "Figure: figure1"
@@ -145,10 +145,10 @@ def test_the_sweep_has_pictures_and_its_best_trials(page: Outline) -> None:
 
 def test_of_many_trials_the_ten_best_come_first(tmp_path: Path) -> None:
     write_run(tmp_path / "r")
-    lines = [f"t{i},done,1,0,0.{10 + i}" for i in range(30)]
-    write_sweep(tmp_path, "id,status,steps,rung,validation_accuracy\n" + "\n".join(lines))
+    lines = [f"t{i},done,1,0,0.{10 + i},{i}" for i in range(30)]
+    write_sweep(tmp_path, "id,status,steps,rung,validation_accuracy,a\n" + "\n".join(lines))
     html = make_page(tmp_path)
-    best = html[html.index("<caption>The 10 best trials") :].split("</table>")[0]
+    best = html[html.index("<caption>The first 10 trials") :].split("</table>")[0]
     assert re.findall(r'scope="row">(t\d+)<', best) == [f"t{i}" for i in range(29, 19, -1)]
     assert "<summary>All 30 trials" in html
 

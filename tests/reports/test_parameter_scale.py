@@ -30,6 +30,13 @@ def test_others_are_in_proportion(values: list[float]) -> None:
     assert scale.position((values[0] + values[-1]) / 2) == pytest.approx(0.5)
 
 
+def test_what_the_space_says_goes_before_the_guess() -> None:
+    assert make_scale([1.0, 2.0, 4.0], "log").position(2.0) == pytest.approx(0.5)
+    assert make_scale([1.0, 50.5, 100.0], "linear").position(50.5) == pytest.approx(0.5)
+    assert not make_scale([0.0, 1.0, 100.0], "log").log  # a zero beside the range
+    assert make_scale(["a", 1.0], "log").ticks[0] == (0.0, "1")
+
+
 def test_what_is_not_set_is_at_the_foot_below_all_numbers() -> None:
     scale = make_scale([None, 0.5, 0.9])
     assert scale.ticks[0] == (0.0, "not set") and scale.position(None) == 0

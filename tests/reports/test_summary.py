@@ -36,6 +36,13 @@ def test_the_table_says_what_came_out() -> None:
     ]
 
 
+def test_it_says_so_where_the_best_parameters_were_not_those_tested() -> None:
+    table = summary_table(SUMMARY | {"test_step": 3000})
+    said = "test accuracy        95.00% (step 3,000: the best checkpoint is damaged)"
+    assert said in table.splitlines()
+    assert summary_table(SUMMARY | {"test_step": 2500}) == summary_table(SUMMARY)
+
+
 @pytest.mark.parametrize("name", ["validation_accuracy", "test_accuracy"])
 def test_what_was_not_measured_is_none(name: str) -> None:
     table = summary_table(SUMMARY | {name: None, "best_step": None})

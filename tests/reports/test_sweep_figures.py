@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from matplotlib.colors import to_hex
 from PIL import Image
 
-from asrnn.reports.sweep import Sweep, read_sweep
+from asrnn.reports.sweep import TrialTable, read_sweep
 from asrnn.reports.sweep_figures import (
     BEST,
     LOST,
@@ -27,7 +28,7 @@ HEAD = "id,status,steps,rung,validation_accuracy"
 
 
 @pytest.fixture
-def sweep(tmp_path: Path) -> Sweep:
+def sweep(tmp_path: Path) -> TrialTable:
     return read_sweep(write_sweep(tmp_path / "s"), "s")
 
 
@@ -50,7 +51,7 @@ def trial_lines(figure: object) -> list[object]:
     return [line for line in axes.get_lines() if list(line.get_xdata())[:2] == [0, 1]]
 
 
-def test_every_trial_is_a_line_in_the_style_of_its_status(sweep: Sweep) -> None:
+def test_every_trial_is_a_line_in_the_style_of_its_status(sweep: TrialTable) -> None:
     lines = trial_lines(parallel_coordinates(sweep))
     styles = sorted((line.get_linestyle(), len(line.get_ydata())) for line in lines)  # type: ignore[attr-defined]
     # Solid: aa and bb; dashed: dd to its accuracy and ee that ends before; dotted: cc.
@@ -59,20 +60,20 @@ def test_every_trial_is_a_line_in_the_style_of_its_status(sweep: Sweep) -> None:
     assert colours.count(LOST) == colours.count(BEST) == colours.count(UNKNOWN) == 1
 
 
-def test_the_last_axis_is_the_accuracy_and_below_it_what_diverged(sweep: Sweep) -> None:
+def test_the_last_axis_is_the_accuracy_and_below_it_what_diverged(sweep: TrialTable) -> None:
     lines = trial_lines(parallel_coordinates(sweep))
     ends = [line.get_ydata()[-1] for line in lines if len(line.get_ydata()) == 4]  # type: ignore[attr-defined]
     assert sorted(ends) == pytest.approx([-0.1, 0, 2 / 3, 1])
 
 
-def test_parallel_axes_carry_their_values(sweep: Sweep) -> None:
+def test_parallel_axes_carry_their_values(sweep: TrialTable) -> None:
     axes = parallel_coordinates(sweep).axes[0]
     texts = [text.get_text() for text in axes.texts]
     assert {"sgd", "adagrad", "0.001", "1", "not set", "diverged", "log", "60 %"} <= set(texts)
     assert [label.get_text() for label in axes.get_xticklabels()][-1] == "validation\naccuracy"
 
 
-def test_a_panel_shows_accuracy_against_value(sweep: Sweep) -> None:
+def test_a_panel_shows_accuracy_against_value(sweep: TrialTable) -> None:
     panels = parameter_panels(sweep).axes
     assert [panel.get_xlabel() for panel in panels] == [
         *("optimizer.name", "optimizer.learning_rate (log)", "model.step_size (log)")
@@ -86,10 +87,34 @@ def test_a_panel_shows_accuracy_against_value(sweep: Sweep) -> None:
         assert best.get_xdata()[0] == done.get_xdata()[1]
 
 
-def test_the_titles_say_validation_and_not_test(sweep: Sweep) -> None:
+def test_axes_are_logarithmic_where_the_space_is(tmp_path: Path) -> None:
+    path = write_sweep(tmp_path)
+    said = {"optimizer.learning_rate": "linear", "model.step_size": "log"}
+    (tmp_path / "scales.json").write_text(json.dumps(said))
+    labels = [panel.get_xlabel() for panel in parameter_panels(read_sweep(path, "s")).axes]
+    assert labels[1:] == ["optimizer.learning_rate", "model.step_size (log)"]
+
+
+def test_the_titles_say_validation_and_not_test(sweep: TrialTable) -> None:
     expected = "5 trials by validation accuracy (not test); best 90.00% (trial bb)"
     assert parallel_coordinates(sweep).axes[0].get_title("left") == expected
     assert parameter_panels(sweep).get_suptitle() == expected
+
+
+def test_all_seeds_of_the_best_setting_are_marked_and_no_better_trial_beside_it(
+    tmp_path: Path,
+) -> None:
+    lines = "a,done,1,0,0.9,1,0\nb,done,1,0,0.1,1,1\nc,done,1,0,0.6,2,0\nd,done,1,0,0.7,2,1\n"
+    sweep = read_sweep(write_sweep(tmp_path, f"{HEAD},rate,seed\n{lines}"), "s")
+    colours = [to_hex(line.get_color()) for line in trial_lines(parallel_coordinates(sweep))]  # type: ignore[attr-defined]
+    assert colours.count(BEST) == 2
+    stars = [
+        line for line in parameter_panels(sweep).axes[0].get_lines() if line.get_marker() == "*"
+    ]
+    assert list(stars[0].get_ydata()) == [60, 70]
+    said = "best 65.00% (mean of 2 seeds, first trial c)"
+    assert said in parameter_panels(sweep).get_suptitle()
+    assert all(said in picture.description for picture in sweep_pictures(sweep))
 
 
 def test_equal_values_are_moved_apart_the_same_way_each_time(tmp_path: Path) -> None:
@@ -132,7 +157,7 @@ def test_without_a_field_or_a_trial_there_is_no_picture(table: str, tmp_path: Pa
     assert draw_sweep(write_sweep(tmp_path, table)) == []
 
 
-def test_a_sweep_makes_the_same_bytes_twice(sweep: Sweep) -> None:
+def test_a_sweep_makes_the_same_bytes_twice(sweep: TrialTable) -> None:
     assert sweep_pictures(sweep) == sweep_pictures(sweep)
 
 

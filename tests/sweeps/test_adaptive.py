@@ -18,9 +18,11 @@ from asrnn.sweeps.adaptive import (
     run_search,
     settings,
 )
-from asrnn.sweeps.folder import open_folder, read_trials
-from asrnn.sweeps.sweep import Shard, Sweep
+from asrnn.sweeps.folder import read_trials
+from asrnn.sweeps.shard import Shard
+from asrnn.sweeps.sweep import Sweep
 from asrnn.sweeps.trials import outcome
+from asrnn.training.lock import locked
 
 optuna = pytest.importorskip("optuna", reason="needs the extra optuna")
 
@@ -241,6 +243,21 @@ def test_a_setting_is_scored_by_the_mean_of_its_seeds_and_a_diverged_one_as_the_
     assert set(told) == {1.0, 0.0}
 
 
+def test_two_choices_that_come_to_one_run_have_its_score(tmp_path, monkeypatch):
+    told = []
+
+    def noting(search, scored):
+        told.extend(scored)
+        return next_batch(search, scored)
+
+    monkeypatch.setattr(adaptive, "next_batch", noting)
+    space = h.product(h.sweep(RATE, [1, 1.0]), h.fixed(STEP_SIZE, 0.3))
+    result = run_search(sweep(tmp_path), search(12, 4, space), Engine())
+    assert len(result.outcomes) == 1
+    assert {choices["0/" + RATE] for choices, _ in told} == {0, 1}
+    assert {score for _, score in told} == {1.0}
+
+
 def test_another_space_in_the_same_folder_is_refused(tmp_path):
     run_search(sweep(tmp_path), search(), Engine())
     for space in (h.uniform(STEP_SIZE, 0.0, 1.0), h.product(BOX, h.sweep("seed", [7]))):
@@ -269,11 +286,20 @@ def test_a_search_needs_a_length_and_a_batch(tmp_path):
 
 def test_a_search_is_run_by_one_coordinator(tmp_path):
     given = sweep(tmp_path)
-    with (
-        open_folder(given.folder, given.config, [], ".lock-search"),
-        pytest.raises(WorkdirInUse),
-    ):
+    with locked(given.folder, adaptive.LOCK), pytest.raises(WorkdirInUse):
         run_search(given, search(), Engine())
+
+
+def test_what_was_proposed_is_read_by_whom_no_other_can_change_it(tmp_path, monkeypatch):
+    read = adaptive._read
+
+    def reading(folder, search):
+        with pytest.raises(WorkdirInUse), locked(folder, adaptive.LOCK):
+            pass
+        return read(folder, search)
+
+    monkeypatch.setattr(adaptive, "_read", reading)
+    assert len(run_search(sweep(tmp_path), search(2), Engine()).outcomes) == 2
 
 
 def test_without_optuna_it_says_what_to_install(monkeypatch):

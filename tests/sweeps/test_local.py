@@ -3,6 +3,7 @@
 The workers here are a few lines of Python; `test_sweep.py` has real ones.
 """
 
+import itertools
 import json
 import os
 import signal
@@ -127,11 +128,42 @@ def test_what_every_trial_would_end_with_ends_the_sweep_with_its_words(jobs, wor
     assert starts(jobs[1]) == 0
 
 
-def test_a_workdir_in_use_is_tried_again_until_it_is_free_or_finished(jobs, worker, monkeypatch):
+def test_a_workdir_in_use_is_tried_again_until_it_is_free_or_finished(
+    jobs, worker, monkeypatch, capsys
+):
     monkeypatch.setattr(pool, "BUSY", 0.01)
-    worker("finish() if starts > 5 else sys.exit(6)")
+    worker("if starts > 5: finish()\nelse: print('in use', file=sys.stderr); sys.exit(6)")
     local.run(jobs[:1], workers=1, watch=Quiet())
     assert starts(jobs[0]) == 6
+    assert capsys.readouterr().err == "trial a waits for another process: in use\n"
+
+
+def test_the_pauses_before_a_workdir_in_use_is_tried_again_grow(jobs, monkeypatch):
+    now = 0.0
+    begun = []
+
+    class Held:
+        def poll(self):
+            return 6
+
+    class Stop:
+        received = None
+
+    def start(job, place):
+        begun.append(now)
+        if len(begun) == 9:
+            (job.workdir / "summary.json").write_text('{"status": "done", "steps": 9}')
+        return Held()
+
+    def sleep(seconds):
+        nonlocal now
+        now += 0.5
+
+    monkeypatch.setattr(pool.time, "monotonic", lambda: now)
+    monkeypatch.setattr(pool.time, "sleep", sleep)
+    jobs[0].workdir.mkdir(parents=True)
+    pool.Pool(jobs[:1], [0], start, Quiet(), Stop()).run()
+    assert [round(b - a) for a, b in itertools.pairwise(begun)] == [1, 2, 4, 8, 16, 30, 30, 30]
 
 
 def test_a_signal_lets_all_trials_save_and_starts_no_more(jobs, worker):

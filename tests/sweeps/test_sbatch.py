@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash
 def job(tmp_path):
     """Starts array task 3 of 8; `python` is a script, `scontrol` notes what it is asked."""
 
-    def start(python):
+    def start(python, *flags):
         for name, body in (("python", python), ("scontrol", 'echo "$@" > requeued')):
             program = tmp_path / name
             program.write_text(f"#!/bin/bash\n{body}\n")
@@ -29,7 +29,7 @@ def job(tmp_path):
         variables = {f"SLURM_{name}": value for name, value in slurm.items()}
         path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
         return subprocess.Popen(
-            ["bash", str(SCRIPT), "--config=a b.py"],
+            ["bash", str(SCRIPT), "--config=a b.py", *flags],
             cwd=tmp_path,
             env={**os.environ, **variables, "PATH": path, "REQUEUE_PAUSE": "0"},
         )
@@ -47,6 +47,12 @@ def test_each_task_runs_its_shard_with_the_flags_it_was_given(job, tmp_path):
     flags = (tmp_path / "flags").read_text().splitlines()
     assert flags == ["-m", "asrnn.sweep", "--config=a b.py", "--workers=4", "--shard=3/8"]
     assert requeued(tmp_path) is None
+
+
+def test_a_population_is_not_told_of_workers(job, tmp_path):
+    assert job('printf "%s\\n" "$@" > flags', "--engine=population").wait(30) == 0
+    flags = (tmp_path / "flags").read_text().splitlines()
+    assert flags[2:] == ["--config=a b.py", "--engine=population", "--shard=3/8"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGTERM])

@@ -5,7 +5,7 @@ import pytest
 
 from asrnn.errors import ConfigError
 from asrnn.sweeps import language as h
-from asrnn.sweeps.space import expand
+from asrnn.sweeps.space import expand, scales
 
 RATE, SCALE = "optimizer.learning_rate", "model.init_scale"
 
@@ -85,3 +85,10 @@ def test_numbers_of_numpy_become_those_of_python():
 def test_what_is_no_space_is_refused_in_one_line(make, complaint):
     with pytest.raises(ConfigError, match=complaint):
         make()
+
+
+def test_a_space_says_what_it_draws_by_the_logarithm_unless_its_parts_differ():
+    box = h.quasi_random(2, h.log_uniform(RATE, 0.1, 1.0), h.uniform(SCALE, 0.0, 1.0))
+    assert scales(h.product(box, h.seeds(2))) == {RATE: "log", SCALE: "linear"}
+    other = h.quasi_random(2, h.uniform(RATE, 1.0, 2.0))
+    assert scales(h.chain(box, h.fixed(SCALE, 3.0), other)) == {SCALE: "linear"}

@@ -2,11 +2,13 @@
 
 import pytest
 
-from asrnn.errors import ConfigError, DivergedError, Interrupted
+from asrnn.errors import AsrnnError, ConfigError, DivergedError, Interrupted
+from asrnn.reports.sweep import read_sweep
 from asrnn.reports.sweep_table import sweep_table
 from asrnn.sweeps import language as h
+from asrnn.sweeps.shard import Shard
 from asrnn.sweeps.space import expand
-from asrnn.sweeps.sweep import Shard, Sweep, check_sweep, run_sweep
+from asrnn.sweeps.sweep import Sweep, check_sweep, run_sweep
 from asrnn.sweeps.trials import make_trials, outcome
 from asrnn.training.loop import train_and_evaluate
 from asrnn.training.records import read_rows
@@ -83,6 +85,14 @@ def test_the_closing_table_names_the_pick_and_how_it_was_picked(whole):
     assert "\nbest: --config.optimizer.learning_rate=0.0" in text
 
 
+def test_the_pictures_and_the_page_name_the_same_pick(whole):
+    sweep, result = whole
+    score, group = result.ranking[0]
+    best = read_sweep(sweep.folder / "sweep.csv", "whole").best
+    assert best.score == score
+    assert [entry.id for entry in best.entries] == [trial.id for trial in group]
+
+
 def test_a_rerun_runs_nothing(whole):
     sweep, result = whole
 
@@ -114,6 +124,11 @@ def test_shards_make_the_same_table_together(whole, tmp_path):
     assert early.ranking[0][0] is None
     run_sweep(first, in_process)
     assert table(first) == table(whole[0])
+
+
+def test_a_whole_sweep_whose_trials_end_early_does_not_speak_of_shards(tmp_path):
+    with pytest.raises(AsrnnError, match="4 trials ended before step 2 and did not say why"):
+        run_sweep(halving(tmp_path), lambda jobs, watch: None)
 
 
 def test_a_setting_that_diverges_is_marked_and_the_others_go_on(tmp_path):

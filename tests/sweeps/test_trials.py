@@ -6,7 +6,7 @@ import pytest
 
 from asrnn.config import base_config
 from asrnn.errors import ConfigError
-from asrnn.sweeps.trials import Job, make_job, make_trials, outcome
+from asrnn.sweeps.trials import Job, distinct, first_alike, make_job, make_trials, outcome
 
 
 def row(step, accuracy, split="validation"):
@@ -37,6 +37,16 @@ def test_an_id_depends_on_the_overrides_alone():
 
 def test_equal_points_are_one_trial():
     assert len(make_trials([{"seed": 1}, {"seed": 1}])) == 1
+
+
+def test_points_that_come_to_one_config_are_one_trial(tmp_path):
+    rates = ({"optimizer.learning_rate": rate, "seed": 3} for rate in (1, 1.0, True, 2))
+    spelt_out = {"optimizer.learning_rate": 2.0, "seed": 3, "optimizer.nesterov": False}
+    trials = make_trials([*rates, spelt_out])
+    assert len(trials) == 5
+    assert distinct(base_config(), trials) == [trials[0], trials[3]]
+    first = first_alike(base_config(), trials)
+    assert [first[trial.id].id for trial in trials] == [trials[i].id for i in (0, 0, 0, 3, 3)]
 
 
 def test_a_job_is_the_base_config_with_the_overrides(tmp_path):

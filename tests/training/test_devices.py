@@ -1,7 +1,9 @@
-"""A batch is shared by all processes alike, or refused."""
+"""A batch is shared by all processes alike, or refused; commands start jax as they say."""
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
 from typing import NamedTuple
 
 import jax
@@ -10,6 +12,8 @@ import pytest
 from asrnn.errors import ConfigError
 from asrnn.training import devices
 from asrnn.training.devices import batch_mesh
+from asrnn.training.summary import device_name
+from tests.training.runs import command, environment, summary, write_config
 
 
 class Device(NamedTuple):
@@ -47,3 +51,22 @@ def test_every_process_gives_as_many_devices(
 def test_a_batch_that_two_processes_cannot_share_is_refused(backend: str, chosen: object) -> None:
     with pytest.raises(ConfigError, match=r"batch_size=7 .* 2 processes; give a multiple of 2"):
         chosen(7, backend)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("chosen", [None, "tensorfloat32"])
+def test_a_trained_network_says_with_which_precision(chosen: str | None, tmp_path: Path) -> None:
+    config = write_config(tmp_path, training__steps=1)
+    variables = (
+        environment() if chosen is None else environment(JAX_DEFAULT_MATMUL_PRECISION=chosen)
+    )
+    args = command("train", f"--config={config}", f"--workdir={tmp_path / 'run'}")
+    subprocess.run(args, cwd=tmp_path, env=variables, capture_output=True, check=True)
+    assert summary(tmp_path / "run")["matmul_precision"] == (chosen or "highest")
+
+
+@pytest.mark.parametrize(("cores", "name"), [(1, "cpu (1 core)"), (2, "cpu (2 cores)")])
+def test_a_device_is_named_with_its_cores(
+    cores: int, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("asrnn.training.summary.cpu_cores", lambda: cores)
+    assert device_name(batch_mesh(1, "scan")) == name

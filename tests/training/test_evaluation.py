@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from asrnn.config import to_json
+from asrnn.config import read_config, to_json
 from asrnn.errors import CheckpointError, ConfigError
 from asrnn.tasks import load_image_set
 from asrnn.training import evaluation, loop
@@ -18,6 +20,9 @@ from asrnn.training.evaluation import evaluate, evaluate_workdir
 from asrnn.training.examples import Examples, Parts, place_examples
 from asrnn.training.experiment import Experiment, make_experiment
 from asrnn.training.loop import train_and_evaluate
+from asrnn.training.members import make_program
+from asrnn.training.population import Run, train_population
+from asrnn.training.signals import StopRequest
 from asrnn.training.step import Stream, make_eval_step
 from tests.training.runs import read_rows, summary, tiny_config
 
@@ -36,6 +41,17 @@ def done(tmp_path_factory: pytest.TempPathFactory, compilation_cache: Path) -> P
     found = train_and_evaluate(config, workdir)
     assert found["best_step"] not in (None, found["steps"])
     return workdir
+
+
+def train_alone(workdir: Path) -> None:
+    train_and_evaluate(read_config(workdir / "config.json"), workdir)
+
+
+def train_as_population(workdir: Path) -> None:
+    experiment = make_experiment(read_config(workdir / "config.json"))
+    images = load_image_set("digits", "bundled", "", report=lambda line: None)
+    program = make_program(experiment, 1)
+    train_population([Run(experiment, workdir)], program, images, StopRequest(), lambda i: None)
 
 
 def scores(
@@ -168,6 +184,48 @@ def test_evaluating_a_workdir_gives_the_number_of_its_summary(split: str, done: 
 
 def test_the_training_part_can_be_evaluated_too(done: Path) -> None:
     assert evaluate_workdir(done, "train")["examples"] == 1442 - 100
+
+
+def damage_best(workdir: Path) -> int:
+    best: int = summary(workdir)["best_step"]
+    (workdir / "checkpoints" / str(best) / "_METADATA").unlink()
+    return best
+
+
+def test_for_a_damaged_best_checkpoint_the_latest_is_evaluated_with_a_word(
+    done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(done, tmp_path / "run")
+    best = damage_best(tmp_path / "run")
+    found = evaluate_workdir(tmp_path / "run", "test")
+    assert found["step"] == 12
+    said = capsys.readouterr().err
+    assert said.startswith(f"the best checkpoint, {best}, is damaged (sha256 of {best}/_METADATA")
+    assert said.endswith("; evaluating the latest instead\n")
+
+
+@pytest.mark.parametrize("engine", [train_alone, train_as_population])
+def test_for_a_damaged_best_checkpoint_the_last_parameters_are_tested_and_the_summary_says_so(
+    engine: Callable[[Path], None],
+    done: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shutil.copytree(done, tmp_path / "run")
+    written = tmp_path / "run" / "summary.json"
+    written.unlink()  # as if it had been killed before it
+    engine(tmp_path / "run")
+    sound = summary(tmp_path / "run")
+    assert sound["test_step"] == sound["best_step"] == summary(done)["best_step"]
+    best = damage_best(tmp_path / "run")
+    written.unlink()
+    engine(tmp_path / "run")
+    found = summary(tmp_path / "run")
+    assert (found["status"], found["best_step"], found["test_step"]) == ("done", best, 12)
+    assert found["validation_accuracy"] == summary(done)["validation_accuracy"]
+    row = read_rows(tmp_path / "run" / "metrics.jsonl")[-1]
+    assert (row["split"], row["step"], row["accuracy"]) == ("test", 12, found["test_accuracy"])
+    assert f"the best checkpoint, {best}, is damaged" in capsys.readouterr().err
 
 
 def test_without_a_validation_part_the_last_parameters_are_tested(tmp_path: Path) -> None:
