@@ -83,10 +83,7 @@ def loop(text: str, kernel: str) -> list[Instruction]:
     body = text.split(f".text.{kernel}:")[1].split("\n\t.section")[0]
     found: list[tuple[str, Instruction]] = []
     labels: dict[str, int] = {}
-    pattern = re.compile(
-        r"(\.L_x_\d+):|/\*[0-9a-f]{4,}\*/\s+(.*?);\s+/\* 0x\w+ \*/\s+/\* (0x\w+) \*/"
-    )
-    for match in pattern.finditer(body):
+    for match in LINE.finditer(body):
         label, line, control = match.groups()
         if label:
             labels[label] = len(found)

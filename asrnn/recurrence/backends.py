@@ -87,7 +87,7 @@ def unroll(
       initial_carry: the state before the first step; zeros by default.
       backend: "auto" or a name of `BACKENDS`.
       unroll: steps per loop iteration of the `scan` backend.
-      remat: stores the state every √T steps only (`native`: every 32 at most) and computes
+      remat: stores the state every √T steps only (`native` on a CPU: every 32 at most) and computes
         the rest again in the backward pass, which costs one more forward pass.
       return_states: whether to return all hidden states, not only the last.
 

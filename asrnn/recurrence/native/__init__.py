@@ -47,7 +47,7 @@ def unroll(
     remat: bool = False,
 ) -> Result:
     """`cpu.unroll` or `cuda.unroll`, by the platform of this process."""
-    run = cpu.unroll if jax.default_backend() == "cpu" else cuda.unroll
+    run = cuda.unroll if jax.default_backend() == "gpu" else cpu.unroll
     return run(
         recurrent_matrix,
         input_kernel,

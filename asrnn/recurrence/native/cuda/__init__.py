@@ -17,12 +17,14 @@ from jax.custom_derivatives import SymbolicZero
 from asrnn.recurrence.native.cache import Unavailable
 from asrnn.recurrence.native.cuda import calls, library
 from asrnn.recurrence.native.cuda.calls import Drive, Forward, Problem
-from asrnn.recurrence.native.cuda.variant import MAX_UNITS, make_variant
+from asrnn.recurrence.native.cuda.variant import DEPTH, MAX_UNITS, make_variant
 from asrnn.recurrence.native.members import vary_alike
 from asrnn.recurrence.native.operands import Operands, Result, Wanted, check
 from asrnn.recurrence.segments import by_segments
 
 __all__ = ["available", "unroll"]
+
+LARGEST = 2**31 - 1
 
 
 class Residuals(NamedTuple):
@@ -39,7 +41,7 @@ def available(units: int, inputs: int, gated: bool) -> str | None:
     The first call for some sizes compiles their kernels unless they are in the user's cache.
     """
     if units > MAX_UNITS:
-        return f"it has at most {MAX_UNITS} units, found {units}"
+        return f"the CUDA kernels take at most {MAX_UNITS} units, found {units}"
     try:
         library.image_number(make_variant(units, inputs, gated))
     except Unavailable as reason:
@@ -78,13 +80,16 @@ def unroll(
     Differentiable (reverse mode) with respect to every array. Raises RuntimeError with the reason
     where the kernels are not available.
     """
-    gated = gate_input_kernel is not None
-    sizes = (recurrent_matrix.shape[0], inputs.shape[2], gated)
+    steps, batch, features = inputs.shape
+    units = recurrent_matrix.shape[0]
+    check_size(steps, batch, features, units)
+    sizes = (units, features, gate_input_kernel is not None)
     if reason := available(*sizes):
         raise RuntimeError(f"the native CUDA kernel is not available: {reason}")
     variant = make_variant(*sizes)
     image = library.image_number(variant)
     step_size = jnp.asarray(step_size, jnp.float32)
+    inputs, initial_state = vary_alike((inputs, initial_state))  # as by_segments needs them
 
     def segment(state: jax.Array, xs: jax.Array) -> Result:
         operands = Operands(
@@ -105,6 +110,20 @@ def unroll(
     if remat:
         return by_segments(segment, initial_state, inputs)
     return segment(initial_state, inputs)
+
+
+def check_size(steps: int, batch: int, inputs: int, units: int) -> None:
+    """Sees to it that a kernel can count the elements of an array, and a few steps more, in an int.
+
+    Raises:
+      ValueError: if there are too many.
+    """
+    elements = (steps + DEPTH) * batch * max(inputs, units)
+    if elements > LARGEST:
+        raise ValueError(
+            f"(T + {DEPTH}) x B x max(m, n) can be at most {LARGEST} for the CUDA kernels,"
+            f' found {elements}; use a smaller batch or the backend "fused"'
+        )
 
 
 def _forward(problem: Problem, operands: Operands, wanted: Wanted | None) -> Forward:

@@ -53,6 +53,11 @@ struct BackwardArguments {
   float* gate_bias_gradient;      // [B, n] or null, to be summed over B
 };
 
+// Two compilers read this, and have to lay it out alike.
+static_assert(sizeof(Operand) == 16 && sizeof(ForwardArguments) == 8 + 9 * 16 + 5 * 8 &&
+                  sizeof(BackwardArguments) == 8 + 7 * 16 + 8 * 8,
+              "the arguments have another layout than expected");
+
 }  // namespace asrnn
 
 #endif  // ASRNN_CUDA_ARGUMENTS_H_

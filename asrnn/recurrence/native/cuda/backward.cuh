@@ -88,7 +88,7 @@ ASRNN_DEVICE void run_backward(const BackwardArguments& p) {
     }
     barrier();
     const Part part = load_part(vector, at.row);
-    // While that is on its way. All threads have passed this step's barrier: what was fetched for
+    // Nobody waits for the rest. All threads have passed this step's barrier: what was fetched for
     // it is there for all of them, and the slots of the steps done are free.
     keep(at, slopes, step, gate_slopes == nullptr ? delta + eta : delta);
     if (kGated) keep(at, gate_slopes, step, eta);

@@ -9,7 +9,7 @@ from asrnn.recurrence.native.cuda import library
 from asrnn.recurrence.native.cuda.variant import Variant
 from asrnn.recurrence.native.members import NOTHING, call, floats, member
 
-Optional = jax.Array | None
+Maybe = jax.Array | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,21 +53,21 @@ class Drive(NamedTuple):
     """
 
     inputs: jax.Array
-    gate_inputs: Optional = None
-    input_kernel: Optional = None
-    bias: Optional = None
-    gate_input_kernel: Optional = None
-    gate_bias: Optional = None
+    gate_inputs: Maybe = None
+    input_kernel: Maybe = None
+    bias: Maybe = None
+    gate_input_kernel: Maybe = None
+    gate_bias: Maybe = None
 
 
 class Forward(NamedTuple):
     """Results of the forward kernel; those after the first are None unless asked for."""
 
     last: jax.Array  # [B, n]
-    states: Optional  # [T, B, n]
-    before: Optional  # [T, B, n], the state before each step
-    candidate: Optional  # [T, B, n]
-    gate: Optional  # [T, B, n]
+    states: Maybe  # [T, B, n]
+    before: Maybe  # [T, B, n], the state before each step
+    candidate: Maybe  # [T, B, n]
+    gate: Maybe  # [T, B, n]
 
 
 def forward(
@@ -98,14 +98,14 @@ class Backward(NamedTuple):
     arguments of tanh and sigmoid together, or, with `gate_slopes`, of tanh alone.
     """
 
-    slopes: Optional  # [T, B, n]
-    gate_slopes: Optional  # [T, B, n]
+    slopes: Maybe  # [T, B, n]
+    gate_slopes: Maybe  # [T, B, n]
     step_size: jax.Array  # [B, n]
     initial_state: jax.Array  # [B, n]
-    input_kernel: Optional  # [B, m, n]
-    bias: Optional  # [B, n]
-    gate_input_kernel: Optional  # [B, m, n]
-    gate_bias: Optional  # [B, n]
+    input_kernel: Maybe  # [B, m, n]
+    bias: Maybe  # [B, n]
+    gate_input_kernel: Maybe  # [B, m, n]
+    gate_bias: Maybe  # [B, n]
 
 
 def backward(
@@ -114,8 +114,8 @@ def backward(
     step_size: jax.Array,
     kept: Forward,
     last: jax.Array,
-    states: Optional,
-    inputs: Optional,
+    states: Maybe,
+    inputs: Maybe,
     *,
     slopes: bool,
     gate_slopes: bool,

@@ -11,12 +11,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from asrnn.atomic import replacing
 from asrnn.recurrence.native.cache import Unavailable, cache_dir
 from asrnn.recurrence.native.cuda.nvrtc import Nvrtc, find_libraries
 from asrnn.recurrence.native.cuda.variant import Variant
 
 SOURCES = Path(__file__).parent
 KERNELS = "kernels.cu"
+ELF = b"\x7fELF"  # how an image begins
 COMPILE_SECONDS = 300
 # Of float32 the bits are those of the formula: products and sums are fused as they are written,
 # and nothing is flushed or approximated but what activations.cuh asks for.
@@ -24,7 +26,7 @@ OPTIONS = ("-std=c++17", "--fmad=true", "--ftz=false", "--prec-div=true", "--pre
 
 
 class Compiler(Protocol):
-    """Makes images; `name` says with what, down to the version."""
+    """Makes images; `name` says with what, down to the build."""
 
     name: str
 
@@ -38,7 +40,10 @@ class NvrtcCompiler:
     def __init__(self, path: str):
         self._nvrtc = Nvrtc(path)
         major, minor = self._nvrtc.version
-        self.name = f"NVRTC {major}.{minor}"
+        # A build has no number; releases of one minor version differ in size or date.
+        file = Path(path).stat() if Path(path).is_absolute() else None
+        build = f"{file.st_size} {file.st_mtime_ns}" if file else path
+        self.name = f"NVRTC {major}.{minor} {build}"
 
     def __call__(self, options: Sequence[str]) -> tuple[bytes, str]:
         """The image, and what the assembler reports."""
@@ -53,8 +58,8 @@ class NvccCompiler:
 
     def __init__(self, path: str):
         self._path = path
-        version = re.search(r"release (\S+),", self._run("--version", "")[1])
-        self.name = f"nvcc {version.group(1) if version else 'of an unknown version'}"
+        flags = (os.environ.get(f"NVCC_{part}_FLAGS", "") for part in ("PREPEND", "APPEND"))
+        self.name = " ".join([self._run("--version")[1], *flags])
 
     def __call__(self, options: Sequence[str]) -> tuple[bytes, str]:
         """The image, and what the assembler reports."""
@@ -69,10 +74,9 @@ class NvccCompiler:
             return image.read_bytes(), log
 
     def _run(self, *arguments: str) -> tuple[int, str]:
-        command = [self._path, *filter(None, arguments)]
         try:
             done = subprocess.run(
-                command,
+                [self._path, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -125,20 +129,16 @@ def image(variant: Variant, architecture: str) -> bytes:
     parts = [compiler.name, *options, *(text for pair in sources().items() for text in pair)]
     name = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
     target = cache_dir() / f"asrnn-{name}.cubin"
-    if not target.exists():
-        content, _ = compiler(options)
-        _write(target, content)
-    return target.read_bytes()
-
-
-def _write(target: Path, content: bytes) -> None:
-    """All of a file or nothing, whoever else writes it."""
     try:
-        with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as file:
-            file.write(content)
-        os.replace(file.name, target)
+        kept = target.read_bytes() if target.exists() else b""
+        if kept.startswith(ELF):
+            return kept
+        content, _ = compiler(options)
+        with replacing(target) as file:
+            file.write_bytes(content)
     except OSError as error:
-        raise Unavailable(f"cannot write {target}: {error.strerror}") from error
+        raise Unavailable(f"cannot keep the kernels in {target}: {error.strerror}") from error
+    return content
 
 
 class Usage(NamedTuple):

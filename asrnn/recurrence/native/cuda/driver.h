@@ -25,6 +25,13 @@ struct Driver {
                 unsigned block_y, unsigned block_z, unsigned shared_bytes, Stream,
                 void** arguments, void** extra);
   int (*exchange_capture_mode)(int* mode);
+  int (*start)(unsigned flags);
+  int (*get_device)(int* device, int number);
+  int (*retain_context)(Context*, int device);
+  int (*release_context)(int device);
+  int (*push_context)(Context);
+  int (*pop_context)(Context*);
+  int (*unload_module)(Module);
   int (*error_name)(int error, const char** name);
 
   static constexpr int kMaxDynamicSharedBytes = 8;  // CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
@@ -40,6 +47,32 @@ struct Driver {
     find(library, "cuLaunchKernel", &launch);
     find(library, "cuThreadExchangeStreamCaptureMode", &exchange_capture_mode);
     find(library, "cuGetErrorName", &error_name);
+    find(library, "cuInit", &start);
+    find(library, "cuDeviceGet", &get_device);
+    find(library, "cuDevicePrimaryCtxRetain", &retain_context);
+    find(library, "cuDevicePrimaryCtxRelease_v2", &release_context);
+    find(library, "cuCtxPushCurrent_v2", &push_context);
+    find(library, "cuCtxPopCurrent_v2", &pop_context);
+    find(library, "cuModuleUnload", &unload_module);
+  }
+
+  // Loads an image into the context that all programs of the process share on a device, and lets it
+  // go again; throws if the device does not take it.
+  void try_image(int number, const void* image) const {
+    int device = 0;
+    Context context = nullptr;
+    check(start(0), "start the driver");
+    check(get_device(&device, number), "find the GPU");
+    check(retain_context(&context, device), "use the GPU");
+    int error = push_context(context);
+    if (error == 0) {
+      Module module = nullptr;
+      error = load_module(&module, image);
+      if (error == 0) unload_module(module);
+      pop_context(&context);
+    }
+    release_context(device);
+    check(error, "load the compiled kernels");
   }
 
   void check(int error, const char* what) const {

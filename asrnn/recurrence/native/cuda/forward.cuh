@@ -76,9 +76,11 @@ ASRNN_DEVICE void run_forward(const ForwardArguments& p) {
     if (kGated) keep(at, gates, step, gate);
     keep(at, states, step, h);
   };
+  float* now = vectors;
+  float* next = vectors + kLine;
   for (int step = 0; step < at.steps; ++step) {
-    const Part part = load_part(vectors + (step & 1) * kLine, at.row);
-    // While that is on its way: what the step before left to do. All threads have passed its
+    const Part part = load_part(now, at.row);
+    // What the step before left to do, now that nobody waits for it. All threads have passed its
     // barrier, so its slot is free.
     write(step - 1);
     fetch(step + kDepth - 1);
@@ -90,8 +92,11 @@ ASRNN_DEVICE void run_forward(const ForwardArguments& p) {
         gate = logistic(recurrent + gate_drive(slot + (kWide ? kThreads : 0), at.row));
       last = h;
       h += step_size * (kGated ? gate * candidate : candidate);
-      vectors[((step + 1) & 1) * kLine + at.row] = h;
+      next[at.row] = h;
     }
+    float* const read = now;
+    now = next;
+    next = read;
     await_prefetches<kDepth - 2>();
     barrier();
   }

@@ -44,10 +44,6 @@ Images& images() {
   return *all;
 }
 
-void require(bool condition, const std::string& message) {
-  if (!condition) throw std::invalid_argument(message);
-}
-
 // What a call carries beside its arrays.
 struct Call {
   int64_t members, steps, batch, inputs, units, image, threads, forward_bytes, backward_bytes;
@@ -62,13 +58,11 @@ struct Call {
         threads(number(attributes, "threads")),
         forward_bytes(number(attributes, "forward_bytes")),
         backward_bytes(number(attributes, "backward_bytes")) {
-    require(steps * batch * units <= INT32_MAX && steps * batch * inputs <= INT32_MAX,
-            "more than 2^31 states");
   }
 
   static int64_t number(const ffi::Dictionary& attributes, const char* name) {
     const ffi::ErrorOr<int64_t> value = attributes.get<int64_t>(name);
-    require(value.has_value(), std::string("missing attribute ") + name);
+    if (!value.has_value()) throw std::invalid_argument(std::string("missing attribute ") + name);
     return *value;
   }
 
@@ -79,18 +73,21 @@ struct Call {
   Operand operand(const Array& array, int64_t size, const char* name) const {
     const int64_t count = static_cast<int64_t>(array.element_count());
     if (count == 0) return {nullptr, 0};
-    require(count == size || count == size * members,
-            std::string(name) + " has " + std::to_string(count) + " elements, expected " +
-                std::to_string(size) + " for each member");
+    if (count != size && count != size * members) refuse(name, count, size);
     return {array.typed_data(), count == size ? 0 : size};
   }
 
   float* result(Output& array, int64_t size, const char* name) const {
     const int64_t count = static_cast<int64_t>(array->element_count());
     if (count == 0) return nullptr;
-    require(count == size * members, std::string(name) + " has " + std::to_string(count) +
-                                         " elements, expected " + std::to_string(size * members));
+    if (count != size * members) refuse(name, count, size);
     return array->typed_data();
+  }
+
+  [[noreturn]] void refuse(const char* name, int64_t count, int64_t size) const {
+    throw std::invalid_argument(std::string(name) + " has " + std::to_string(count) +
+                                " elements, expected " + std::to_string(size) + " for each of " +
+                                std::to_string(members) + " members");
   }
 
   template <typename Arguments>
@@ -177,13 +174,14 @@ ffi::Error backward(Driver::Stream stream, Array recurrent, Array step_size, Arr
 }  // namespace
 }  // namespace asrnn
 
-extern "C" {
+namespace {
 
-// Opens the driver; null, or why it cannot be opened.
-const char* asrnn_cuda_open(const char* driver) {
+// Null, or why the body failed; the text lives until the thread's next call.
+template <typename Body>
+const char* reason_of(const Body& body) {
   static thread_local std::string reason;
   try {
-    asrnn::images().open(driver);
+    body();
     return nullptr;
   } catch (const std::exception& error) {
     reason = error.what();
@@ -191,9 +189,21 @@ const char* asrnn_cuda_open(const char* driver) {
   }
 }
 
-// Makes an image, the kernels of one variant, known by a number.
-void asrnn_cuda_add_image(int64_t number, const char* image, int64_t size) {
-  asrnn::images().add(number, std::string(image, static_cast<size_t>(size)));
+}  // namespace
+
+extern "C" {
+
+// Opens the driver; null, or why it cannot be opened.
+const char* asrnn_cuda_open(const char* driver) {
+  return reason_of([&] { asrnn::images().open(driver); });
+}
+
+// Makes an image, the kernels of one variant, known by a number; null, or why a device, counted as
+// the driver does, does not take it.
+const char* asrnn_cuda_add_image(int64_t number, const char* image, int64_t size, int device) {
+  return reason_of([&] {
+    asrnn::images().add(number, std::string(image, static_cast<size_t>(size)), device);
+  });
 }
 
 XLA_FFI_DEFINE_HANDLER_SYMBOL(asrnn_cuda_forward, asrnn::forward,

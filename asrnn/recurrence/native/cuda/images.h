@@ -1,4 +1,5 @@
-// The compiled kernels by number, loaded into a context of CUDA when they first run there.
+// The compiled kernels by number, loaded into a context of CUDA when they first run there. Contexts
+// are those of XLA, which lets none of them go.
 
 #ifndef ASRNN_CUDA_IMAGES_H_
 #define ASRNN_CUDA_IMAGES_H_
@@ -42,8 +43,11 @@ class Images {
     if (driver_ == nullptr) driver_ = std::make_unique<Driver>(driver);
   }
 
-  void add(int64_t number, std::string image) {
+  // Throws if the device does not take the image.
+  void add(int64_t number, std::string image, int device) {
     const std::lock_guard<std::mutex> lock(mutex_);
+    const RelaxedCapture relaxed(driver());
+    driver().try_image(device, image.data());
     images_[number] = std::move(image);
   }
 
@@ -67,7 +71,9 @@ class Images {
  private:
   Kernels load(int64_t number, int forward_bytes, int backward_bytes) {
     const auto image = images_.find(number);
-    if (image == images_.end()) throw std::runtime_error("this kernel has not been compiled");
+    if (image == images_.end())
+      throw std::runtime_error(
+          "its kernels were compiled in another process; trace the function in this one");
     Driver::Module module = nullptr;
     driver().check(driver().load_module(&module, image->second.data()), "load the kernels");
     return {function(module, "asrnn_forward", forward_bytes),

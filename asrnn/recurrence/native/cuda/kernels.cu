@@ -1,4 +1,4 @@
-// The kernels of one variant (see variant.cuh and plan.py), compiled when it is first needed.
+// The kernels of one variant (see variant.cuh and variant.py), compiled when it is first needed.
 
 #include "backward.cuh"
 #include "forward.cuh"

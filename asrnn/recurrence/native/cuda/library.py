@@ -29,31 +29,43 @@ class Target(NamedTuple):
       platform: jax's name of it.
       handler: how the handlers are compiled.
       driver: the driver's library.
+      device: the number by which the driver knows it.
       image: makes a variant's image.
     """
 
     platform: str
     handler: cpp.Unit
     driver: str
+    device: int
     image: Callable[[Variant], bytes]
 
 
 def gpu() -> Target:
-    """The GPU of this process.
+    """The GPUs of this process, which have to be alike.
 
     Raises:
-      Unavailable: if it is not one of NVIDIA's, or too old.
+      Unavailable: if they are not NVIDIA's, too old, or not alike.
     """
-    device = jax.devices()[0]
-    capability = getattr(device, "compute_capability", None)
-    if "cuda" not in device.client.platform_version.lower() or capability is None:
+    device = jax.local_devices()[0]
+    if "cuda" not in device.client.platform_version.lower():
         raise Unavailable(f"there is none for {device.device_kind}")
+    capabilities = {str(one.compute_capability) for one in jax.local_devices()}
+    if len(capabilities) > 1:
+        found = " and ".join(sorted(capabilities))
+        raise Unavailable(
+            f"the GPUs differ, compute capabilities {found}; CUDA_VISIBLE_DEVICES chooses"
+        )
+    (capability,) = capabilities
     major, minor = (int(part) for part in capability.split("."))
     if (major, minor) < OLDEST:
         oldest = ".".join(map(str, OLDEST))
         raise Unavailable(f"it needs compute capability {oldest}, found {capability}")
     architecture = f"sm_{major}{minor}"
-    return Target("CUDA", HANDLER, DRIVER, lambda variant: compiler.image(variant, architecture))
+
+    def image(variant: Variant) -> bytes:
+        return compiler.image(variant, architecture)
+
+    return Target("CUDA", HANDLER, DRIVER, device.local_hardware_id or 0, image)
 
 
 @functools.cache
@@ -80,8 +92,13 @@ def load(path: Path) -> ctypes.CDLL:
         raise Unavailable(f"cannot load the compiled kernel: {error}") from error
     loaded.asrnn_cuda_open.argtypes = [ctypes.c_char_p]
     loaded.asrnn_cuda_open.restype = ctypes.c_char_p
-    loaded.asrnn_cuda_add_image.argtypes = [ctypes.c_int64, ctypes.c_char_p, ctypes.c_int64]
-    loaded.asrnn_cuda_add_image.restype = None
+    loaded.asrnn_cuda_add_image.argtypes = [
+        ctypes.c_int64,
+        ctypes.c_char_p,
+        ctypes.c_int64,
+        ctypes.c_int,
+    ]
+    loaded.asrnn_cuda_add_image.restype = ctypes.c_char_p
     return loaded
 
 
@@ -99,5 +116,6 @@ def image_number(variant: Variant) -> int:
     handlers = _handlers(target.platform, target.handler, target.driver)
     image = target.image(variant)
     number = int.from_bytes(hashlib.sha256(image).digest()[:8], "little", signed=True)
-    handlers.asrnn_cuda_add_image(number, image, len(image))
+    if reason := handlers.asrnn_cuda_add_image(number, image, len(image), target.device):
+        raise Unavailable(reason.decode())
     return number

@@ -17,10 +17,16 @@ def find_libraries() -> Iterator[str]:
     """Where NVRTC may be, best first: the wheels beside jax, then the system."""
     spec = importlib.util.find_spec("nvidia")
     for folder in spec.submodule_search_locations or () if spec else ():
-        for pattern in ("cu*/lib/libnvrtc.so.*", "cuda_nvrtc/lib/libnvrtc.so.*"):
-            yield from (str(path) for path in sorted(Path(folder).glob(pattern), reverse=True))
+        # The wheels of CUDA 13 and later, then those of CUDA 12.
+        for pattern in ("cu[0-9]*/lib/libnvrtc.so.[0-9]*", "cuda_nvrtc/lib/libnvrtc.so.[0-9]*"):
+            yield from map(str, sorted(Path(folder).glob(pattern), key=_major, reverse=True))
     if found := ctypes.util.find_library("nvrtc"):
         yield found
+
+
+def _major(path: Path) -> int:
+    digits = path.name.removeprefix("libnvrtc.so.").split(".")[0]
+    return int(digits) if digits.isdecimal() else 0
 
 
 class Nvrtc:
@@ -32,8 +38,9 @@ class Nvrtc:
 
     def __init__(self, path: str):
         # NVRTC looks for its built-in functions on the library path only, and they lie beside it.
-        for builtins in Path(path).parent.glob("libnvrtc-builtins.so*"):
-            ctypes.CDLL(str(builtins))
+        if Path(path).is_absolute():
+            for builtins in Path(path).parent.glob("libnvrtc-builtins.so*"):
+                ctypes.CDLL(str(builtins))
         self._library = ctypes.CDLL(path)
         self._library.nvrtcGetErrorString.restype = ctypes.c_char_p
         major, minor = ctypes.c_int(), ctypes.c_int()
@@ -81,7 +88,11 @@ class Nvrtc:
         return buffer.raw
 
     def _call(self, name: str, *arguments: Any) -> int:
-        result: int = getattr(self._library, name)(*arguments)
+        try:
+            function = getattr(self._library, name)
+        except AttributeError:
+            raise Unavailable(f"NVRTC is too old: it has no {name}") from None
+        result: int = function(*arguments)
         return result
 
     def _message(self, error: int) -> str:

@@ -11,7 +11,7 @@ namespace asrnn {
 
 // A block has one sequence of one member, a thread one unit of it.
 //
-// Indices within an array of a member are ints (calls.py sees to it that they suffice), and the
+// Indices within an array of a member are ints (check_size in __init__.py sees to it that they suffice), and the
 // arrays' addresses are the same for the whole block: both are to save registers.
 struct Place {
   int member, example, batch, steps, row;

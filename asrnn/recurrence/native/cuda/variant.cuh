@@ -36,8 +36,8 @@ constexpr int kForwardShared =
 constexpr int kBackwardShared = 2 * kLine + kSharedWeights + kDepth * kBackwardSlot;
 
 static_assert(kHeldQuads <= kQuads && kLine >= kUnits, "the columns of A do not fit");
-static_assert(4 * kForwardShared == ASRNN_FORWARD_SHARED, "see plan.py");
-static_assert(4 * kBackwardShared == ASRNN_BACKWARD_SHARED, "see plan.py");
+static_assert(4 * kForwardShared == ASRNN_FORWARD_SHARED, "see variant.py");
+static_assert(4 * kBackwardShared == ASRNN_BACKWARD_SHARED, "see variant.py");
 
 }  // namespace asrnn
 

@@ -23,7 +23,7 @@ def simulated(folder: Path) -> Target:
         built = simulator.build(library.HERE, compiler.KERNELS, variant.macros(), folder)
         return str(built).encode() + b"\0"
 
-    return Target("cpu", HANDLER, str(simulator.driver(folder)), image)
+    return Target("cpu", HANDLER, str(simulator.driver(folder)), 0, image)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """What is needed to run the kernels, and what is said where something is missing."""
 
 import shutil
+from functools import partial
 from types import SimpleNamespace
 
 import jax
@@ -17,14 +18,20 @@ from tests.recurrence.native.reference import Sizes, as_jax, random_arguments
 ARGUMENTS = as_jax(random_arguments(Sizes(3, 4, 5, 2, False)))
 
 
-def device(version: str = "cuda 13000", **attributes: str) -> SimpleNamespace:
-    return SimpleNamespace(
-        client=SimpleNamespace(platform_version=version), device_kind="a device", **attributes
-    )
+def devices(*capabilities: str, version: str = "cuda 13000") -> list[SimpleNamespace]:
+    return [
+        SimpleNamespace(
+            client=SimpleNamespace(platform_version=version),
+            device_kind="a device",
+            local_hardware_id=number,
+            compute_capability=capability,
+        )
+        for number, capability in enumerate(capabilities)
+    ]
 
 
 def test_the_architecture_is_that_of_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jax, "devices", lambda: [device(compute_capability="12.0")])
+    monkeypatch.setattr(jax, "local_devices", lambda: devices("12.0", "12.0"))
     asked: list[tuple[Variant, str]] = []
     monkeypatch.setattr(compiler, "image", lambda *given: asked.append(given))
     target = library.gpu()
@@ -36,15 +43,18 @@ def test_the_architecture_is_that_of_the_device(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize(
     ("found", "reason"),
     [
-        (device("rocm 6.2", compute_capability="gfx942"), "there is none for a device"),
-        (device(), "there is none for a device"),
-        (device(compute_capability="7.5"), "it needs compute capability 8.0, found 7.5"),
+        (devices("gfx942", version="rocm 6.2"), "there is none for a device"),
+        (devices("7.5"), "it needs compute capability 8.0, found 7.5"),
+        (
+            devices("9.0", "8.0"),
+            "the GPUs differ, compute capabilities 8.0 and 9.0; CUDA_VISIBLE_DEVICES chooses",
+        ),
     ],
 )
 def test_other_devices_are_a_reason(
-    found: SimpleNamespace, reason: str, monkeypatch: pytest.MonkeyPatch
+    found: list[SimpleNamespace], reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jax, "devices", lambda: [found])
+    monkeypatch.setattr(jax, "local_devices", lambda: found)
     library.image_number.cache_clear()
     assert cuda.available(5, 2, False) == reason
 
@@ -74,15 +84,40 @@ def test_a_compiler_that_fails_is_a_reason(
     assert cuda.available(5, 2, False) == "NVRTC failed: too old"
 
 
+@pytest.mark.parametrize(
+    ("failure", "reason"),
+    [
+        ("cuInit:100", "cannot start the driver: CUDA_ERROR_NO_DEVICE"),
+        ("cuDeviceGet:101", "cannot find the GPU: CUDA_ERROR_INVALID_DEVICE"),
+        ("cuDevicePrimaryCtxRetain:2", "cannot use the GPU: CUDA_ERROR_OUT_OF_MEMORY"),
+        ("cuCtxPushCurrent_v2:201", "cannot load the compiled kernels: CUDA_ERROR_INVALID_CONTEXT"),
+        ("cuModuleLoadData:209", "cannot load the compiled kernels: CUDA_ERROR_NO_BINARY_FOR_GPU"),
+    ],
+)
+def test_an_image_that_the_gpu_does_not_take_is_a_reason(
+    failure: str, reason: str, cuda_kernels: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ASRNN_SIMULATOR_FAIL", failure)
+    assert cuda.available(9, 2, False) == reason
+    monkeypatch.delenv("ASRNN_SIMULATOR_FAIL")
+    assert cuda.available(9, 2, False) is None
+
+
+def test_arrays_that_a_kernel_could_not_count_are_refused(cuda_kernels: None) -> None:
+    inputs = jax.ShapeDtypeStruct((2**15, 2**14, 2), jnp.float32)
+    run = partial(cuda.unroll, return_states=False)
+    with pytest.raises(ValueError, match=r"at most 2147483647 for the CUDA kernels, found"):
+        jax.eval_shape(lambda x: run(*ARGUMENTS[:6], x, jnp.zeros((2**14, 5))), inputs)
+
+
 def test_larger_networks_are_not_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(library, "image_number", lambda variant: pytest.fail("compiled"))
-    assert cuda.available(257, 1, False) == "it has at most 256 units, found 257"
+    assert cuda.available(257, 1, False) == "the CUDA kernels take at most 256 units, found 257"
 
 
 @pytest.mark.parametrize(
     ("failure", "said"),
     [
-        ("cuModuleLoadData:209", "cannot load the kernels: CUDA_ERROR_NO_BINARY_FOR_GPU"),
         ("cuModuleGetFunction:500", "cannot find a kernel: CUDA_ERROR_NOT_FOUND"),
         ("cuFuncSetAttribute:1", "cannot reserve shared memory: CUDA_ERROR_INVALID_VALUE"),
         ("cuLaunchKernel:719", "cannot launch a kernel: CUDA_ERROR_LAUNCH_FAILED"),
@@ -92,7 +127,7 @@ def test_larger_networks_are_not_compiled(monkeypatch: pytest.MonkeyPatch) -> No
 def test_errors_of_the_driver_are_named(
     failure: str, said: str, cuda_kernels: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sizes = {"cuModuleLoadData:209": 6, "cuModuleGetFunction:500": 7, "cuFuncSetAttribute:1": 8}
+    sizes = {"cuModuleGetFunction:500": 7, "cuFuncSetAttribute:1": 8}
     # A kernel that was loaded once is not loaded again.
     arguments = as_jax(random_arguments(Sizes(3, 4, sizes.get(failure, 5), 2, False)))
     monkeypatch.setenv("ASRNN_SIMULATOR_FAIL", failure)

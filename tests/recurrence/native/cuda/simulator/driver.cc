@@ -18,7 +18,7 @@
 
 namespace {
 
-constexpr int kSuccess = 0, kInvalidValue = 1, kInvalidImage = 200, kInvalidHandle = 400,
+constexpr int kSuccess = 0, kInvalidValue = 1, kInvalidDevice = 101, kInvalidImage = 200, kInvalidHandle = 400,
               kNotFound = 500, kCaptureUnsupported = 900;
 constexpr int kAttributeThreads = 0, kAttributeStaticShared = 1, kAttributeLocal = 3,
               kAttributeDynamicShared = 8;
@@ -36,6 +36,7 @@ constexpr Error kErrors[] = {
     {2, "CUDA_ERROR_OUT_OF_MEMORY", "out of memory"},
     {3, "CUDA_ERROR_NOT_INITIALIZED", "initialization error"},
     {100, "CUDA_ERROR_NO_DEVICE", "no CUDA-capable device is detected"},
+    {101, "CUDA_ERROR_INVALID_DEVICE", "invalid device ordinal"},
     {200, "CUDA_ERROR_INVALID_IMAGE", "device kernel image is invalid"},
     {201, "CUDA_ERROR_INVALID_CONTEXT", "invalid device context"},
     {209, "CUDA_ERROR_NO_BINARY_FOR_GPU",
@@ -104,6 +105,38 @@ int cuInit(unsigned flags) {
   return flags == 0 ? kSuccess : kInvalidValue;
 }
 
+int cuDeviceGet(int* device, int number) {
+  FAIL_IF_PLANNED();
+  if (device == nullptr) return kInvalidValue;
+  if (number != 0) return kInvalidDevice;
+  *device = number;
+  return kSuccess;
+}
+
+int cuDevicePrimaryCtxRetain(void** its_context, int device) {
+  FAIL_IF_PLANNED();
+  if (its_context == nullptr) return kInvalidValue;
+  if (device != 0) return kInvalidDevice;
+  *its_context = &context;
+  return kSuccess;
+}
+
+int cuDevicePrimaryCtxRelease_v2(int device) {
+  FAIL_IF_PLANNED();
+  return device == 0 ? kSuccess : kInvalidDevice;
+}
+
+int cuCtxPushCurrent_v2(void* pushed) {
+  FAIL_IF_PLANNED();
+  return pushed == &context ? kSuccess : kInvalidValue;
+}
+
+int cuCtxPopCurrent_v2(void** popped) {
+  FAIL_IF_PLANNED();
+  if (popped != nullptr) *popped = &context;
+  return kSuccess;
+}
+
 int cuCtxGetCurrent(void** current) {
   FAIL_IF_PLANNED();
   if (current == nullptr) return kInvalidValue;
@@ -139,6 +172,12 @@ int cuModuleLoadData(void** module, const void* image) {
   remember(modules, library);
   *module = library;
   return kSuccess;
+}
+
+int cuModuleUnload(void* module) {
+  FAIL_IF_PLANNED();
+  const std::lock_guard<std::mutex> lock(mutex);
+  return modules.erase(module) == 0 ? kInvalidHandle : kSuccess;
 }
 
 int cuModuleGetFunction(void** function, void* module, const char* name) {
