@@ -12,7 +12,7 @@ from asrnn.dynamics import CELLS, Coefficients, make_cell
 from asrnn.errors import ConfigError
 from asrnn.recurrence import BACKENDS, backends, choose_backend, native, unroll
 
-KERNELS = ("fused", "native", "cuda")
+KERNELS = ("fused", "native", "simulated", pytest.param("gpu", marks=pytest.mark.gpu))
 FIELDS = ("antisymmetric", "gated_antisymmetric", "ablation")
 # T, B, n, m: single steps and rows, odd sizes, the inputs of noise-padded CIFAR-10.
 SIZES = [
@@ -27,8 +27,13 @@ SIZES = [
 
 @pytest.fixture(params=KERNELS)
 def kernel(request):
-    """A backend with a hand-written backward pass; `cuda` is `native` on a simulated GPU."""
-    if request.param == "cuda":
+    """A backend with a hand-written backward pass; the last two are `native` on a GPU."""
+    if request.param == "gpu":
+        if jax.default_backend() != "gpu":
+            pytest.fail("these tests need a GPU: make test-gpu")
+        assert native.available(1, 1, False) is None
+        return "native"
+    if request.param == "simulated":
         request.getfixturevalue("cuda_kernels")
         return "native"
     reason = native.available(1, 1, False) if request.param == "native" else None

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
@@ -10,15 +11,22 @@ from asrnn.training.loop import train_and_evaluate
 from tests.training.runs import rows, tiny_config
 
 
-@pytest.mark.parametrize("backend", ["fused", "native", "cuda"])
+KERNELS = ["fused", "native", "simulated", pytest.param("gpu", marks=pytest.mark.gpu)]
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
 def test_the_learning_curve_of_a_kernel_is_that_of_scan(
-    backend: str, tmp_path: Path, request: pytest.FixtureRequest
+    kernel: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    if backend == "cuda":
+    if kernel == "gpu":
+        if jax.default_backend() != "gpu":
+            pytest.fail("these tests need a GPU: make test-gpu")
+        assert native.available(1, 1, False) is None
+    elif kernel == "simulated":
         request.getfixturevalue("cuda_kernels")
-        backend = "native"
-    if backend == "native" and native.available(1, 1, False) is not None:
-        pytest.skip(str(native.available(1, 1, False)))
+    elif kernel == "native" and (reason := native.available(1, 1, False)):
+        pytest.skip(reason)
+    backend = "fused" if kernel == "fused" else "native"
     curves = []
     for name in ("scan", backend):
         config = tiny_config(training__steps=200, training__log_every=20, training__eval_every=1000)
