@@ -99,6 +99,19 @@ def loop(text: str, kernel: str) -> list[Instruction]:
     return min(loops, key=len)
 
 
+def products(body: list[Instruction], variant: Variant) -> int:
+    """The multiply-adds of a thread in the loop.
+
+    Raises:
+      SystemExit: if they are not about those of A h, so that it is not the loop over time.
+    """
+    found = sum(one.name == "FFMA" for one in body)
+    wanted = variant.units**2 // variant.threads
+    if not wanted <= found <= 1.25 * wanted:
+        raise SystemExit(f"the loop has {found} FFMA, expected about {wanted}: it is another one")
+    return found
+
+
 def _decoded(line: str, control: int) -> Instruction:
     words = [word for word in line.split() if not word.startswith("@")]
     name, *modifiers = words[0].split(".")
@@ -160,7 +173,7 @@ def rows(architecture: str) -> Iterator[tuple[str, ...]]:
                 str(found.registers),
                 str(found.spill_bytes),
                 str(len(body)),
-                str(sum(one.name == "FFMA" for one in body)),
+                str(products(body, variant)),
                 f"{step:.0f}",
                 f"{1e3 * steps * step / CLOCK:.2f}",
             )
