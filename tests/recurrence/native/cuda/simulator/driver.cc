@@ -5,7 +5,9 @@
 // An image is the path of a library built from a kernel and the simulator's device.cuh, as text.
 // Unlike hardware, a launch is over when it returns, and a failed one does not spoil the context.
 //
-// ASRNN_SIMULATOR_FAIL=<symbol>:<code> in the environment makes that function fail.
+// ASRNN_SIMULATOR_FAIL=<symbol>:<code> in the environment makes that function fail;
+// ASRNN_SIMULATOR_CONTEXT=<number> is the context that is current where none was
+// pushed; 0, the device's primary one, by default.
 
 #include <dlfcn.h>
 
@@ -15,11 +17,13 @@
 #include <mutex>
 #include <set>
 #include <string>
+#include <vector>
 
 namespace {
 
-constexpr int kSuccess = 0, kInvalidValue = 1, kInvalidDevice = 101, kInvalidImage = 200, kInvalidHandle = 400,
-              kNotFound = 500, kCaptureUnsupported = 900;
+constexpr int kSuccess = 0, kInvalidValue = 1, kInvalidDevice = 101, kInvalidImage = 200,
+              kInvalidContext = 201, kInvalidHandle = 400, kNotFound = 500,
+              kCaptureUnsupported = 900;
 constexpr int kAttributeThreads = 0, kAttributeStaticShared = 1, kAttributeLocal = 3,
               kAttributeDynamicShared = 8;
 constexpr int kDefaultShared = 48 * 1024, kLargestShared = 227 * 1024;  // bytes a block
@@ -52,13 +56,18 @@ constexpr Error kErrors[] = {
 struct Function {
   int (*simulate)(const void*, unsigned, unsigned, unsigned);
   unsigned (*launch_bound)();
+  void* context;
   int dynamic_shared;
 };
 
-char context;  // its address is the handle of the only one
+struct Module {
+  void *library, *context;
+};
+
 std::mutex mutex;
 std::set<void*> modules, functions;
 thread_local int capture_mode = 0;
+thread_local std::vector<void*> pushed_contexts;
 
 int complain(int code, const char* symbol, const std::string& why) {
   std::fprintf(stderr, "asrnn simulator: %s: %s\n", symbol, why.c_str());
@@ -71,6 +80,17 @@ int failure_of(const char* symbol) {
   const std::size_t length = std::strlen(symbol);
   if (plan == nullptr || std::strncmp(plan, symbol, length) != 0 || plan[length] != ':') return 0;
   return std::atoi(plan + length + 1);
+}
+
+void* context_of(unsigned long long number) { return reinterpret_cast<void*>(number + 1); }
+
+void* primary_context() { return context_of(0); }
+
+// The handle of the context that is current.
+void* context() {
+  if (!pushed_contexts.empty()) return pushed_contexts.back();
+  const char* const number = std::getenv("ASRNN_SIMULATOR_CONTEXT");
+  return number == nullptr ? primary_context() : context_of(std::strtoull(number, nullptr, 10));
 }
 
 bool known(const std::set<void*>& handles, void* handle) {
@@ -117,7 +137,7 @@ int cuDevicePrimaryCtxRetain(void** its_context, int device) {
   FAIL_IF_PLANNED();
   if (its_context == nullptr) return kInvalidValue;
   if (device != 0) return kInvalidDevice;
-  *its_context = &context;
+  *its_context = primary_context();
   return kSuccess;
 }
 
@@ -128,26 +148,30 @@ int cuDevicePrimaryCtxRelease_v2(int device) {
 
 int cuCtxPushCurrent_v2(void* pushed) {
   FAIL_IF_PLANNED();
-  return pushed == &context ? kSuccess : kInvalidValue;
+  if (pushed != primary_context()) return kInvalidValue;
+  pushed_contexts.push_back(pushed);
+  return kSuccess;
 }
 
 int cuCtxPopCurrent_v2(void** popped) {
   FAIL_IF_PLANNED();
-  if (popped != nullptr) *popped = &context;
+  if (pushed_contexts.empty()) return kInvalidContext;
+  if (popped != nullptr) *popped = pushed_contexts.back();
+  pushed_contexts.pop_back();
   return kSuccess;
 }
 
 int cuCtxGetCurrent(void** current) {
   FAIL_IF_PLANNED();
   if (current == nullptr) return kInvalidValue;
-  *current = &context;
+  *current = context();
   return kSuccess;
 }
 
 int cuStreamGetCtx(void* /*stream*/, void** its_context) {
   FAIL_IF_PLANNED();
   if (its_context == nullptr) return kInvalidValue;
-  *its_context = &context;
+  *its_context = context();
   return kSuccess;
 }
 
@@ -169,27 +193,30 @@ int cuModuleLoadData(void** module, const void* image) {
   }
   void* const library = dlopen(static_cast<const char*>(image), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) return complain(kInvalidImage, __func__, dlerror());
-  remember(modules, library);
-  *module = library;
+  *module = new Module{library, context()};
+  remember(modules, *module);
   return kSuccess;
 }
 
 int cuModuleUnload(void* module) {
   FAIL_IF_PLANNED();
   const std::lock_guard<std::mutex> lock(mutex);
-  return modules.erase(module) == 0 ? kInvalidHandle : kSuccess;
+  if (modules.erase(module) == 0) return kInvalidHandle;
+  delete static_cast<Module*>(module);
+  return kSuccess;
 }
 
 int cuModuleGetFunction(void** function, void* module, const char* name) {
   FAIL_IF_PLANNED();
   if (function == nullptr || name == nullptr) return kInvalidValue;
   if (!known(modules, module)) return kInvalidHandle;
-  void* const simulate = dlsym(module, (std::string("simulate_") + name).c_str());
-  void* const bound = dlsym(module, (std::string("launch_bound_") + name).c_str());
+  const auto [library, its_context] = *static_cast<Module*>(module);
+  void* const simulate = dlsym(library, (std::string("simulate_") + name).c_str());
+  void* const bound = dlsym(library, (std::string("launch_bound_") + name).c_str());
   if (simulate == nullptr || bound == nullptr) return kNotFound;
   auto* const found = new Function{reinterpret_cast<decltype(Function::simulate)>(simulate),
                                    reinterpret_cast<decltype(Function::launch_bound)>(bound),
-                                   kDefaultShared};
+                                   its_context, kDefaultShared};
   remember(functions, found);
   *function = found;
   return kSuccess;
@@ -225,6 +252,9 @@ int cuLaunchKernel(void* function, unsigned grid_x, unsigned grid_y, unsigned gr
   FAIL_IF_PLANNED();
   if (!known(functions, function)) return kInvalidHandle;
   const auto* const launched = static_cast<Function*>(function);
+  if (launched->context != context()) {
+    return complain(kInvalidHandle, __func__, "the function is of another context");
+  }
   if (grid_y != 1 || grid_z != 1 || block_y != 1 || block_z != 1) {
     return complain(kInvalidValue, __func__, "the simulator has one dimension");
   }

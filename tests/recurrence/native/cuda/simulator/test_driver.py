@@ -137,6 +137,39 @@ def test_a_stream_is_of_the_current_context(cuda: ctypes.CDLL) -> None:
     assert current.value and current.value == of_stream.value
 
 
+def test_the_environment_chooses_the_context(
+    cuda: ctypes.CDLL, module: ctypes.c_void_p, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    function = function_of(cuda, module, b"copy_shared")
+    first, second = ctypes.c_void_p(), ctypes.c_void_p()
+    assert cuda.cuCtxGetCurrent(ctypes.byref(first)) == 0
+    monkeypatch.setenv("ASRNN_SIMULATOR_CONTEXT", "1")
+    assert cuda.cuCtxGetCurrent(ctypes.byref(second)) == 0
+    assert second.value and second.value != first.value
+    # A function of one context cannot be launched in another.
+    assert launch(cuda, function, Arguments(None, None, 0)) == 400
+    monkeypatch.delenv("ASRNN_SIMULATOR_CONTEXT")
+    assert launch(cuda, function, Arguments(None, None, 0)) == 0
+
+
+def test_a_pushed_context_is_current_until_it_is_popped(
+    cuda: ctypes.CDLL, image: bytes, relaxed: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    primary, popped, loaded = ctypes.c_void_p(), ctypes.c_void_p(), ctypes.c_void_p()
+    monkeypatch.setenv("ASRNN_SIMULATOR_CONTEXT", "1")
+    assert cuda.cuDevicePrimaryCtxRetain(ctypes.byref(primary), 0) == 0
+    assert cuda.cuCtxPushCurrent_v2(primary) == 0
+    assert cuda.cuModuleLoadData(ctypes.byref(loaded), image) == 0
+    function = function_of(cuda, loaded, b"copy_shared")
+    assert launch(cuda, function, Arguments(None, None, 0)) == 0
+    assert cuda.cuCtxPopCurrent_v2(ctypes.byref(popped)) == 0
+    assert popped.value == primary.value
+    assert launch(cuda, function, Arguments(None, None, 0)) == 400
+    assert cuda.cuCtxPopCurrent_v2(None) == 201
+    assert cuda.cuModuleUnload(loaded) == 0
+    assert cuda.cuModuleUnload(loaded) == 400
+
+
 def test_errors_have_names_and_texts(cuda: ctypes.CDLL) -> None:
     text = ctypes.c_char_p()
     assert cuda.cuGetErrorName(719, ctypes.byref(text)) == 0
