@@ -1,5 +1,8 @@
 """The kernels of both platforms under JAX's transformations."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -11,7 +14,14 @@ import pytest
 from jax.sharding import Mesh, PartitionSpec
 
 from asrnn.recurrence.native import cpu, cuda
-from tests.recurrence.native.reference import Sizes, as_jax, distance, random_arguments, scan
+from tests.recurrence.native.reference import (
+    Sizes,
+    as_jax,
+    cotangents,
+    distance,
+    random_arguments,
+    scan,
+)
 
 SIZES = Sizes(12, 19, 24, 2, True)
 scan_run = partial(scan, return_states=True)
@@ -102,12 +112,21 @@ def test_vmap_of_vmap(run: Run) -> None:
 
 
 def test_a_population_member_has_the_bits_of_a_single_model(run: Run) -> None:
+    """The gradient in A is a product outside of the kernel, which may sum in another order."""
     many = stack(range(3))
-    gradient = jax.grad(partial(weighted, run))
-    together = jax.jit(jax.vmap(gradient))(*many)
+    weights = tuple(jnp.asarray(one) for one in cotangents(SIZES, True))
+
+    def made_by_the_kernels(*args: jax.Array) -> tuple[tuple[jax.Array, ...], jax.Array]:
+        (final, states), pull = jax.vjp(run, *args)
+        gradients = pull(weights)
+        return (final, states, gradients[7]), gradients[0]
+
+    together, matrices = jax.jit(jax.vmap(made_by_the_kernels))(*many)
     for i in range(3):
-        alone = jax.jit(gradient)(*(a[i] for a in many))
-        np.testing.assert_array_equal(together[i], alone)
+        alone, matrix = jax.jit(made_by_the_kernels)(*(a[i] for a in many))
+        for one, other in zip(together, alone, strict=True):
+            np.testing.assert_array_equal(one[i], other)
+        assert distance(matrices[i], matrix) < 1e-6
 
 
 def test_inside_loops_and_remat(run: Run) -> None:
@@ -162,9 +181,27 @@ def test_donated_buffers(run: Run) -> None:
     assert state.is_deleted()
 
 
-def test_shard_map_sums_gradients_of_replicated_parameters(run: Run) -> None:
-    mesh = Mesh(np.array(jax.devices()[:1]), ("data",))
-    args = arguments()
+WIDE = Sizes(7, 20, 24, 6, True)
+
+
+NARROW = SIZES._replace(batch=20)
+SHARDED = {
+    "everything": (NARROW, tuple(range(8)), True),
+    "everything, wide": (WIDE, tuple(range(8)), True),
+    "everything, unchecked": (NARROW, tuple(range(8)), False),
+    "everything, wide, unchecked": (WIDE, tuple(range(8)), False),
+    "the matrix": (NARROW, (0,), True),
+    "the step size, wide": (WIDE, (5,), True),
+    "the initial state": (NARROW, (7,), True),
+}
+
+
+@pytest.mark.parametrize(("sizes", "wanted", "check_vma"), SHARDED.values(), ids=SHARDED)
+def test_shard_map_sums_gradients_of_replicated_arguments(
+    run: Run, sizes: Sizes, wanted: tuple[int, ...], check_vma: bool
+) -> None:
+    args = arguments(sizes=sizes)
+    mesh = Mesh(np.array(jax.devices()[:2]), ("data",))
     everywhere, rows, sequence = (
         PartitionSpec(),
         PartitionSpec("data"),
@@ -172,9 +209,28 @@ def test_shard_map_sums_gradients_of_replicated_parameters(run: Run) -> None:
     )
     specs = (*(everywhere,) * 6, sequence, rows)
 
-    @partial(jax.shard_map, mesh=mesh, in_specs=specs, out_specs=everywhere)
+    @partial(jax.shard_map, mesh=mesh, in_specs=specs, out_specs=everywhere, check_vma=check_vma)
     def loss(*args: jax.Array) -> jax.Array:
         return jax.lax.psum(weighted(run, *args), "data")
 
-    found = jax.jit(jax.grad(loss, tuple(range(8))))(*args)
-    assert_close(found, jax.grad(partial(weighted, scan_run), tuple(range(8)))(*args))
+    found = jax.jit(jax.grad(loss, wanted))(*args)
+    assert_close(found, jax.grad(partial(weighted, scan_run), wanted)(*args))
+
+
+@pytest.mark.parametrize("kernel", ["cpu", "simulated"])
+def test_the_same_over_two_devices(
+    kernel: str, kernel_cache: str, request: pytest.FixtureRequest
+) -> None:
+    """The number of devices is that of a process, so the tests above run again in another."""
+    if kernel == "cpu" and (reason := cpu.available()):
+        pytest.skip(reason)
+    tests = ["-k", f"shard_map and {kernel}-", "-p", "no:cacheprovider", "-rs"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *tests, __file__],
+        env={**os.environ, "JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": "2"},
+        cwd=request.config.rootpath,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "skipped" not in done.stdout
