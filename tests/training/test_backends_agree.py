@@ -10,7 +10,6 @@ from asrnn.recurrence import native
 from asrnn.training.loop import train_and_evaluate
 from tests.training.runs import rows, tiny_config
 
-
 KERNELS = ["fused", "native", "simulated", pytest.param("gpu", marks=pytest.mark.gpu)]
 
 

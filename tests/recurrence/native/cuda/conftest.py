@@ -12,11 +12,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("simulator")
 
 
+@pytest.fixture
+def on_a_gpu() -> None:
+    """For what only a GPU can run, or only a GPU in time."""
+    if jax.default_backend() != "gpu":
+        pytest.fail("these tests need a GPU: make test-gpu")
+
+
 @pytest.fixture(params=["simulated", pytest.param("gpu", marks=pytest.mark.gpu)])
 def kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Kernels that run; simulated threads in another order after each meeting of theirs."""
     if request.param == "simulated":
         monkeypatch.setenv("ASRNN_SIMULATOR_SEED", "5")
         request.getfixturevalue("cuda_kernels")
-    elif jax.default_backend() != "gpu":
-        pytest.fail("these tests need a GPU: make test-gpu")
+    else:
+        request.getfixturevalue("on_a_gpu")

@@ -1,5 +1,7 @@
 """Values and gradients against float64."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -29,6 +31,7 @@ SIZES = [
     Sizes(12, 2, 64, 4, False),
     Sizes(12, 3, 70, 5, False),
     Sizes(6, 2, 100, 31, True),
+    Sizes(3, 300, 8, 2, True),
     Sizes(10, 2, 128, 1, False),
     Sizes(10, 2, 128, 1, True),
     Sizes(5, 2, 130, 2, False),
@@ -65,6 +68,40 @@ def test_long_sequence_of_the_paper(gated: bool, kernel: None) -> None:
     (final, _), gradients = differentiate(cuda.unroll, arguments, *weights, return_states=False)
     assert distance(final, forward64(arguments)[-1]) < 5e-6
     assert largest_error(gradients, gradients64(arguments, *weights)) < 2e-5
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("batch", [133, 265, 1000])
+@pytest.mark.parametrize("units", [128, 256])
+def test_more_sequences_than_multiprocessors(units: int, batch: int, on_a_gpu: None) -> None:
+    sizes = Sizes(20, batch, units, 3, True)
+    arguments = random_arguments(sizes)
+    weights = cotangents(sizes, True)
+    (final, _), gradients = differentiate(cuda.unroll, arguments, *weights, return_states=True)
+    assert distance(final, forward64(arguments)[-1]) < 1e-6
+    assert largest_error(gradients, gradients64(arguments, *weights)) < 5e-6
+
+
+@pytest.mark.gpu
+def test_a_population_of_thousands_of_sequences(on_a_gpu: None) -> None:
+    sizes = Sizes(20, 128, 128, 1, False)
+    members = [random_arguments(sizes, seed) for seed in range(32)]
+    weights = cotangents(sizes, True)
+    stacked = tuple(
+        None if parts[0] is None else jnp.stack(parts) for parts in zip(*members, strict=True)
+    )
+
+    def results(*arguments: jax.Array | None):
+        found, pull = jax.vjp(partial(cuda.unroll, return_states=True), *arguments)
+        return found, pull(as_jax(weights))
+
+    (final, states), gradients = jax.jit(jax.vmap(results))(*stacked)
+    for i, arguments in enumerate(members):
+        exact = forward64(arguments)
+        assert distance(final[i], exact[-1]) < 1e-6
+        assert distance(states[i], exact[1:]) < 1e-6
+        own = [gradient[i] for gradient in gradients if gradient is not None]
+        assert largest_error(own, gradients64(arguments, *weights)) < 5e-6
 
 
 few_sizes = st.builds(
