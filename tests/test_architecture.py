@@ -24,7 +24,7 @@ ALLOWED = {
     "typing": set(),
     "config": {"errors"},
     "dynamics": {"errors", "typing"},
-    "recurrence": {"dynamics", "errors", "typing"},
+    "recurrence": {"dynamics", "errors", "typing", "atomic"},
     "models": {"dynamics", "recurrence"} | COMMON,
     "tasks": COMMON,
     "training": {"dynamics", "recurrence", "models", "tasks"} | COMMON,

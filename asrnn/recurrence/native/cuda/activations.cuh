@@ -1,4 +1,4 @@
-// tanh and the logistic function, to about three units in the last place, without branches.
+// tanh and the logistic function, to a few units in the last place, without branches.
 //
 // Both take 2^x and 1/x from the special function unit. tanh |u| = 1 - 2 / (exp(2|u|) + 1) loses
 // digits near zero, where a polynomial takes its place. NaN stays NaN (it fails the comparisons, and
