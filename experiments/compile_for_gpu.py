@@ -9,6 +9,7 @@ says that XLA accepts the calls, arrays without elements among them.
 """
 
 import re
+import sys
 from collections import Counter
 from typing import Any
 
@@ -101,7 +102,10 @@ def kernels_of_a_step(text: str) -> Counter[str]:
 
 def main() -> None:
     """Prints a line for each case and cell."""
-    topology = topologies.get_topology_desc("", "cuda", topology="1x1x1", target_config=H200)
+    try:
+        topology = topologies.get_topology_desc("", "cuda", topology="1x1x1", target_config=H200)
+    except NotImplementedError:
+        sys.exit("compile_for_gpu: jax has no CUDA here; pip install '.[cuda]'")
     placement = NamedSharding(Mesh(np.array(topology.devices[:1]), ("x",)), PartitionSpec())
     jax.config.update("jax_default_matmul_precision", "highest")
     native_on_a_gpu()

@@ -17,6 +17,7 @@ Architecture via Microbenchmarking (2024), rounded, and where that paper has non
 
 import math
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -185,6 +186,10 @@ def _warps(variant: Variant) -> int:
 
 def main() -> None:
     """Prints the table."""
+    if shutil.which("nvdisasm") is None:
+        sys.exit(
+            "cuda_schedule: no nvdisasm on the path; it is in the package nvidia-cuda-nvdisasm"
+        )
     header = ("case", "kernel", "registers", "spill bytes", "instructions", "FFMA", "cycles", "ms")
     table = [header, *rows(sys.argv[1] if len(sys.argv) > 1 else "sm_90")]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]

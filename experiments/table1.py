@@ -76,7 +76,7 @@ ROWS = [
         "source": PAPER,
         "config": "configs/mnist.py",
         "overrides": {"optimizer.learning_rate": 1.0, "model.init_scale": 4.0},
-        "steps": 20_000,
+        "steps": 50_000,
         "seeds": [0],
     },
     {
