@@ -19,6 +19,7 @@ import jax.ffi
 import jaxlib.version
 
 from asrnn.recurrence.native.cache import Unavailable, cache_dir
+from asrnn.recurrence.native.tool import run
 
 COMPILERS = ("c++", "g++", "clang++")
 # Separate multiplications and additions may be fused, but nothing may assume that NaN and
@@ -32,7 +33,6 @@ FLAGS = (
     "-fno-trapping-math",
 )
 SANITIZER_FLAGS = ("-O1", "-g", "-fno-omit-frame-pointer", "-fno-sanitize-recover=all")
-COMPILE_SECONDS = 600
 
 
 class Unit(NamedTuple):
@@ -84,29 +84,12 @@ def _sanitizer_flags() -> tuple[str, ...]:
 
 
 def _fingerprint(compiler: str, flags: Sequence[str], sources: Path, units: Sequence[Unit]) -> str:
-    version = _run([compiler, "--version"], Path("/")).stdout
+    version = run([compiler, "--version"], Path("/")).stdout
     parts = [compiler, version, jaxlib.version.__version__, *flags, repr(tuple(units))]
     for source in sorted(sources.iterdir()):
         if source.suffix in (".cc", ".h"):
             parts += [source.name, source.read_text(encoding="utf-8")]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
-
-
-def _run(command: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    try:
-        return subprocess.run(
-            command,
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-            errors="replace",
-            timeout=COMPILE_SECONDS,
-            check=False,
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        raise Unavailable(f"cannot run the C++ compiler {command[0]}: {error}") from error
 
 
 def _build(
@@ -117,7 +100,7 @@ def _build(
 
         def compile_unit(unit: Unit) -> subprocess.CompletedProcess[str]:
             source = str(sources / unit.source)
-            return _run(
+            return run(
                 [compiler, *flags, *unit.flags, "-c", source, "-o", f"{unit.name}.o"], folder
             )
 
@@ -126,7 +109,7 @@ def _build(
                 _check(done, target)
         objects = [f"{unit.name}.o" for unit in units]
         link = [compiler, *_sanitizer_flags(), "-shared", "-pthread", *objects, "-o", "library.so"]
-        _check(_run(link, folder), target)
+        _check(run(link, folder), target)
         os.replace(folder / "library.so", target)
 
 

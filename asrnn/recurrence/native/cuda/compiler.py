@@ -5,7 +5,6 @@ import hashlib
 import os
 import re
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,11 +14,11 @@ from asrnn.atomic import replacing
 from asrnn.recurrence.native.cache import Unavailable, cache_dir
 from asrnn.recurrence.native.cuda.nvrtc import Nvrtc, find_libraries
 from asrnn.recurrence.native.cuda.variant import Variant
+from asrnn.recurrence.native.tool import run
 
 SOURCES = Path(__file__).parent
 KERNELS = "kernels.cu"
 ELF = b"\x7fELF"  # how an image begins
-COMPILE_SECONDS = 300
 # Of float32 the bits are those of the formula: products and sums are fused as they are written,
 # and nothing is flushed or approximated but what activations.cuh asks for.
 OPTIONS = ("-std=c++17", "--fmad=true", "--ftz=false", "--prec-div=true", "--prec-sqrt=true")
@@ -59,35 +58,19 @@ class NvccCompiler:
     def __init__(self, path: str):
         self._path = path
         flags = (os.environ.get(f"NVCC_{part}_FLAGS", "") for part in ("PREPEND", "APPEND"))
-        self.name = " ".join([self._run("--version")[1], *flags])
+        self.name = " ".join([run([path, "--version"]).stdout, *flags])
 
     def __call__(self, options: Sequence[str]) -> tuple[bytes, str]:
         """The image, and what the assembler reports."""
         with tempfile.TemporaryDirectory() as folder:
             image = Path(folder) / "image.cubin"
-            code, log = self._run(
-                "-cubin", "-Xptxas=-v", *options, "-o", str(image), str(SOURCES / KERNELS)
-            )
-            if code:
-                errors = [line for line in log.splitlines() if "error" in line]
-                raise Unavailable(f"nvcc failed: {errors[0] if errors else f'exit status {code}'}")
-            return image.read_bytes(), log
-
-    def _run(self, *arguments: str) -> tuple[int, str]:
-        try:
-            done = subprocess.run(
-                [self._path, *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                encoding="utf-8",
-                errors="replace",
-                timeout=COMPILE_SECONDS,
-                check=False,
-            )
-        except (OSError, subprocess.SubprocessError) as error:
-            raise Unavailable(f"cannot run {self._path}: {error}") from error
-        return done.returncode, done.stdout
+            source = str(SOURCES / KERNELS)
+            done = run([self._path, "-cubin", "-Xptxas=-v", *options, "-o", str(image), source])
+            if done.returncode:
+                errors = [line for line in done.stdout.splitlines() if "error" in line]
+                detail = errors[0] if errors else f"exit status {done.returncode}"
+                raise Unavailable(f"nvcc failed: {detail}")
+            return image.read_bytes(), done.stdout
 
 
 @functools.cache
