@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from asrnn.atomic import replacing
+from asrnn.reports.ticks import log_ticks
 from asrnn.training.records import Row, read_rows
 from asrnn.training.workdir import METRICS
 
@@ -33,8 +34,10 @@ def draw_learning_curve(workdir: Path) -> Path:
         axis.grid(alpha=0.3)
     if any(row.get("loss") for row in rows):
         axes[0].set_yscale("log")
-        for place in (axes[0].yaxis.set_major_formatter, axes[0].yaxis.set_minor_formatter):
-            place(lambda value, _: f"{value:g}")
+        low, high = axes[0].get_ylim()
+        axes[0].set_yticks(log_ticks(low, high))
+        axes[0].yaxis.set_major_formatter(lambda value, _: f"{value:.3g}")
+        axes[0].minorticks_off()
     if axes[1].has_data():
         axes[1].legend(frameon=False)
     path = workdir / "learning_curve.png"

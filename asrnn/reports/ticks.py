@@ -15,12 +15,15 @@ def linear_ticks(low: float, high: float, count: int = 5) -> list[float]:
 
 
 def log_ticks(low: float, high: float, count: int = 7) -> list[float]:
-    """Powers of ten in [low, high], with twice and five times them where those are few."""
+    """Powers of ten in [low, high]; over few decades twice and five times them too.
+
+    Where even those are fewer than three, the ticks are linear ones.
+    """
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     every = max(math.ceil((last - first) / count), 1)
-    factors = (1, 2, 5) if last - first <= 2 else (1,)
+    factors = (1, 2, 5) if math.log10(high) - math.log10(low) <= 2 else (1,)
     found = [
         float(f"{factor}e{power}") for power in range(first, last + 1, every) for factor in factors
     ]
     inside = [tick for tick in found if low * (1 - 1e-9) <= tick <= high * (1 + 1e-9)]
-    return inside if len(inside) > 1 else sorted({low, high})
+    return inside if len(inside) > 2 else linear_ticks(low, high)

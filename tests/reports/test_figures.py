@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,24 @@ def test_every_part_has_its_curve_and_the_test_its_point(
     assert accuracy["train"] == ([1, 2, 3], pytest.approx([10, 30, 60]))
     assert accuracy["test 45"] == ([4], [45.0])
     assert drawn[0].axes[0].get_yscale() == "log"
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.002, 2.3), (0.6, 1.9), (0.12, 2.3), (1e-9, 1e9)])
+def test_the_labels_of_the_loss_do_not_overprint(
+    low: float, high: float, tmp_path: Path, drawn: list[Figure]
+) -> None:
+    write(tmp_path, [row(1, "train", high), row(2, "train", low)])
+    draw_learning_curve(tmp_path)
+    axis = drawn[0].axes[0].yaxis
+    labels = [*axis.get_ticklabels(), *axis.get_ticklabels(minor=True)]
+    boxes = sorted(
+        (box.y0, box.y1)
+        for label in labels
+        if label.get_text()
+        for box in [label.get_window_extent()]
+    )
+    assert 3 <= len(boxes) <= 10
+    assert all(top < bottom for (_, top), (bottom, _) in pairwise(boxes))
 
 
 def test_no_state_of_matplotlib_is_left_behind(tmp_path: Path) -> None:

@@ -28,13 +28,15 @@ def test_linear_ticks_are_round(low: float, high: float, ticks: list[float]) -> 
     [
         (0.001, 1000, [1e-3, 1e-2, 0.1, 1, 10, 100, 1000]),
         (0.5, 5, [0.5, 1, 2, 5]),
-        (0.3, 0.4, [0.3, 0.4]),
+        (0.9, 11, [1, 2, 5, 10]),
+        (0.57, 1.9, [1, 1.5]),
+        (0.3, 0.4, [0.3, 0.32, 0.34, 0.36, 0.38, 0.4]),
         (1e-20, 1, [1e-20, 1e-17, 1e-14, 1e-11, 1e-8, 1e-5, 0.01]),
         (2, 2, [2]),
         (1, 1, [1]),
     ],
 )
-def test_log_ticks_are_powers_of_ten_or_parts_of_them(
+def test_log_ticks_are_powers_of_ten_or_parts_of_them_or_round(
     low: float, high: float, ticks: list[float]
 ) -> None:
     assert log_ticks(low, high) == pytest.approx(ticks)
