@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 GOLDEN = (math.sqrt(5) - 1) / 2
 LOST, UNKNOWN, BEST = "#d62728", "#9aa3ad", "#e8590c"
+INK = "#444c56"  # of axes, and in the key of lines whose colour is their accuracy
 PANELS_ACROSS = 4
 
 
@@ -82,7 +83,10 @@ def parallel_coordinates(sweep: TrialTable) -> "Figure":
     best = _best(sweep)
     for entry in sorted(sweep.entries, key=_drawing_order):
         places = [
-            scales[name].position(entry.values[name]) + offsets[entry.id] * scales[name].room / 2
+            _within(
+                scales[name].position(entry.values[name])
+                + offsets[entry.id] * scales[name].room / 2
+            )
             for name in fields
         ]
         style = _line_style(entry, colours, best=entry in best)
@@ -94,11 +98,14 @@ def parallel_coordinates(sweep: TrialTable) -> "Figure":
     for i, name in enumerate(fields):
         _draw_scale(axes, i, scales[name])
     _draw_accuracy_scale(axes, len(fields), colours)
+    lost = "diverged" in _kinds(sweep)
+    if lost:
+        _tick(axes, len(fields), -0.1, "diverged")
     labels = [name.replace(".", ".\n", 1) for name in fields]
     axes.set_xticks(range(len(fields) + 1), [*labels, "validation\naccuracy"])
     axes.tick_params(axis="x", length=0)
     axes.xaxis.tick_top()
-    axes.set(xlim=(-0.35, len(fields) + 0.45), ylim=(-0.16, 1.07), yticks=[])
+    axes.set(xlim=(-0.35, len(fields) + 0.45), ylim=(-0.16 if lost else -0.04, 1.07), yticks=[])
     axes.spines[:].set_visible(False)
     axes.set_title(_title(sweep), fontsize=11, loc="left", pad=14)
     _legend(figure, sweep, _line_key(sweep))
@@ -138,7 +145,8 @@ def _draw_panel(
     panel: "Axes", sweep: TrialTable, name: str, scale: Scale, limits: tuple[float, float]
 ) -> None:
     low, high = limits
-    floor = low - 0.07 * (high - low)
+    lost = "diverged" in _kinds(sweep)
+    floor = low - 0.07 * (high - low) if lost else low
     offsets, best = _jitter(len(sweep.entries)), _best(sweep)
     for kind, style in _dot_key(sweep).items():
         dots = [
@@ -147,7 +155,8 @@ def _draw_panel(
             if (entry in best if kind == "best" else _kind(entry) == kind)
         ]
         panel.plot(*zip(*dots, strict=True), **style)
-    panel.axhline(low - 0.02 * (high - low), color="#d5dae0", linewidth=0.8)
+    if lost:
+        panel.axhline(low - 0.02 * (high - low), color="#d5dae0", linewidth=0.8)
     places, labels = zip(*scale.ticks, strict=True)
     long = sum(map(len, labels)) > 26
     if long and len(labels) <= 3:
@@ -163,7 +172,7 @@ def _draw_panel(
 
 
 def _draw_scale(axes: "Axes", x: int, scale: Scale) -> None:
-    axes.plot([x, x], [0, 1], color="#444c56", linewidth=1, zorder=3)
+    axes.plot([x, x], [0, 1], color=INK, linewidth=1, zorder=3)
     for place, label in scale.ticks:
         _tick(axes, x, place, label)
     if scale.log:
@@ -177,11 +186,10 @@ def _draw_accuracy_scale(axes: "Axes", x: int, colours: Any) -> None:
     axes.pcolormesh(*bar, shades, norm=norm, cmap=colours.cmap, zorder=3)
     for tick in linear_ticks(norm.vmin, norm.vmax):
         _tick(axes, x, float(norm(tick)), f"{tick:g} %")
-    _tick(axes, x, -0.1, "diverged")
 
 
 def _tick(axes: "Axes", x: int, place: float, label: str) -> None:
-    axes.plot([x - 0.03, x + 0.03], [place, place], color="#444c56", linewidth=1, zorder=3)
+    axes.plot([x - 0.03, x + 0.03], [place, place], color=INK, linewidth=1, zorder=3)
     box = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 0.8}
     axes.text(x + 0.05, place, label, va="center", fontsize=8, zorder=6, bbox=box)
 
@@ -224,8 +232,8 @@ def _line_style(entry: Entry, colours: Any, *, best: bool) -> dict[str, Any]:
 def _line_key(sweep: TrialTable) -> dict[str, dict[str, Any]]:
     """What occurs among the trials, and how its line looks."""
     about: dict[str, dict[str, Any]] = {
-        "done": {"color": "#2c6fad"},
-        "not finished": {"color": "#2c6fad", "linestyle": "--"},
+        "done": {"color": INK},
+        "not finished": {"color": INK, "linestyle": "--"},
         "no accuracy yet": {"color": UNKNOWN, "linestyle": "--"},
         "diverged": {"color": LOST, "linestyle": ":"},
         "best": {"color": BEST, "linewidth": 2.6},
@@ -293,6 +301,11 @@ def _title(sweep: TrialTable) -> str:
 def _jitter(count: int) -> list[float]:
     """`count` offsets in [-1, 1), evenly spread and always the same."""
     return [2 * (i * GOLDEN % 1) - 1 for i in range(count)]
+
+
+def _within(place: float) -> float:
+    """A place that was moved off an end of its axis is as far from the end on the inside."""
+    return 1 - abs(1 - abs(place))
 
 
 def _png(figure: "Figure") -> bytes:

@@ -14,6 +14,7 @@ from PIL import Image
 from asrnn.reports.sweep import TrialTable, read_sweep
 from asrnn.reports.sweep_figures import (
     BEST,
+    INK,
     LOST,
     UNKNOWN,
     draw_sweep,
@@ -99,6 +100,38 @@ def test_the_titles_say_validation_and_not_test(sweep: TrialTable) -> None:
     expected = "5 trials by validation accuracy (not test); best 90.00% (trial bb)"
     assert parallel_coordinates(sweep).axes[0].get_title("left") == expected
     assert parameter_panels(sweep).get_suptitle() == expected
+
+
+def test_no_line_leaves_its_axes(tmp_path: Path) -> None:
+    figure = parallel_coordinates(read_sweep(large_sweep(tmp_path / "s"), "s"))
+    lines = trial_lines(figure)
+    assert len(lines) == 200
+    for line in lines:
+        assert all(0 <= place <= 1 for place in line.get_ydata()[:4])  # type: ignore[attr-defined]
+
+
+def test_where_nothing_diverged_there_is_no_place_for_it(tmp_path: Path) -> None:
+    table = f"{HEAD},rate\na,done,1,0,0.9,1\nb,started,1,0,0.1,2\nc,waiting,0,0,,3\n"
+    sweep = read_sweep(write_sweep(tmp_path, table), "s")
+    axes = parallel_coordinates(sweep).axes[0]
+    assert "diverged" not in [text.get_text() for text in axes.texts]
+    panel = parameter_panels(sweep).axes[0]
+    assert [list(line.get_ydata()) for line in panel.get_lines()] == [[90], [10], [90]]
+
+
+def test_the_key_gives_no_colour_to_what_is_coloured_by_accuracy(sweep: TrialTable) -> None:
+    key = parallel_coordinates(sweep).legends[0]
+    colours = {
+        text.get_text(): to_hex(line.get_color())
+        for text, line in zip(key.get_texts(), key.get_lines(), strict=True)
+    }
+    assert colours == {
+        "done (2)": INK,
+        "not finished (1)": INK,
+        "no accuracy yet (1)": UNKNOWN,
+        "diverged (1)": LOST,
+        "best": BEST,
+    }
 
 
 def test_all_seeds_of_the_best_setting_are_marked_and_no_better_trial_beside_it(
