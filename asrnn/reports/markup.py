@@ -48,9 +48,9 @@ def join(parts: Sequence[str]) -> Markup:
 
 
 def picture(png: bytes, description: str) -> Markup:
-    """A PNG within the page; it scrolls sideways where it would be too small to read."""
+    """A PNG within the page, as wide as that at most."""
     source = "data:image/png;base64," + base64.b64encode(png).decode()
-    return scroller(element("img", src=source, alt=description), description)
+    return element("img", src=source, alt=description, class_="picture")
 
 
 def table(caption: str, header: Sequence[str], rows: Sequence[Sequence[Cell]]) -> Markup:

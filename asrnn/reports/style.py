@@ -54,6 +54,9 @@ tbody th { font-weight: 600; min-width: min(14rem, 36vw); max-width: 20rem;
   overflow-wrap: anywhere; }
 td { white-space: nowrap; }
 td.long { white-space: normal; min-width: 26rem; }
+#runs td.long { white-space: nowrap; min-width: 0; max-width: 26rem; overflow: hidden;
+  text-overflow: ellipsis; }
+#runs tbody th a { display: inline-block; width: max-content; max-width: min(20rem, 36vw); }
 .number { text-align: right; }
 tbody tr:hover > * { background: var(--card); }
 th button { all: unset; cursor: pointer; font: inherit; }
@@ -98,9 +101,8 @@ figure { margin: .75rem 0; }
 .swatch { width: 1.5rem; height: .625rem; flex: none; }
 .legend { gap: .25rem 1.25rem; margin: .5rem 0; font-size: .9rem; }
 .legend li { display: flex; align-items: center; gap: .5rem; min-width: 0; }
-.scroll img { display: block; min-width: 44rem; width: 100%; max-width: 80rem; height: auto;
-  background: #ffffff; }
-.scroll:has(> img) { max-height: none; max-width: 80rem; background: #ffffff; }
+.picture { display: block; width: 100%; max-width: 80rem; height: auto; margin: .75rem 0;
+  background: #ffffff; border: 1px solid var(--rule); border-radius: .5rem; }
 details { border: 1px solid var(--rule); border-radius: .5rem; padding: 0 1rem; margin: .5rem 0; }
 details[open] { padding-bottom: 1rem; }
 summary .status { margin-left: .5em; }

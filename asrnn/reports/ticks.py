@@ -21,7 +21,7 @@ def log_ticks(low: float, high: float, count: int = 7) -> list[float]:
     """
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     every = max(math.ceil((last - first) / count), 1)
-    factors = (1, 2, 5) if math.log10(high) - math.log10(low) <= 2 else (1,)
+    factors = (1, 2, 5) if math.log10(high) - math.log10(low) < 3 else (1,)
     found = [
         float(f"{factor}e{power}") for power in range(first, last + 1, every) for factor in factors
     ]

@@ -64,6 +64,28 @@ def test_nothing_is_wider_than_the_screen(screen: Screen, page: str, browser: Br
 
 
 @pytest.mark.parametrize("screen", SCREENS, ids=str)
+def test_a_picture_is_no_wider_than_its_section(
+    screen: Screen, page: str, browser: Browser
+) -> None:
+    browser.open(page, *screen[:2], dark=screen.dark)
+    right = "e.getBoundingClientRect().right"
+    assert browser.evaluate("document.images.length") == 2
+    assert browser.evaluate(f"[...document.images].map(e => {right}).every(x => x <= innerWidth)")
+    assert browser.evaluate("[...document.images].every(e => !e.closest('.scroll'))")
+
+
+def test_the_rows_of_the_runs_are_one_line_tall(page: str, browser: Browser) -> None:
+    browser.open(page, 1200, 2000)
+    heights = browser.evaluate(
+        "[...document.querySelectorAll('#runs tbody tr')]"
+        f".filter(r => r.cells[0].textContent != '{LONG}').map(r => r.offsetHeight)"
+    )
+    assert len(heights) == 15
+    line = browser.evaluate("document.querySelector('#runs thead tr').offsetHeight")
+    assert max(heights) <= line
+
+
+@pytest.mark.parametrize("screen", SCREENS, ids=str)
 def test_the_page_can_be_seen(screen: Screen, page: str, browser: Browser, tmp_path: Path) -> None:
     browser.open(page, *screen[:2], dark=screen.dark)
     path = browser.screenshot(tmp_path / "screen.png")
