@@ -13,7 +13,10 @@ Anything else that leaves a command is a defect: a traceback and exit code 1.
 """
 
 import difflib
+import re
 from collections.abc import Collection
+
+CLOSE = 0.6  # likeness of a name to one that is suggested in its place
 
 
 class AsrnnError(Exception):
@@ -69,5 +72,13 @@ def check_choice(what: str, value: str, choices: Collection[str]) -> None:
 
 def near_miss(value: str, choices: Collection[str]) -> str:
     """The suffix "; did you mean ...?" where one of choices is close, else nothing."""
-    close = difflib.get_close_matches(value, choices, n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    best = max(choices, key=lambda choice: _likeness(value, choice), default="")
+    return f"; did you mean {best!r}?" if _likeness(value, best) >= CLOSE else ""
+
+
+def _likeness(one: str, other: str) -> float:
+    """From 0 to 1; a folder or section that both are in makes them no more alike."""
+    parts, others = (re.split(r"(?<=[/.])", name) for name in (one, other))
+    while len(parts) > 1 and len(others) > 1 and parts[0] == others[0]:
+        parts, others = parts[1:], others[1:]
+    return difflib.SequenceMatcher(None, "".join(parts), "".join(others)).ratio()
