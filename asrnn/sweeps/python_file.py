@@ -1,10 +1,11 @@
 """Runs a Python file of the user's: a search space, the definitions of a table, a config."""
 
 import runpy
+import traceback
 from pathlib import Path
 from typing import Any
 
-from asrnn.errors import AsrnnError, ConfigError
+from asrnn.errors import AsrnnError, ConfigError, near_miss
 
 
 def call(path: Path, signature: str, *args: Any) -> Any:
@@ -39,5 +40,19 @@ def run(path: Path) -> dict[str, Any]:
 
 
 def _unreadable(path: Path, error: Exception) -> ConfigError:
-    why = " ".join(str(error).split())
-    return ConfigError(f"{path} cannot be read ({type(error).__name__}: {why})")
+    line, why = _line(path, error), " ".join(str(error).split())
+    if isinstance(error, SyntaxError):
+        why = error.msg
+    elif isinstance(error, AttributeError) and error.name is not None:
+        why += near_miss(error.name, [name for name in dir(error.obj) if name[0] != "_"])
+    what = "cannot be read" if line is None else f"fails in line {line}"
+    return ConfigError(f"{path} {what} ({type(error).__name__}: {why})")
+
+
+def _line(path: Path, error: Exception) -> int | None:
+    """The line of the file that an error comes from, the innermost of several."""
+    if isinstance(error, SyntaxError):
+        return error.lineno
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename == str(path)]
+    return lines[-1] if lines else None

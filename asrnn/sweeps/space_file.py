@@ -14,6 +14,8 @@ def read_space(path: Path) -> Space:
     Raises:
       ConfigError: if it is missing, fails, or returns no space.
     """
+    if path.is_dir():
+        raise ConfigError(f"{path} is a folder; a space is a Python file with get_space(h)")
     if not path.exists():
         raise ConfigError(f"no space file {path}; there are some in experiments/spaces")
     space = call(path, "get_space(h)", language)

@@ -91,10 +91,14 @@ def make_job(base: ConfigDict, trial: Trial, sweep_dir: Path, steps: int | None 
     for name in trial.overrides:
         if name not in fields:
             raise ConfigError(f"the space sets an unknown field {name!r}{near_miss(name, fields)}")
-    try:
-        config.update_from_flattened_dict(trial.overrides)
-    except TypeError as error:
-        raise ConfigError(f"the space has a value of the wrong type: {error}") from None
+    for name, value in trial.overrides.items():
+        try:
+            config.update_from_flattened_dict({name: value})
+        except TypeError:
+            raise ConfigError(
+                f"the space sets {name}, of type {type(fields[name]).__name__}, to {value!r} of"
+                f" type {type(value).__name__}"
+            ) from None
     if steps is not None:
         config.training.steps = steps
     check_config(config)

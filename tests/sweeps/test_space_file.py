@@ -32,11 +32,20 @@ def test_every_trial_of_the_repositorys_spaces_has_a_usable_config(path):
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("def get_space(h):\n    return h.sweap('a', [1])", "AttributeError.*sweap"),
+        (
+            "def get_space(h):\n    return h.sweap('a', [1])",
+            r"line 2 .*sweap.*did you mean 'sweep'\?",
+        ),
+        ("def get_space(h):\n    return h.swep('a', [1])", r"did you mean 'sweep'\?"),
+        ("import math\n\nmath.sqrt(-1)\n", r"line 3 \(ValueError: math domain error\)"),
+        ("def get_space(h):\n    x = [1]\n    return x[\n        5]", "line 3 .IndexError"),
+        ("{}\n", r"no function get_space\(h\)"),
+        ("", r"no function get_space\(h\)"),
+        ("a\0b", r"null bytes\)$"),
         ("def get_space(h):\n    return [1]", "found list"),
-        ("def get_space(h):\n    return {}['seed']", "KeyError: 'seed'"),
+        ("def get_space(h):\n    return {}['seed']", "line 2 .KeyError: 'seed'"),
         ("def get_spaces(h):\n    pass", r"no function get_space\(h\)"),
-        ("def get_space(h)\n    pass", "SyntaxError"),
+        ("def get_space(h)\n    pass", r"line 1 \(SyntaxError: expected ':'\)"),
         ("def get_space(h):\n    return h.sweep('a', [])", "over no value"),
     ],
 )
@@ -46,6 +55,11 @@ def test_a_file_that_fails_is_refused_in_one_line(text, complaint, tmp_path):
     with pytest.raises(ConfigError, match=complaint) as caught:
         read_space(path)
     assert "\n" not in str(caught.value)
+
+
+def test_a_folder_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"is a folder; .* get_space\(h\)"):
+        read_space(tmp_path)
 
 
 def test_a_missing_file_says_where_there_are_some():

@@ -63,7 +63,11 @@ def test_a_job_is_the_base_config_with_the_overrides(tmp_path):
     [
         ({"model.stepsize": 0.5}, "unknown field 'model.stepsize'; did you mean 'model.step_size'"),
         ({"model.step_size": -1.0}, "model.step_size must be positive"),
-        ({"model.hidden_size": "many"}, "hidden_size"),
+        (
+            {"model.hidden_size": "many"},
+            "sets model.hidden_size, of type int, to 'many' of type str$",
+        ),
+        ({"seed": 3.5}, "sets seed, of type int, to 3.5 of type float$"),
         ({"model": 3}, "unknown field 'model'"),
     ],
 )
