@@ -14,7 +14,7 @@ from absl import flags
 
 from asrnn.command import define_config_flag, goes_only, read_config_flag, required, run
 from asrnn.config import check_config
-from asrnn.errors import CheckpointError, ConfigError
+from asrnn.errors import CheckpointError
 
 CONFIG = define_config_flag()
 SPACE = flags.DEFINE_string("space", None, "The space file: Python with get_space(h).")
@@ -55,32 +55,37 @@ def main() -> None:
     """Reads the flags and sweeps."""
     from asrnn.reports.sweep_figures import draw_sweep
     from asrnn.reports.sweep_table import sweep_table
-    from asrnn.sweeps.adaptive import Search, first_trials, run_search
+    from asrnn.sweeps.adaptive import Search, check_search, first_trials, run_search
     from asrnn.sweeps.board import describe
     from asrnn.sweeps.folder import TABLE, default_folder
+    from asrnn.sweeps.halving import read_rungs
+    from asrnn.sweeps.rehearsal import rehearse
     from asrnn.sweeps.shard import read_shard
     from asrnn.sweeps.space import expand, scales
     from asrnn.sweeps.space_file import read_space
-    from asrnn.sweeps.sweep import Sweep, check_sweep, run_sweep
+    from asrnn.sweeps.sweep import Sweep, run_sweep
     from asrnn.sweeps.trials import distinct, make_trials
+    from asrnn.training.devices import configure_jax
 
     goes_only("with --search", SEARCH.value is not None, TRIALS, BATCH)
     goes_only("with --rungs", bool(RUNGS.value), REDUCTION)
     config = read_config_flag(CONFIG)
     check_config(config)
     path = Path(required(SPACE, "experiments/spaces/digits.py"))
+    rungs, shard = read_rungs(RUNGS.value), read_shard(SHARD.value)
     space, engine = read_space(path), _engine()
     if SEARCH.value:
         search = Search(space, TRIALS.value, BATCH.value, SPACE_SEED.value)
+        check_search(search, rungs, shard)
         trials = first_trials(search)
     else:
         trials = make_trials(expand(space, SPACE_SEED.value))
     trials = distinct(config, trials)
     folder = Path(WORKDIR.value) if WORKDIR.value else default_folder(config, path, trials)
-    shard = read_shard(SHARD.value)
-    sweep = Sweep(config, trials, folder, _rungs(), REDUCTION.value, shard, scales(space))
+    sweep = Sweep(config, trials, folder, rungs, REDUCTION.value, shard, scales(space))
     if DRY_RUN.value:
-        check_sweep(sweep)
+        configure_jax()
+        rehearse(sweep)
         print("\n".join(f"{trial.id}  {describe(trial)}" for trial in trials))
         return
     result = run_search(sweep, search, engine) if SEARCH.value else run_sweep(sweep, engine)
@@ -106,13 +111,6 @@ def _engine() -> Callable[..., None]:
         ray_address=RAY_ADDRESS.value,
         ray_gpus=RAY_GPUS.value,
     )
-
-
-def _rungs() -> list[int]:
-    try:
-        return [int(rung) for rung in RUNGS.value]
-    except ValueError:
-        raise ConfigError(f"--rungs must be numbers of steps, found {RUNGS.value}") from None
 
 
 if __name__ == "__main__":

@@ -293,6 +293,23 @@ def test_a_flag_that_would_be_ignored_is_refused(call, monkeypatch, words, flag,
     assert line == f"{name}: {flag.partition('=')[0]} goes only {how}; leave it out\n"
 
 
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["--rungs=5"], "needs --trials=N"),
+        (["--trials=2", "--rungs=5"], "goes with neither --rungs nor --shard"),
+        (["--trials=2", "--batch=0"], "--batch must be at least 1, found 0"),
+    ],
+)
+def test_the_flags_of_a_search_are_checked_before_optuna_is_missed(
+    call, monkeypatch, words, complaint
+):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    name, *arguments = SWEEP
+    result = call(*arguments, "--search=optuna", *words, name=name)
+    assert complaint in result.refusal()
+
+
 def test_dry_run_prints_the_resolved_config_and_the_parameters_and_writes_nothing(call, tmp_path):
     result = call(
         DIGITS + ":gated",

@@ -15,7 +15,7 @@ import numpy as np
 from asrnn.errors import ConfigError, Interrupted
 from asrnn.sweeps.folder import settle
 from asrnn.sweeps.halving import mean_score
-from asrnn.sweeps.shard import WHOLE
+from asrnn.sweeps.shard import WHOLE, Shard
 from asrnn.sweeps.space import (
     Chain,
     Overrides,
@@ -74,12 +74,7 @@ def run_search(sweep: Sweep, search: Search, engine: Engine) -> Result:
       Interrupted: after a signal.
       AsrnnError: as the engine.
     """
-    if search.settings < 1:
-        raise ConfigError(
-            f"--search needs --trials=N, the number of settings to try; found {search.settings}"
-        )
-    if sweep.rungs or sweep.shard != WHOLE:
-        raise ConfigError("--search goes with neither --rungs nor --shard; leave them out")
+    check_search(search, sweep.rungs, sweep.shard)
     with StopRequest() as stop, locked(sweep.folder, LOCK):
         proposals = _read(sweep.folder, search)
         known = distinct(sweep.config, trials_of(search, proposals))
@@ -102,14 +97,28 @@ def run_search(sweep: Sweep, search: Search, engine: Engine) -> Result:
             _write(sweep.folder, proposals)
 
 
+def check_search(search: Search, rungs: Sequence[int], shard: Shard) -> None:
+    """Checks what goes with a search; needs no Optuna.
+
+    Raises:
+      ConfigError: for a number below 1, or rungs or shards.
+    """
+    if search.settings < 1:
+        raise ConfigError(
+            f"--search needs --trials=N, the number of settings to try; found {search.settings}"
+        )
+    if search.batch < 1:
+        raise ConfigError(f"--batch must be at least 1, found {search.batch}")
+    if rungs or shard != WHOLE:
+        raise ConfigError("--search goes with neither --rungs nor --shard; leave them out")
+
+
 def first_trials(search: Search) -> list[Trial]:
     """The trials of the first batch, which no score has shaped.
 
     Raises:
-      ConfigError: if the batch is empty, or Optuna is missing.
+      ConfigError: if Optuna is missing.
     """
-    if search.batch < 1:
-        raise ConfigError(f"--batch must be at least 1, found {search.batch}")
     return trials_of(search, next_batch(search._replace(settings=search.batch), []))
 
 

@@ -16,6 +16,18 @@ Setting = tuple[tuple[str, object], ...]
 """The overrides of a trial without its seed."""
 
 
+def read_rungs(given: Sequence[str]) -> list[int]:
+    """The steps that `--rungs` lists.
+
+    Raises:
+      ConfigError: if one of them is no whole number.
+    """
+    try:
+        return [int(rung) for rung in given]
+    except ValueError:
+        raise ConfigError(f"--rungs must be numbers of steps, found {','.join(given)}") from None
+
+
 def check_rungs(rungs: Sequence[int], steps: int, schedule: str) -> None:
     """Checks that the rungs rise to the full length of the runs.
 

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,16 @@ DEATHS = 20  # of the nodes below a trial, each of which Ray answers with anothe
 KILLED = -9  # for a task that Ray gave up
 
 
+def check_installed() -> None:
+    """Looks for Ray without the seconds that its import takes.
+
+    Raises:
+      ConfigError: if it is missing.
+    """
+    if find_spec("ray") is None:
+        raise ConfigError("--engine=ray needs Ray; install it with pip install 'asrnn[ray]'")
+
+
 def run(
     jobs: Sequence[Job], *, address: str, workers: int | None, gpus: float, watch: Watch
 ) -> None:
@@ -43,7 +54,7 @@ def run(
       watch: is told.
 
     Raises:
-      ConfigError: if Ray is missing, no cluster answers, or its nodes cannot run asrnn.
+      ConfigError: if no cluster answers, or its nodes cannot run asrnn.
       ConfigError, DataError, CheckpointError: as a trial; the others are stopped and saved.
       Interrupted: after SIGTERM, SIGINT or SIGUSR1; all trials are stopped and saved.
       AsrnnError: at the end, if the processes of a trial died again and again.
@@ -117,12 +128,8 @@ class _Task:
 def _connected(address: str) -> Iterator[None]:
     """A Ray cluster within reach."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    try:
-        import ray
-    except ImportError:
-        raise ConfigError(
-            "--engine=ray needs Ray; install it with pip install 'asrnn[ray]'"
-        ) from None
+    import ray
+
     if address != LOCAL:
         _check_answers(address)
     try:

@@ -16,7 +16,7 @@ from asrnn.training.console import to_stderr
 from asrnn.training.examples import Examples, place_examples
 from asrnn.training.experiment import make_experiment
 from asrnn.training.step import Counts, Stream, make_eval_step
-from asrnn.training.workdir import CHECKPOINTS, CONFIG
+from asrnn.training.workdir import CHECKPOINTS, CONFIG, TRIALS
 from asrnn.typing import Key
 
 BATCH_SIZE = 500
@@ -85,6 +85,11 @@ def evaluate_workdir(workdir: Path, split: str) -> dict[str, float]:
       DataError: if the data are missing or damaged.
       CheckpointError: if there is no checkpoint, or all are damaged.
     """
+    if (workdir / TRIALS).exists():
+        trial = min(workdir.glob(f"*/{CHECKPOINTS}"), default=workdir / "ID/-").parent
+        raise ConfigError(
+            f"{workdir} is the folder of a sweep; name a trial of it: --workdir={trial}"
+        )
     config = read_config(workdir / CONFIG)
     experiment = make_experiment(config)
     task = experiment.task

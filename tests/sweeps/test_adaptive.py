@@ -281,7 +281,7 @@ def test_a_search_needs_a_length_and_a_batch(tmp_path):
     with pytest.raises(ConfigError, match="--trials=N"):
         run_search(sweep(tmp_path), search(settings=0), Engine())
     with pytest.raises(ConfigError, match="--batch must be at least 1, found 0"):
-        first_trials(search(batch=0))
+        run_search(sweep(tmp_path), search(batch=0), Engine())
 
 
 def test_a_search_is_run_by_one_coordinator(tmp_path):

@@ -3,7 +3,7 @@
 import pytest
 
 from asrnn.errors import ConfigError
-from asrnn.sweeps.halving import check_rungs, promoted, ranked
+from asrnn.sweeps.halving import check_rungs, promoted, ranked, read_rungs
 from asrnn.sweeps.trials import Outcome, make_trials
 
 RATE = "optimizer.learning_rate"
@@ -61,3 +61,10 @@ def test_a_run_whose_length_shapes_it_cannot_be_extended():
     check_rungs((), 10, "cosine")
     with pytest.raises(ConfigError, match="another schedule, or no rungs"):
         check_rungs((5,), 10, "cosine")
+
+
+def test_rungs_are_read_and_refused_as_they_were_written():
+    assert read_rungs(["5", "20"]) == [5, 20]
+    assert read_rungs([]) == []
+    with pytest.raises(ConfigError, match=r"must be numbers of steps, found 5,x$"):
+        read_rungs(["5", "x"])

@@ -9,6 +9,7 @@ import pytest
 
 from asrnn.errors import ConfigError
 from asrnn.sweeps import ray_engine
+from asrnn.sweeps.engines import make_engine
 from asrnn.sweeps.ray_task import memory_share
 from asrnn.training.workdir import METRICS
 from tests.sweeps.quiet import Quiet
@@ -45,7 +46,9 @@ def run(address):
 def test_without_ray_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ConfigError, match=r"pip install 'asrnn\[ray\]'"):
-        run("auto")
+        make_engine(
+            "ray", workers=None, population_size=1, ray_address="auto", ray_gpus=0.0
+        )  # and not only when it is to run, after the sweep has begun
 
 
 @needs_ray

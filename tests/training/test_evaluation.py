@@ -245,3 +245,16 @@ def test_what_is_no_workdir_cannot_be_evaluated(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(to_json(tiny_config()))
     with pytest.raises(CheckpointError, match=r"no checkpoint in .*; train first"):
         evaluate_workdir(tmp_path, "test")
+
+
+@pytest.mark.parametrize("trials", [[], ["b2", "a1"]])
+def test_the_folder_of_a_sweep_is_refused_with_a_trial_of_it(
+    trials: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "config.json").write_text(to_json(tiny_config()))
+    (tmp_path / "trials.jsonl").write_text("")
+    for trial in trials:
+        (tmp_path / trial / "checkpoints").mkdir(parents=True)
+    named = tmp_path / (min(trials) if trials else "ID")
+    with pytest.raises(ConfigError, match=f"is the folder of a sweep; .* --workdir={named}$"):
+        evaluate_workdir(tmp_path, "test")
