@@ -164,10 +164,18 @@ def apply_variants(config: ConfigDict, arg: str, variants: Variants) -> ConfigDi
       variants: the fields that each name changes, by dotted name.
 
     Raises:
-      ConfigError: for an unknown variant.
+      ConfigError: for an unknown variant, or two that set a field to different values.
     """
+    setter: dict[str, str] = {}
     for name in filter(None, arg.split(",")):
         check_choice("the variant of a config (after the colon)", name, variants)
+        for field, value in variants[name].items():
+            other = setter.setdefault(field, name)
+            if variants[other][field] != value:
+                raise ConfigError(
+                    f"the variants {other} and {name} exclude each other: config.{field} would be"
+                    f" both {variants[other][field]!r} and {value!r}"
+                )
         config.update_from_flattened_dict(variants[name])
     return config
 

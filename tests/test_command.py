@@ -278,6 +278,7 @@ SWEEP = ("asrnn.sweep", DIGITS, f"--space={ROOT / 'experiments' / 'spaces' / 'di
         ((*SWEEP, "--engine=population"), "--ray_gpus=1", "with --engine=ray"),
         (("asrnn.train", DIGITS), "--num_processes=2", "with --distributed"),
         (("asrnn.reproduce", "figure1"), "--rows=a", "with table1 or table2"),
+        (("asrnn.reproduce", "figure1"), "--quick", "with table1, table2 or spectra"),
         (("asrnn.reproduce", "spectra"), "--runs=here", "with table1 or table2"),
         (("asrnn.reproduce", "table1", "--norun"), "--workers=2", "without --norun"),
         (("asrnn.reproduce", "table1", "--norun"), "--rows=mnist-gated", "without --norun"),

@@ -182,4 +182,20 @@ def test_the_package_itself_lists_its_commands(tmp_path: Path) -> None:
     assert listed.returncode == 0
     names = re.findall(r"python -m asrnn\.(\w+) +\S", listed.stdout)
     assert {"train", "evaluate", "prepare", "sweep", "reproduce", "benchmark"} <= set(names)
-    assert call("__main__", "trian", cwd=tmp_path).returncode == errors.ConfigError.exit_code
+    assert call("__main__", "--help", cwd=tmp_path).stdout == listed.stdout
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [
+        ("train", "did you mean python -m asrnn.train?"),
+        ("trian", "did you mean python -m asrnn.train?"),
+        ("xyz", "python -m asrnn lists them"),
+    ],
+)
+def test_the_package_itself_takes_no_command(word: str, hint: str, tmp_path: Path) -> None:
+    refused = call("__main__", word, "--config=x", cwd=tmp_path)
+    assert refused.returncode == errors.ConfigError.exit_code
+    assert refused.stdout == ""
+    line = one_line(refused.stderr, "asrnn: ")
+    assert f"found {word!r}; {hint}" in line

@@ -275,6 +275,7 @@ def test_the_default_workdir_differs_by_every_field(field):
 VARIANTS = {
     "small": {"model.hidden_size": 8, "training.steps": 10},
     "smaller": {"model.hidden_size": 4},
+    "short": {"training.steps": 5},
     "misspelt": {"model.hiden_size": 8},
 }
 
@@ -284,12 +285,13 @@ VARIANTS = {
     [
         ("", 128, 50_000),
         ("small", 8, 10),
-        ("small,smaller", 4, 10),
-        ("smaller,small", 8, 10),
+        ("smaller,short", 4, 5),
+        ("short,smaller", 4, 5),
         ("small,", 8, 10),
+        ("small,small", 8, 10),
     ],
 )
-def test_variants_are_applied_in_their_order(arg, size, steps):
+def test_variants_are_applied_in_any_order(arg, size, steps):
     config = apply_variants(base_config(), arg, VARIANTS)
     assert (config.model.hidden_size, config.training.steps) == (size, steps)
 
@@ -297,6 +299,19 @@ def test_variants_are_applied_in_their_order(arg, size, steps):
 def test_an_unknown_variant_is_refused_with_the_names_and_the_nearest():
     with pytest.raises(ConfigError, match=r"small, smaller, .*found 'smal'; .* 'small'\?"):
         apply_variants(base_config(), "small,smal", VARIANTS)
+
+
+@pytest.mark.parametrize(
+    ("arg", "complaint"),
+    [
+        ("small,smaller", "small and smaller .*: config.model.hidden_size .* 8 and 4"),
+        ("smaller,small", "smaller and small .*: config.model.hidden_size .* 4 and 8"),
+        ("smaller,short,small", "smaller and small "),
+    ],
+)
+def test_variants_that_exclude_each_other_are_refused(arg, complaint):
+    with pytest.raises(ConfigError, match=complaint):
+        apply_variants(base_config(), arg, VARIANTS)
 
 
 def test_a_variant_cannot_make_up_a_field():
