@@ -17,13 +17,14 @@ SPLIT = flags.DEFINE_enum(
 
 def main() -> None:
     """Prints loss and accuracy of one part of the data."""
+    from asrnn.training.console import loss_text
     from asrnn.training.devices import configure_jax
     from asrnn.training.evaluation import evaluate_workdir
 
     configure_jax()
     result = evaluate_workdir(Path(required(WORKDIR, "runs/my-run")), SPLIT.value)
     print(
-        f"{SPLIT.value} accuracy {result['accuracy']:.2%}, loss {result['loss']:.4f},"
+        f"{SPLIT.value} accuracy {result['accuracy']:.2%}, loss {loss_text(result['loss'])},"
         f" checkpoint {result['step']}, {result['examples']:,} examples"
     )
 

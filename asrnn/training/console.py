@@ -13,6 +13,7 @@ from rich.table import Column
 from asrnn.training.summary import duration
 
 PLAIN_LINE_EVERY = 10.0  # seconds
+DISPATCHES = 4  # the first, which compiles, is not timed; before the last of these nothing is said
 
 
 class Display:
@@ -27,9 +28,10 @@ class Display:
     def __init__(self, total: int, first: int, silent: bool = False):
         self._silent = silent
         self._total = total
-        self._started = time.monotonic()
+        self._dispatches = 0
+        self._timed_from = (first, 0.0)
         self._first = self._step = first
-        self._last_line = self._started
+        self._last_line = time.monotonic()
         self._scores: dict[str, str] = {}
         console = Console(file=sys.stderr)
         self._bar = _progress_bar(console) if console.is_terminal and not silent else None
@@ -55,6 +57,9 @@ class Display:
     def advance(self, step: int) -> None:
         """Notes that `step` updates have been made."""
         self._step = step
+        self._dispatches += 1
+        if self._dispatches == 1:
+            self._timed_from = (step, time.monotonic())
         if self._bar is not None:
             self._bar.update(self._task, completed=step, speed=self._speed_text())
         elif time.monotonic() - self._last_line > PLAIN_LINE_EVERY:
@@ -63,7 +68,7 @@ class Display:
     def show(self, row: dict[str, Any]) -> None:
         """Shows the scores of a row of metrics.jsonl from now on."""
         if row["split"] == "train":
-            self._scores["loss"] = f"{row['loss']:.4f}"
+            self._scores["loss"] = loss_text(row["loss"])
             self._scores["accuracy"] = f"{row['accuracy']:.1%}"
         else:
             self._scores[row["split"]] = f"{row['accuracy']:.1%}"
@@ -77,11 +82,16 @@ class Display:
         elif not self._silent:
             to_stderr(text)
 
-    def _speed(self) -> float:
-        return (self._step - self._first) / max(time.monotonic() - self._started, 1e-9)
+    def _speed(self) -> float | None:
+        """Steps in a second; None as long as there is too little to tell it from."""
+        if self._dispatches < DISPATCHES:
+            return None
+        step, since = self._timed_from
+        return (self._step - step) / max(time.monotonic() - since, 1e-9)
 
     def _speed_text(self) -> str:
-        return f"{self._speed():.3g} steps/s"
+        speed = self._speed()
+        return "" if speed is None else f"{speed:.3g} steps/s"
 
     def _scores_text(self) -> str:
         return "  ".join(f"{name} {value}" for name, value in self._scores.items())
@@ -90,11 +100,16 @@ class Display:
         self._last_line = time.monotonic()
         if self._silent:
             return
-        left = (self._total - self._step) / max(self._speed(), 1e-9)
+        speed = self._speed()
         parts = [f"step {self._step}/{self._total}", self._speed_text(), self._scores_text()]
-        if self._step < self._total:
-            parts.append(f"{duration(left)} left")
+        if self._step < self._total and speed:
+            parts.append(f"{duration((self._total - self._step) / speed)} left")
         to_stderr("  ".join(filter(None, parts)))
+
+
+def loss_text(loss: float) -> str:
+    """Four decimals, unless it is so large that they say nothing."""
+    return f"{loss:.4f}" if abs(loss) < 1e6 else f"{loss:g}"
 
 
 def _progress_bar(console: Console) -> Progress:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from asrnn.training import console
-from asrnn.training.console import Display, to_stderr
+from asrnn.training.console import Display, loss_text, to_stderr
 from asrnn.training.loop import train_and_evaluate
 from asrnn.training.summary import duration
 from tests.training.runs import command, environment, tiny_config, write_config
@@ -129,6 +129,38 @@ def test_a_reader_that_is_gone_does_not_end_the_run(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(sys, "stderr", Gone())
     to_stderr("nobody hears it")
+
+
+@pytest.mark.parametrize(
+    ("loss", "text"),
+    [
+        (2.30259, "2.3026"),
+        (999_999.5, "999999.5000"),
+        (1e6, "1e+06"),
+        (1.2345678e38, "1.23457e+38"),
+        (float("nan"), "nan"),
+        (float("inf"), "inf"),
+    ],
+)
+def test_a_loss_is_short(loss: float, text: str) -> None:
+    assert loss_text(loss) == text
+
+
+def test_nothing_is_estimated_from_the_first_dispatches(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = 0.0
+    monkeypatch.setattr(console.time, "monotonic", lambda: clock)
+    with Display(1000, 0) as display:
+        for step, seconds in ((1, 30), (3, 11), (7, 11), (18, 8)):  # the first one compiles
+            clock += seconds
+            display.advance(step)
+    assert capsys.readouterr().err.splitlines() == [
+        "step 1/1000",
+        "step 3/1000",
+        "step 7/1000",
+        "step 18/1000  0.567 steps/s  28m53s left",
+    ]
 
 
 @pytest.mark.parametrize(
