@@ -72,9 +72,13 @@ def make_plan(
     """A plan from the flags; an empty list stands for all names, or those usual in populations.
 
     Raises:
-      ConfigError: for an unknown name, or a population that cannot be.
+      ConfigError: for an unknown name, a case that only populations have, or a population that
+        cannot be.
     """
     sizes = _sizes(population)
+    own = [name for name in cases if name in POPULATION_CASES and name not in CASES]
+    if own and not sizes:
+        raise ConfigError(f"--cases={own[0]} goes only with --population=SIZES, such as 8,32")
     spelled = [name.replace("_", " ").replace("-", " ") for name in works]
     return Plan(
         selected("--cases", cases or POPULATION_DEFAULT, POPULATION_CASES)

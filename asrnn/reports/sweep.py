@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from asrnn.errors import DataError
-from asrnn.sweeps.folder import SCALES, TABLE
+from asrnn.sweeps.folder import SCALES, TABLE, read_trials
 from asrnn.sweeps.halving import ranked
 from asrnn.sweeps.trials import FINISHED, Outcome, Trial
 from asrnn.training.workdir import TRIALS
@@ -101,7 +101,9 @@ def read_sweep(path: Path, name: str) -> TrialTable:
 
     Raises:
       DataError: if they are not what a sweep writes.
+      ConfigError: if the list of its trials is not, with which the sweep itself would not go on.
     """
+    read_trials(path.parent)
     try:
         with path.open(newline="") as file:
             header, *lines = [line for line in csv.reader(file) if line] or [[]]

@@ -71,3 +71,10 @@ def test_a_place_that_cannot_be_is_refused_before_measuring(name: str, words: st
 def test_peak_memory_is_measured_in_another_process() -> None:
     peak = peak_memory_in_a_process("scan", Problem(TINY, "antisymmetric", "forward"))
     assert 50 * 2**20 < peak < 4 * 2**30
+
+
+@pytest.mark.parametrize("case", ["D32", "D128"])
+def test_a_case_of_populations_says_what_it_goes_with(case: str) -> None:
+    with pytest.raises(ConfigError, match=f"--cases={case} goes only with --population"):
+        make_plan([case], [], [], [], **OPTIONS)
+    assert make_plan([case], [], [], [], ["8"], **OPTIONS).cases == [case]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from asrnn.errors import DataError
+from asrnn.errors import ConfigError, DataError
 from asrnn.reports.sweep import find_sweeps, read_sweep
 from tests.reports.workdirs import write_sweep
 
@@ -94,4 +94,12 @@ def test_bytes_that_are_no_text_are_damage(tmp_path: Path) -> None:
     path = write_sweep(tmp_path)
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(DataError, match="is not the table of a sweep"):
+        read_sweep(path, "s")
+
+
+@pytest.mark.parametrize("line", ["junk\n", "\n", "[]\n", '{"id": "aa"}\n'])
+def test_a_list_of_trials_that_the_sweep_would_refuse_is_refused(line: str, tmp_path: Path) -> None:
+    path = write_sweep(tmp_path)
+    (tmp_path / "trials.jsonl").write_text(line)
+    with pytest.raises(ConfigError, match=r"trials\.jsonl is not a readable list of trials"):
         read_sweep(path, "s")
