@@ -101,7 +101,7 @@ def read_sweep(path: Path, name: str) -> TrialTable:
 
     Raises:
       DataError: if they are not what a sweep writes.
-      ConfigError: if the list of its trials is not, with which the sweep itself would not go on.
+      AsrnnError: as `asrnn.sweeps.folder.read_trials`, for the sweep would not go on either.
     """
     read_trials(path.parent)
     try:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from asrnn.errors import ConfigError, DataError
+from asrnn.errors import AsrnnError, DataError
 from asrnn.reports.sweep import find_sweeps, read_sweep
 from tests.reports.workdirs import write_sweep
 
@@ -101,5 +101,5 @@ def test_bytes_that_are_no_text_are_damage(tmp_path: Path) -> None:
 def test_a_list_of_trials_that_the_sweep_would_refuse_is_refused(line: str, tmp_path: Path) -> None:
     path = write_sweep(tmp_path)
     (tmp_path / "trials.jsonl").write_text(line)
-    with pytest.raises(ConfigError, match=r"trials\.jsonl is not a readable list of trials"):
+    with pytest.raises(AsrnnError, match=r"trials\.jsonl is not a readable list of trials"):
         read_sweep(path, "s")
