@@ -1,13 +1,13 @@
 """What can go wrong for a user, each with its exit code and one readable line.
 
-| code | class             | meaning                                        |
-|------|-------------------|------------------------------------------------|
-| 2    | `ConfigError`     | usage or configuration                         |
-| 3    | `DataError`       | data missing or damaged                        |
-| 4    | `DivergedError`   | loss not finite                                |
-| 5    | `CheckpointError` | checkpoint or disk                             |
-| 6    | `WorkdirInUse`    | another run holds the workdir                  |
-| 75   | `Interrupted`     | stopped by a signal, saved; run again to go on |
+| code | class             | meaning                                                 |
+|------|-------------------|---------------------------------------------------------|
+| 2    | `ConfigError`     | usage or configuration                                  |
+| 3    | `DataError`       | data missing or damaged                                 |
+| 4    | `DivergedError`   | loss not finite                                         |
+| 5    | `CheckpointError` | checkpoint or disk; a damaged file that a command wrote |
+| 6    | `WorkdirInUse`    | another run holds the workdir                           |
+| 75   | `Interrupted`     | stopped by a signal, saved; run again to go on          |
 
 Anything else that leaves a command is a defect: a traceback and exit code 1.
 """
@@ -41,7 +41,7 @@ class DivergedError(AsrnnError):
 
 
 class CheckpointError(AsrnnError):
-    """A checkpoint that cannot be written or read, or a full disk."""
+    """A file of a run, sweep or table that cannot be written or read, or a full disk."""
 
     exit_code = 5
 
