@@ -71,3 +71,15 @@ def near_miss(value: str, choices: Collection[str]) -> str:
     """The suffix "; did you mean ...?" where one of choices is close, else nothing."""
     close = difflib.get_close_matches(value, choices, n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def out_of_memory(error: Exception) -> ConfigError | None:
+    """What to say of an error of Python, NumPy or XLA if it is about memory; else None."""
+    text = " ".join(str(error).split())
+    if not isinstance(error, MemoryError) and "RESOURCE_EXHAUSTED" not in text:
+        return None
+    found = f" ({text[:200]})" if text else ""
+    return ConfigError(
+        f"out of memory{found}; make the network or the batch smaller, for example"
+        " config.model.hidden_size or config.training.batch_size"
+    )

@@ -20,7 +20,7 @@ def call(path: Path, signature: str, *args: Any) -> Any:
         return function(*args)
     except AsrnnError:
         raise
-    except Exception as error:  # whatever a user's function may raise
+    except (Exception, SystemExit) as error:  # whatever a user's function may raise
         raise _unreadable(path, error) from None
 
 
@@ -34,10 +34,10 @@ def run(path: Path) -> dict[str, Any]:
         return runpy.run_path(str(path))
     except AsrnnError:
         raise
-    except Exception as error:  # whatever a user's file may raise
+    except (Exception, SystemExit) as error:  # whatever a user's file may raise
         raise _unreadable(path, error) from None
 
 
-def _unreadable(path: Path, error: Exception) -> ConfigError:
+def _unreadable(path: Path, error: Exception | SystemExit) -> ConfigError:
     why = " ".join(str(error).split())
     return ConfigError(f"{path} cannot be read ({type(error).__name__}: {why})")
