@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from asrnn.errors import AsrnnError, out_of_memory
+from asrnn.errors import AsrnnError
 from asrnn.sweeps.trials import Job
 
 PR_SET_PDEATHSIG = 1
@@ -38,12 +38,9 @@ def main() -> None:
     _end_with_parent(given["parent"])
     try:
         run_job(given["config"], Path(given["workdir"]))
-    except Exception as error:
-        said = error if isinstance(error, AsrnnError) else out_of_memory(error)
-        if said is None:
-            raise
-        print(said, file=sys.stderr)
-        sys.exit(said.exit_code)
+    except AsrnnError as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_code)
 
 
 def run_job(config: dict[str, Any], workdir: Path) -> None:

@@ -145,6 +145,11 @@ def test_damaged_rows_are_refused_before_anything_is_written(tmp_path: Path) -> 
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+def test_a_batch_larger_than_the_data_is_refused_before_room_is_made_for_it(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="batch_size must be from 1 to 1342"):
+        train_and_evaluate(tiny_config(training__batch_size=10**9), tmp_path)
+
+
 @pytest.mark.parametrize("left", [None, b"", b"\x8f\x00\xfe"], ids=["lost", "empty", "bytes"])
 def test_a_run_whose_rows_are_lost_goes_on_and_says_so(
     left: bytes | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
