@@ -7,6 +7,8 @@ arXiv:1902.09689).
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from asrnn.early_signals import take_for_a_command
+
 if TYPE_CHECKING:
     from asrnn.models import AntisymmetricCell, SequenceClassifier
     from asrnn.recurrence import unroll
@@ -22,6 +24,9 @@ _HOMES = {
     "train_and_evaluate": "asrnn.training.loop",
     "unroll": "asrnn.recurrence",
 }
+
+
+take_for_a_command()
 
 
 def __getattr__(name: str) -> Any:

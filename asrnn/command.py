@@ -1,5 +1,6 @@
 """What the commands share: flags in, one call, an exit code and one readable line out."""
 
+import errno
 import os
 import re
 import signal
@@ -7,15 +8,23 @@ import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
-from asrnn.errors import AsrnnError, ConfigError, Interrupted, check_choice, near_miss
+from asrnn.early_signals import STOP_SIGNALS, command_name, leave
+from asrnn.errors import (
+    AsrnnError,
+    CheckpointError,
+    ConfigError,
+    check_choice,
+    near_miss,
+    out_of_memory,
+)
 
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+CLOSED_PIPE = 128 + signal.SIGPIPE
+"""What a shell reports of `seq 9999 | head -1`, too."""
 
 
 def run(
@@ -35,21 +44,55 @@ def run(
       choices: the words of which a command takes exactly one, beside its flags.
     """
     argv = sys.argv if argv is None else argv
-    before = {number: signal.signal(number, _leave) for number in STOP_SIGNALS}
+    before = {number: signal.signal(number, leave) for number in STOP_SIGNALS}
     try:
-        if {"--help", "-h", "-help", "--helpfull"} & set(argv[1:]):
-            print(_help())
-            sys.exit(0)
-        main(*_parse(argv, choices))
-    except AsrnnError as error:
-        print(f"{_name()}: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print(f"{_name()}: interrupted; what was saved before is kept", file=sys.stderr)
-        sys.exit(128 + signal.SIGINT)
+        code = _outcome(main, argv, choices)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+    if code:
+        sys.exit(code)
+
+
+def _outcome(main: Callable[..., None], argv: Sequence[str], choices: Collection[str]) -> int:
+    """Calls the command; the exit code, after the line that explains it."""
+    try:
+        if {"--help", "-h", "-help", "--helpfull"} & set(argv[1:]):
+            print(_help())
+        else:
+            main(*_parse(argv, choices))
+        sys.stdout.flush()  # here, where it can still be said that it failed
+    except AsrnnError as error:
+        return _failed(error)
+    except KeyboardInterrupt:
+        print(f"{command_name()}: interrupted; what was saved before is kept", file=sys.stderr)
+        return 128 + signal.SIGINT
+    except BrokenPipeError:  # whoever read the output has seen enough
+        _drop_output()
+        return CLOSED_PIPE
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        _drop_output()
+        return _failed(
+            CheckpointError("cannot write the output: the disk is full; free some space")
+        )
+    except Exception as error:
+        said = out_of_memory(error)
+        if said is None:
+            raise
+        return _failed(said)
+    return 0
+
+
+def _failed(error: AsrnnError) -> int:
+    print(f"{command_name()}: {error}", file=sys.stderr)
+    return error.exit_code
+
+
+def _drop_output() -> None:
+    """Leads stdout nowhere, or Python would complain once more when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def define_config_flag() -> flags.FlagHolder[ConfigDict]:
@@ -60,7 +103,7 @@ def define_config_flag() -> flags.FlagHolder[ConfigDict]:
         )
         return flag
     except (flags.Error, OSError) as error:
-        print(f"{_name()}: {_sentence(error)}", file=sys.stderr)
+        print(f"{command_name()}: {_sentence(error)}", file=sys.stderr)
         sys.exit(ConfigError.exit_code)
 
 
@@ -142,11 +185,11 @@ def _config_errors() -> Iterator[None]:
             hint = text[text.find("Did you mean") :]
             raise ConfigError(f"unknown config field: {hint}") from None
         raise _unreadable(error) from None
-    except Exception as error:  # whatever a user's file may raise
+    except (Exception, SystemExit) as error:  # whatever a user's file may raise
         raise _unreadable(error) from None
 
 
-def _unreadable(error: Exception) -> ConfigError:
+def _unreadable(error: Exception | SystemExit) -> ConfigError:
     missing = re.search(r"No such file or directory: '(.*)'", str(error))
     if missing:
         path = Path(missing[1])
@@ -158,7 +201,7 @@ def _unreadable(error: Exception) -> ConfigError:
     return ConfigError(f"the config cannot be read ({type(error).__name__}: {why})")
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception | SystemExit) -> str:
     """The message; of a traceback within it, as ml_collections puts there, only the end."""
     text = str(error)
     if "Traceback" not in text:
@@ -167,25 +210,12 @@ def _reason(error: Exception) -> str:
     return _sentence(text[ends[-1].start() :] if ends else text.splitlines()[-1])
 
 
-def _leave(number: int, frame: FrameType | None) -> None:
-    """Ends the process at once: an exception would get lost where imports catch everything."""
-    name = signal.Signals(number).name
-    text = f"{_name()}: stopped by {name}; what was saved is kept, run the same command again\n"
-    os.write(2, text.encode())
-    os._exit(Interrupted.exit_code)
-
-
 def _help() -> str:
     module = sys.modules["__main__"]
     return f"{(module.__doc__ or '').strip()}\n\nFlags:{flags.FLAGS.main_module_help()}"
 
 
-def _name() -> str:
-    spec = sys.modules["__main__"].__spec__
-    return spec.name if spec is not None else "asrnn"
-
-
-def _sentence(error: Exception | str) -> str:
-    first = error.args[0] if isinstance(error, Exception) and error.args else error
+def _sentence(error: BaseException | str) -> str:
+    first = error.args[0] if isinstance(error, BaseException) and error.args else error
     line = " ".join(str(first).split())
     return line[1:-1] if line[:1] == line[-1:] == "'" else line

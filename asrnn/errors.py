@@ -1,13 +1,13 @@
 """What can go wrong for a user, each with its exit code and one readable line.
 
-| code | class             | meaning                                        |
-|------|-------------------|------------------------------------------------|
-| 2    | `ConfigError`     | usage or configuration                         |
-| 3    | `DataError`       | data missing or damaged                        |
-| 4    | `DivergedError`   | loss not finite                                |
-| 5    | `CheckpointError` | checkpoint or disk                             |
-| 6    | `WorkdirInUse`    | another run holds the workdir                  |
-| 75   | `Interrupted`     | stopped by a signal, saved; run again to go on |
+| code | class             | meaning                                                 |
+|------|-------------------|---------------------------------------------------------|
+| 2    | `ConfigError`     | usage or configuration                                  |
+| 3    | `DataError`       | data missing or damaged                                 |
+| 4    | `DivergedError`   | loss not finite                                         |
+| 5    | `CheckpointError` | checkpoint or disk; a damaged file that a command wrote |
+| 6    | `WorkdirInUse`    | another run holds the workdir                           |
+| 75   | `Interrupted`     | stopped by a signal, saved; run again to go on          |
 
 Anything else that leaves a command is a defect: a traceback and exit code 1.
 """
@@ -44,7 +44,7 @@ class DivergedError(AsrnnError):
 
 
 class CheckpointError(AsrnnError):
-    """A checkpoint that cannot be written or read, or a full disk."""
+    """A file of a run, sweep or table that cannot be written or read, or a full disk."""
 
     exit_code = 5
 
@@ -82,3 +82,15 @@ def _likeness(one: str, other: str) -> float:
     while len(parts) > 1 and len(others) > 1 and parts[0] == others[0]:
         parts, others = parts[1:], others[1:]
     return difflib.SequenceMatcher(None, "".join(parts), "".join(others)).ratio()
+
+
+def out_of_memory(error: Exception) -> ConfigError | None:
+    """What to say of an error of Python, NumPy or XLA if it is about memory; else None."""
+    text = " ".join(str(error).split())
+    if not isinstance(error, MemoryError) and "RESOURCE_EXHAUSTED" not in text:
+        return None
+    found = f" ({text[:200]})" if text else ""
+    return ConfigError(
+        f"out of memory{found}; make the network or the batch smaller, for example"
+        " config.model.hidden_size or config.training.batch_size"
+    )

@@ -44,14 +44,18 @@ def main(what: str) -> None:
     out = Path(OUT.value)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        written = make_table(what, out) if what in TABLES else draw_figure(what, out)
+        said = make_table(what, out) if what in TABLES else draw_figure(what, out)
     except OSError as error:
         raise CheckpointError(f"cannot write to {out}: {error}; give another --out") from None
-    print("\n".join(f"written: {path}" for path in written))
+    print("\n".join(said))
 
 
-def make_table(name: str, out: Path) -> list[Path]:
-    """Runs what is missing and writes the table from what is there, also when it was stopped."""
+def make_table(name: str, out: Path) -> list[str]:
+    """Runs what is missing and writes the table from what is there, also when it was stopped.
+
+    Returns:
+      The table, and a line on each file that was written.
+    """
     from asrnn.reports.tables import csv_table, json_table, markdown_table
     from asrnn.sweeps import local
     from asrnn.sweeps.reproduction import run_missing
@@ -87,17 +91,18 @@ def make_table(name: str, out: Path) -> list[Path]:
         files = {".md": text, ".csv": csv_table(rows), ".json": json_table(rows)}
         for suffix, content in files.items():
             write_atomically(out / f"{stem}{suffix}", content)
-    print(text)
-    return [out / f"{stem}{suffix}" for suffix in files]
+    return [text, *(f"written: {out / stem}{suffix}" for suffix in files)]
 
 
-def draw_figure(name: str, out: Path) -> list[Path]:
-    """Computes and draws a figure."""
+def draw_figure(name: str, out: Path) -> list[str]:
+    """Computes and draws a figure; a line on each file that was written."""
     from asrnn.reports import figure1, spectra
 
     if name == "figure1":
-        return [figure1.draw_figure1(out / "figure1.png")]
-    return spectra.write_spectra(out, quick=bool(QUICK.value))
+        written = [figure1.draw_figure1(out / "figure1.png")]
+    else:
+        written = spectra.write_spectra(out, quick=bool(QUICK.value))
+    return [f"written: {path}" for path in written]
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ def main() -> None:
     from asrnn.reports.figures import draw_learning_curve
     from asrnn.reports.summary import summary_table
     from asrnn.training.devices import configure_jax
-    from asrnn.training.experiment import make_experiment, parameter_table
+    from asrnn.training.experiment import parameter_shapes, parameter_table
     from asrnn.training.loop import train_and_evaluate
     from asrnn.training.processes import is_first, join
 
@@ -50,8 +50,7 @@ def main() -> None:
     goes_only("with --distributed", bool(DISTRIBUTED.value), *own)
     configure_jax()
     if DRY_RUN.value:
-        experiment = make_experiment(config)
-        print(to_json(config), parameter_table(experiment.initial_params), sep="\n")
+        print(to_json(config), parameter_table(parameter_shapes(config)), sep="\n")
         return
     if DISTRIBUTED.value:
         join(COORDINATOR_ADDRESS.value, NUM_PROCESSES.value, PROCESS_ID.value)

@@ -20,6 +20,7 @@ COMMON = {"errors", "typing", "config", "atomic"}
 
 ALLOWED = {
     "errors": set(),
+    "early_signals": {"errors"},
     "atomic": set(),
     "typing": set(),
     "config": {"errors"},
@@ -31,9 +32,9 @@ ALLOWED = {
     "sweeps": {"training", "tasks", "models", "recurrence", "dynamics"} | COMMON,
     "reports": {"dynamics", "models", "recurrence", "training", "sweeps"} | COMMON,
     "benchmarks": {"dynamics", "recurrence", "models", "tasks", "training"} | COMMON,
-    "command": COMMON,
+    "command": COMMON | {"early_signals"},
     "__main__": COMMON,
-    "__init__": {"models", "recurrence", "training", "dynamics"},
+    "__init__": {"models", "recurrence", "training", "dynamics", "early_signals"},
 }
 """Whom each room may import besides itself."""
 

@@ -174,6 +174,8 @@ def test_a_wrong_flag_ends_in_one_line_and_code_2(call, arguments, words):
         ("def get_config(): return 1 / 0\n", "division"),
         ("def get_config(): assert False, 'assured'\n", "assured"),
         ("def get_config(): raise RuntimeError('tired')\n", "tired"),
+        ("import sys\nsys.exit(7)\n", "SystemExit: 7"),
+        ("def get_config(): raise SystemExit(0)\n", "SystemExit: 0"),
         (
             "from ml_collections import ConfigDict as C\ndef get_config(): return C()\n",
             "is missing",
@@ -233,10 +235,19 @@ def test_the_other_commands_refuse_in_one_line_too(call, name, arguments, word):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
-@pytest.mark.parametrize("name", ["asrnn.train", "asrnn.evaluate"])
-def test_a_signal_while_libraries_are_imported_ends_in_one_line_and_code_75(tmp_path, name, number):
-    body = "import time, pathlib\npathlib.Path('importing').touch()\ntime.sleep(60)\n"
-    (tmp_path / "jax.py").write_text(body)
+@pytest.mark.parametrize(
+    ("name", "library"),
+    [
+        ("asrnn.train", "jax"),
+        ("asrnn.evaluate", "jax"),
+        ("asrnn.evaluate", "absl"),  # of what the commands need, the first
+    ],
+)
+def test_a_signal_while_libraries_are_imported_ends_in_one_line_and_code_75(
+    tmp_path, name, library, number
+):
+    body = "import time\nopen('importing', 'w').close()\ntime.sleep(60)\n"
+    (tmp_path / f"{library}.py").write_text(body)
     process = subprocess.Popen(
         [sys.executable, "-m", name, *([DIGITS] if name == "asrnn.train" else [])],
         cwd=tmp_path,
@@ -252,6 +263,26 @@ def test_a_signal_while_libraries_are_imported_ends_in_one_line_and_code_75(tmp_
     assert process.returncode == 75
     said = f"stopped by {number.name}; what was saved is kept, run the same command again"
     assert err == f"{name}: {said}\n"
+
+
+def test_a_process_that_is_no_command_keeps_its_signals(tmp_path):
+    (tmp_path / "other.py").write_text(
+        "import signal, sys\n"
+        "before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)\n"
+        "import asrnn\n"
+        "assert before == (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT))\n"
+    )
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "__init__.py").write_text("import other\n")  # sys.argv[0] is "-m" here
+    (tmp_path / "package" / "main.py").touch()
+    for arguments in (["other.py", "-m", "asrnn.train"], ["-m", "package.main"]):
+        done = subprocess.run(
+            [sys.executable, *arguments],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
+            check=False,
+        )
+        assert done.returncode == 0
 
 
 def test_a_command_leaves_signals_as_they_were(flag_values):
@@ -368,6 +399,87 @@ def test_a_foreseeable_failure_ends_with_its_code_and_one_line(flag_values, caps
 def test_every_foreseeable_failure_has_a_code_of_its_own():
     codes = [kind.exit_code for kind in AsrnnError.__subclasses__()]
     assert sorted(codes) == [2, 3, 4, 5, 6, 75]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        MemoryError("Unable to allocate 9 PiB"),
+        RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating\n9 bytes."),  # as XLA says it
+    ],
+)
+def test_too_little_memory_is_one_line(flag_values, capsys, error):
+    def main():
+        raise error
+
+    with pytest.raises(SystemExit) as stop:
+        command.run(main, ["asrnn.some"])
+    assert stop.value.code == 2
+    line = capsys.readouterr().err
+    assert "out of memory" in line and "config.model.hidden_size" in line
+    assert line.count("\n") == 1
+
+
+def test_a_network_for_which_there_is_no_memory_is_refused(call):
+    size = "--config.model.hidden_size=99999999"
+    assert "out of memory" in call(DIGITS, size).refusal()
+
+
+def test_dry_run_counts_parameters_for_which_there_is_no_memory(call):
+    result = call(DIGITS, "--dry_run", "--config.model.hidden_size=99999999")
+    assert (result.code, result.err) == (0, "")
+    assert result.out.splitlines()[-1].split() == ["total", "5,000,001,049,999,999"]
+
+
+def test_dry_run_checks_the_backend_too(call):
+    assert "'scan'" in call(DIGITS, "--dry_run", "--config.recurrence.backend=scn").refusal()
+
+
+PRINTS = """
+import sys
+from asrnn.command import run
+run(lambda: print("x" * {}), ["asrnn.some"])
+"""
+
+
+@pytest.mark.parametrize("length", [1, 10**6])  # met when stdout is flushed, or already by print
+def test_who_has_read_enough_of_the_output_is_told_nothing(length):
+    process = subprocess.Popen(
+        [sys.executable, "-c", PRINTS.format(length)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=ROOT,
+    )
+    process.stdout.close()
+    said = process.stderr.read()
+    process.stderr.close()
+    assert process.wait(timeout=60) == 128 + signal.SIGPIPE
+    assert said == b""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+@pytest.mark.parametrize("length", [1, 10**6])
+def test_output_to_a_full_disk_ends_in_one_line_and_code_5(length):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", PRINTS.format(length)],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            check=False,
+        )
+    assert done.returncode == 5
+    assert done.stderr == "asrnn: cannot write the output: the disk is full; free some space\n"
+
+
+def test_another_error_of_the_system_keeps_its_traceback(flag_values):
+    def main():
+        raise PermissionError(13, "Permission denied")
+
+    with pytest.raises(PermissionError):
+        command.run(main, ["asrnn.some"])
 
 
 def test_a_defect_keeps_its_traceback(flag_values):

@@ -14,7 +14,7 @@ from asrnn.config import (
     read_config,
     to_json,
 )
-from asrnn.errors import ConfigError
+from asrnn.errors import CheckpointError, ConfigError
 from asrnn.training.experiment import make_experiment
 
 DEFAULTS = flatten(base_config().to_dict())
@@ -241,13 +241,13 @@ def test_a_config_that_is_not_there_is_refused_by_its_path(tmp_path):
 def test_a_damaged_config_is_refused_in_one_line(tmp_path, text):
     path = tmp_path / "config.json"
     path.write_bytes(text)
-    with pytest.raises(ConfigError) as refused:
+    with pytest.raises(CheckpointError) as refused:
         read_config(path)
     assert "\n" not in str(refused.value)
 
 
 def test_a_folder_in_the_place_of_a_config_is_refused_in_one_line(tmp_path):
-    with pytest.raises(ConfigError, match="not a readable config"):
+    with pytest.raises(CheckpointError, match="not a readable config"):
         read_config(tmp_path)
 
 

@@ -36,8 +36,8 @@ def test_a_page_is_written_into_the_folder(tmp_path: Path) -> None:
     ("flags", "code", "words"),
     [
         ([], 2, "no runs given; for example --runs=runs"),
-        (["--runs=runs", "--out=gone/page.html"], 2, "cannot be written to gone/page.html"),
-        (["--runs=damaged"], 3, "config.json cannot be read"),
+        (["--runs=runs", "--out=gone/page.html"], 5, "cannot be written to gone/page.html"),
+        (["--runs=damaged"], 5, "config.json cannot be read"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_a_line(

@@ -13,7 +13,7 @@ from asrnn.benchmarks.cases import (
     selected,
 )
 from asrnn.benchmarks.systems import SYSTEMS
-from asrnn.errors import ConfigError
+from asrnn.errors import CheckpointError, ConfigError
 from asrnn.recurrence import BACKENDS
 
 
@@ -108,7 +108,8 @@ def checked_output(name: str | None) -> Path | None:
     """The file of `--out`.
 
     Raises:
-      ConfigError: if it cannot be what the flag asks for.
+      ConfigError: if it is not to be a .json file.
+      CheckpointError: if there is no folder for it.
     """
     if name is None:
         return None
@@ -116,5 +117,5 @@ def checked_output(name: str | None) -> Path | None:
     if path.suffix != ".json":
         raise ConfigError(f"--out must name a .json file, found {name!r}")
     if not path.parent.is_dir():
-        raise ConfigError(f"--out={name}: there is no folder {path.parent}")
+        raise CheckpointError(f"--out={name}: there is no folder {path.parent}; make it first")
     return path

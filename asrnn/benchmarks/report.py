@@ -11,7 +11,7 @@ from asrnn.benchmarks.environment import hardware
 from asrnn.benchmarks.figure import draw_scaling
 from asrnn.benchmarks.rows import Row
 from asrnn.benchmarks.table import Table, as_markdown, as_text
-from asrnn.errors import ConfigError
+from asrnn.errors import CheckpointError
 
 LEGEND = (
     "Median and min are milliseconds for one batch. 'Faster than' is their median over this one,"
@@ -78,7 +78,7 @@ class Report:
         """Writes JSON and Markdown.
 
         Raises:
-          ConfigError: if they cannot be written.
+          CheckpointError: if they cannot be written.
         """
         if self.path is None:
             return
@@ -90,7 +90,9 @@ class Report:
             self.path.write_text(json.dumps(content, indent=1) + "\n")
             self.path.with_suffix(".md").write_text(self.markdown())
         except OSError as error:
-            raise ConfigError(f"--out={self.path} cannot be written: {error.strerror}") from None
+            raise CheckpointError(
+                f"--out={self.path} cannot be written: {error.strerror}; give another"
+            ) from None
 
     def draw(self) -> Path | None:
         """Draws the growing shapes beside the JSON; None if there is nothing to draw."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from asrnn.atomic import replacing
-from asrnn.errors import ConfigError
+from asrnn.errors import CheckpointError
 from asrnn.reports import run_sections
 from asrnn.reports.markup import Markup, element, join
 from asrnn.reports.results_section import results_figures, results_tables
@@ -37,7 +37,7 @@ def make_page(root: Path, results: Path | None = None) -> str:
 
     Raises:
       ConfigError: if there is no run below the folder, or no folder of results.
-      DataError: if a file is damaged.
+      CheckpointError: if a file is damaged.
     """
     workdirs = find_workdirs(root)
     runs = [read_run(workdir, root) for workdir in workdirs]
@@ -69,13 +69,13 @@ def write_page(page: str, out: Path) -> None:
     """Writes the page.
 
     Raises:
-      ConfigError: if it cannot be written there.
+      CheckpointError: if it cannot be written there.
     """
     try:
         with replacing(out) as temporary:
             temporary.write_text(page, encoding="utf-8")
     except OSError as error:
-        raise ConfigError(
+        raise CheckpointError(
             f"the page cannot be written to {out} ({error.strerror}); give another --out"
         ) from None
 

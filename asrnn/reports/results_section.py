@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from asrnn.errors import ConfigError, DataError
+from asrnn.errors import CheckpointError, ConfigError
 from asrnn.reports.markup import NOTHING, Cell, Markup, element, join, number, picture, table
 from asrnn.training.summary import duration
 
@@ -21,7 +21,7 @@ def results_tables(folder: Path) -> list[Markup]:
 
     Raises:
       ConfigError: if there is no such folder.
-      DataError: if a table is damaged.
+      CheckpointError: if a table is damaged.
     """
     if not folder.is_dir():
         raise ConfigError(f"--results={folder} is not a folder; give the one of table*.json")
@@ -32,16 +32,16 @@ def results_figures(folder: Path) -> list[Markup]:
     """The figures that lie in the folder, each below its name.
 
     Raises:
-      DataError: if one cannot be read.
+      CheckpointError: if one cannot be read.
     """
     parts = []
     for path in sorted(folder.glob("*.png")):
         try:
             png = path.read_bytes()
         except OSError as error:
-            raise DataError(f"{path} cannot be read ({error.strerror})") from None
+            raise CheckpointError(f"{path} cannot be read ({error.strerror})") from None
         if not png.startswith(b"\x89PNG"):
-            raise DataError(f"{path} is not a PNG; remove it or draw it again")
+            raise CheckpointError(f"{path} is not a PNG; remove it or draw it again")
         name = path.stem.replace("_", " ")
         parts.append(join([element("h3", name), picture(png, f"Figure: {name}")]))
     return parts
@@ -97,5 +97,5 @@ def _text(value: Any) -> Cell:
     return Cell(str(value) if value else NOTHING)
 
 
-def _damaged(path: Path, found: str) -> DataError:
-    return DataError(f"{path} is not a table of results ({found}); make it again")
+def _damaged(path: Path, found: str) -> CheckpointError:
+    return CheckpointError(f"{path} is not a table of results ({found}); make it again")

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from asrnn.config import flatten
-from asrnn.errors import ConfigError, DataError
-from asrnn.training.records import Row, read_rows
+from asrnn.errors import ConfigError
+from asrnn.training.records import Row, damaged, read_rows
 from asrnn.training.summary import SUMMARY
 from asrnn.training.workdir import CONFIG, METRICS
 
@@ -100,7 +100,7 @@ def read_run(workdir: Path, root: Path) -> Run:
     """Reads a workdir; a torn last line of its metrics, left by a kill, is dropped.
 
     Raises:
-      DataError: if a file is damaged.
+      CheckpointError: if a file is damaged.
     """
     relative = workdir.relative_to(root)
     name = relative.as_posix() if relative.parts else workdir.resolve().name
@@ -109,7 +109,7 @@ def read_run(workdir: Path, root: Path) -> Run:
         name,
         _read_object(workdir / CONFIG, ("training.steps",)),
         _read_object(summary, SUMMARY_NUMBERS) if summary.exists() else {},
-        _read_metrics(workdir / METRICS),
+        read_rows(workdir / METRICS),
     )
 
 
@@ -118,33 +118,15 @@ def _read_object(path: Path, numbers: Sequence[str]) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise DataError(_damaged(path, str(error))) from None
+        raise damaged(path, str(error)) from None
     if not isinstance(content, dict):
-        raise DataError(_damaged(path, f"a {type(content).__name__} and not an object"))
+        raise damaged(path, f"a {type(content).__name__} and not an object")
     flat = flatten(content)
     for name in numbers:
         if flat.get(name) is not None and not _is_number(flat[name]):
-            raise DataError(_damaged(path, f"{name} is {flat[name]!r}"))
+            raise damaged(path, f"{name} is {flat[name]!r}")
     return flat
-
-
-def _read_metrics(path: Path) -> list[Row]:
-    try:
-        lines = path.read_bytes().splitlines()  # first: a run that goes on appends rows
-        rows = read_rows(path)
-    except OSError as error:
-        raise DataError(_damaged(path, str(error.strerror))) from None
-    for i, row in enumerate(rows, start=1):
-        if not isinstance(row["step"], int):
-            raise DataError(_damaged(path, f"line {i} has the step {row['step']!r}"))
-    if len(lines) > len(rows) + 1:
-        raise DataError(_damaged(path, f"line {len(rows) + 1} of {len(lines)} is no row"))
-    return rows
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and math.isfinite(value)
-
-
-def _damaged(path: Path, found: str) -> str:
-    return f"{path} cannot be read ({found}); mend it, or move its folder elsewhere"

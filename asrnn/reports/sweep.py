@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from asrnn.errors import DataError
+from asrnn.errors import CheckpointError
 from asrnn.sweeps.folder import SCALES, TABLE, read_trials
 from asrnn.sweeps.halving import ranked
 from asrnn.sweeps.trials import FINISHED, Outcome, Trial
@@ -100,7 +100,7 @@ def read_sweep(path: Path, name: str) -> TrialTable:
     """Reads a sweep.csv, and what the space says of its fields.
 
     Raises:
-      DataError: if they are not what a sweep writes.
+      CheckpointError: if they are not what a sweep writes.
       AsrnnError: as `asrnn.sweeps.folder.read_trials`, for the sweep would not go on either.
     """
     read_trials(path.parent)
@@ -127,7 +127,7 @@ def _read_scales(path: Path) -> dict[str, str]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, TypeError) as error:
-        raise DataError(f"{path} cannot be read ({error}); run the sweep again") from None
+        raise CheckpointError(f"{path} cannot be read ({error}); run the sweep again") from None
 
 
 def _entry(cells: dict[str, str], fields: list[str], path: Path) -> Entry:
@@ -154,5 +154,5 @@ def _value(cell: str) -> Value:
     return number if math.isfinite(number) else cell
 
 
-def _damaged(path: Path, found: str) -> DataError:
-    return DataError(f"{path} is not the table of a sweep ({found}); run the sweep again")
+def _damaged(path: Path, found: str) -> CheckpointError:
+    return CheckpointError(f"{path} is not the table of a sweep ({found}); run the sweep again")

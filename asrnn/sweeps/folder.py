@@ -20,7 +20,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from asrnn.config import to_json
-from asrnn.errors import ConfigError
+from asrnn.errors import CheckpointError, ConfigError
 from asrnn.sweeps.shard import WHOLE, Shard, held
 from asrnn.sweeps.trials import Outcome, Trial
 from asrnn.training.checkpoints import write_atomically
@@ -62,7 +62,7 @@ def open_folder(
     Raises:
       WorkdirInUse: as `asrnn.sweeps.shard.held`.
       ConfigError: if the folder holds another sweep, or a run.
-      CheckpointError: if it cannot be written.
+      CheckpointError: if it cannot be written, or a file in it is damaged.
     """
     with held(folder, shard):
         settle(folder, config, trials, rungs, reduction, scales)
@@ -100,7 +100,9 @@ def _check_same_halving(folder: Path, halving: dict[str, Any]) -> None:
     try:
         before = json.loads((folder / HALVING).read_text())
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{folder / HALVING} is not readable ({error})") from None
+        raise CheckpointError(
+            f"{folder / HALVING} is not readable ({error}); mend it, or give another --workdir"
+        ) from None
     if before != halving:
         raise ConfigError(
             f"the sweep in {folder} was begun with rungs {before['rungs']} and reduction"
@@ -112,13 +114,16 @@ def read_trials(folder: Path) -> list[Trial]:
     """The trials of a sweep, in their order.
 
     Raises:
-      ConfigError: if there is no readable list of them.
+      CheckpointError: if there is no readable list of them.
     """
     try:
         lines = [json.loads(line) for line in (folder / TRIALS).read_text().splitlines()]
         return [Trial(line["id"], line["overrides"]) for line in lines]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"{folder / TRIALS} is not a readable list of trials ({error})") from None
+        raise CheckpointError(
+            f"{folder / TRIALS} is not a readable list of trials ({type(error).__name__}: {error});"
+            " mend it, or give another --workdir"
+        ) from None
 
 
 def write_table(

@@ -21,7 +21,7 @@ def call(path: Path, signature: str, *args: Any) -> Any:
         return function(*args)
     except AsrnnError:
         raise
-    except Exception as error:  # whatever a user's function may raise
+    except (Exception, SystemExit) as error:  # whatever a user's function may raise
         raise _unreadable(path, error) from None
 
 
@@ -35,11 +35,11 @@ def run(path: Path) -> dict[str, Any]:
         return runpy.run_path(str(path))
     except AsrnnError:
         raise
-    except Exception as error:  # whatever a user's file may raise
+    except (Exception, SystemExit) as error:  # whatever a user's file may raise
         raise _unreadable(path, error) from None
 
 
-def _unreadable(path: Path, error: Exception) -> ConfigError:
+def _unreadable(path: Path, error: Exception | SystemExit) -> ConfigError:
     line, why = _line(path, error), " ".join(str(error).split())
     if isinstance(error, SyntaxError):
         why = error.msg
@@ -49,7 +49,7 @@ def _unreadable(path: Path, error: Exception) -> ConfigError:
     return ConfigError(f"{path} {what} ({type(error).__name__}: {why})")
 
 
-def _line(path: Path, error: Exception) -> int | None:
+def _line(path: Path, error: Exception | SystemExit) -> int | None:
     """The line of the file that an error comes from, the innermost of several."""
     if isinstance(error, SyntaxError):
         return error.lineno

@@ -25,8 +25,8 @@ def _warn(different: list[RawFile], report: Callable[[str], None]) -> None:
     if different:
         names = ", ".join(f"{file.path.name} (sha256 {file.sha256[:12]}...)" for file in different)
         report(
-            f"warning: not the registered original: {names}; the structure is right, so it is "
-            "used, but results on re-packed or other data are not comparable image by image"
+            f"warning: not the registered original: {names}; only its structure is checked, and "
+            "results on re-packed or other data are not comparable image by image"
         )
 
 

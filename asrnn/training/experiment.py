@@ -11,7 +11,7 @@ from asrnn.config import base_config, check_config
 from asrnn.dynamics import Coefficients
 from asrnn.errors import check_choice
 from asrnn.models import SequenceClassifier
-from asrnn.recurrence import choose_backend
+from asrnn.recurrence import BACKENDS, choose_backend
 from asrnn.tasks import SOURCES_OF, Task, make_task
 from asrnn.training.devices import batch_mesh
 from asrnn.training.optimizers import make_optimizer
@@ -75,6 +75,18 @@ def make_experiment(config: ConfigDict) -> Experiment:
     mesh = batch_mesh(config.training.batch_size, choice.backend)
     model = Model(graphdef, recurrence, mesh)
     return Experiment(config, task, model, params, hyper, settings, choice.note)
+
+
+def parameter_shapes(config: ConfigDict) -> Any:
+    """The parameters of a config as shapes and dtypes; allocates none, however many there are.
+
+    Raises:
+      ConfigError: for a field that cannot be used.
+    """
+    check_choice("recurrence.backend", config.recurrence.backend, ("auto", *BACKENDS))
+    scan = ConfigDict(config.to_dict())
+    scan.recurrence.backend = "scan"  # it has the same parameters, and needs no matrix to be chosen
+    return jax.eval_shape(lambda: make_experiment(scan).initial_params)
 
 
 def task_of(config: ConfigDict) -> Task:

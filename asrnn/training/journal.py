@@ -79,7 +79,11 @@ class Journal:
 
     @contextmanager
     def open(self, first: int) -> Iterator[None]:
-        """Starts the clock and takes rows, after those up to the step the run goes on from."""
+        """Starts the clock and takes rows, after those up to the step the run goes on from.
+
+        Raises:
+          CheckpointError: if the rows cannot be written.
+        """
         self._started = time.monotonic() - self._seconds
         if not self._writes:
             yield
@@ -87,7 +91,17 @@ class Journal:
         write_config(self.workdir, self._config)
         events = self.workdir / "tensorboard" if self._config.training.tensorboard else None
         with Records(self.workdir / METRICS, first, self._validated, events) as self._records:
+            self._tell_of_lost_rows(first)
             yield
+
+    def _tell_of_lost_rows(self, first: int) -> None:
+        """The state is in the checkpoints: without the rows a run is poorer, and not wrong."""
+        reaches, due = self._records.reaches, first - first % self._config.training.log_every
+        if reaches < due:
+            to_stderr(
+                f"{self.workdir / METRICS} has no training row after step {reaches}: those up to"
+                f" step {due} are gone; going on from the checkpoint at step {first}"
+            )
 
     def elapsed(self) -> float:
         """Seconds of training, those of earlier processes included."""

@@ -178,8 +178,9 @@ class _Run:
     def batches(self, step: int, count: int) -> np.ndarray:
         """The batches of the next updates, padded to one shape so that nothing recompiles."""
         size, number = self.training.batch_size, self.parts.train.number
+        chosen = batch_indices(self.seed, step, count, number, size)  # first: it checks the size
         indices = np.zeros((pace.MAX_STEPS, size), np.int32)
-        indices[:count] = batch_indices(self.seed, step, count, number, size)
+        indices[:count] = chosen
         return indices
 
     def fetch(self, window: Window) -> Fetched:

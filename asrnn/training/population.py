@@ -174,10 +174,11 @@ class _Population:
     def batches(self, running: Sequence[int], step: int, count: int) -> np.ndarray:
         """The batches of the next updates, padded to one shape so that nothing recompiles."""
         size = self.training.batch_size
+        number = self.parts.train.number
+        chosen = {i: batch_indices(self.seeds[i], step, count, number, size) for i in running}
         indices = np.zeros((len(self.runs), pace.MAX_STEPS, size), np.int32)
         for i in running:
-            number = self.parts.train.number
-            indices[i, :count] = batch_indices(self.seeds[i], step, count, number, size)
+            indices[i, :count] = chosen[i]
         return indices
 
     def write_windows(self, running: Sequence[int]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from asrnn.errors import ConfigError
+from asrnn.errors import CheckpointError, ConfigError
 from asrnn.training.checkpoints import cannot_write, write_atomically
 
 Row = dict[str, Any]
@@ -21,17 +21,20 @@ class Records:
       last_step: the step that the run resumes from.
       last_validated: the last step whose validation the run knows of.
       tensorboard: a folder for TensorBoard events, or None.
+
+    Attributes:
+      reaches: the step of the last training row that was kept, 0 if there is none.
+
+    Raises:
+      CheckpointError: if the file is damaged or cannot be written.
     """
 
     def __init__(
         self, path: Path, last_step: int, last_validated: int, tensorboard: Path | None = None
     ):
         last = {"train": last_step, "validation": last_validated}
-        try:
-            rows = read_rows(path)
-        except OSError as error:
-            raise cannot_write(path, error) from None
-        kept = [row for row in rows if row["step"] <= last.get(row["split"], -1)]
+        kept = [row for row in read_rows(path) if row["step"] <= last.get(row["split"], -1)]
+        self.reaches = max((row["step"] for row in kept if row["split"] == "train"), default=0)
         self._path = path
         self._events = None if tensorboard is None else _event_writer(tensorboard, last_step)
         write_atomically(path, "".join(map(_line, kept)))
@@ -68,19 +71,42 @@ class Records:
 
 
 def read_rows(path: Path) -> list[Row]:
-    """The rows of a metrics.jsonl; a torn last line, left by a kill, is dropped."""
-    if not path.exists():
+    """The rows of a metrics.jsonl, none if there is no file; a torn last line is dropped.
+
+    Raises:
+      CheckpointError: if the file cannot be read, or another line is no row: a kill leaves no such.
+    """
+    try:
+        lines = path.read_bytes().splitlines()
+    except FileNotFoundError:
         return []
+    except OSError as error:
+        raise damaged(path, str(error.strerror)) from None
     rows = []
-    for line in path.read_bytes().splitlines():
-        try:
-            row = json.loads(line)
-        except ValueError:
-            break
-        if not isinstance(row, dict) or not {"step", "split"} <= row.keys():
-            break
-        rows.append(row)
+    for number, line in enumerate(lines, start=1):
+        row = _parsed(line)
+        if row is not None and not isinstance(row["step"], int):
+            raise damaged(path, f"line {number} has the step {row['step']!r}")
+        if row is not None:
+            rows.append(row)
+        elif number < len(lines):
+            raise damaged(path, f"line {number} of {len(lines)} is no row")
     return rows
+
+
+def damaged(path: Path, found: str) -> CheckpointError:
+    """What to say of a file of a workdir that is not what was written."""
+    return CheckpointError(
+        f"{path} cannot be read ({found}); mend it, or move its folder elsewhere"
+    )
+
+
+def _parsed(line: bytes) -> Row | None:
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return None
+    return row if isinstance(row, dict) and {"step", "split"} <= row.keys() else None
 
 
 def _line(row: Row) -> str:

@@ -7,9 +7,10 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from asrnn.config import flatten, read_config, to_json
-from asrnn.errors import ConfigError
+from asrnn.errors import CheckpointError, ConfigError
 from asrnn.training.checkpoints import write_atomically
 from asrnn.training.lock import locked
+from asrnn.training.records import read_rows
 
 CONFIG = "config.json"
 METRICS = "metrics.jsonl"
@@ -36,13 +37,20 @@ def open_workdir(workdir: Path, config: ConfigDict) -> Iterator[None]:
     Raises:
       WorkdirInUse: if another process holds it.
       ConfigError: if it belongs to a run with another config; it is left untouched.
-      CheckpointError: if it cannot be created.
+      CheckpointError: if it cannot be created, or its config.json or metrics.jsonl is damaged or
+        the former lost.
     """
     with locked(workdir, LOCK):
         if (workdir / TRIALS).exists():
             raise ConfigError(f"{workdir} is the folder of a sweep; give another --workdir")
-        if anything_trained(workdir):
+        if _has_traces(workdir):
+            if not (workdir / CONFIG).exists():
+                raise CheckpointError(
+                    f"{workdir} holds a run without its {CONFIG}, so nothing tells of which config"
+                    " it is; put that file back, or give another --workdir"
+                )
             check_same_run(workdir, config)
+            read_rows(workdir / METRICS)  # a damaged file is for the user to mend, not to cut
         yield
 
 
@@ -53,15 +61,19 @@ def write_config(workdir: Path, config: ConfigDict) -> None:
 
 def anything_trained(workdir: Path) -> bool:
     """Whether there is more than the config of a run that failed before its first step."""
-    traces = (METRICS, CHECKPOINTS, "summary.json")
-    return (workdir / CONFIG).exists() and any((workdir / name).exists() for name in traces)
+    return (workdir / CONFIG).exists() and _has_traces(workdir)
+
+
+def _has_traces(workdir: Path) -> bool:
+    return any((workdir / name).exists() for name in (METRICS, CHECKPOINTS, "summary.json"))
 
 
 def check_same_run(workdir: Path, config: ConfigDict) -> None:
     """Checks that a folder's config.json differs from the config at most in `MAY_DIFFER`.
 
     Raises:
-      ConfigError: with the differences, or if there is no readable config.json.
+      ConfigError: with the differences.
+      CheckpointError: if config.json is damaged.
     """
     before = flatten(read_config(workdir / CONFIG).to_dict())
     now = flatten(config.to_dict())

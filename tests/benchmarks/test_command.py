@@ -10,7 +10,7 @@ import pytest
 from asrnn.benchmarks.cases import CELLS, WORKS, Problem
 from asrnn.benchmarks.memory import peak_memory_in_a_process
 from asrnn.benchmarks.plan import checked_output, make_plan
-from asrnn.errors import ConfigError
+from asrnn.errors import AsrnnError, CheckpointError, ConfigError
 from tests.benchmarks.tiny import TINY
 from tests.training.runs import call, one_line
 
@@ -61,10 +61,16 @@ def test_all_by_default_and_train_step_in_three_spellings() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "words"), [("b.txt", "must name a .json file"), ("no/b.json", "there is no folder")]
+    ("name", "error", "words"),
+    [
+        ("b.txt", ConfigError, "must name a .json file"),
+        ("no/b.json", CheckpointError, "there is no folder"),
+    ],
 )
-def test_a_place_that_cannot_be_is_refused_before_measuring(name: str, words: str) -> None:
-    with pytest.raises(ConfigError, match=words):
+def test_a_place_that_cannot_be_is_refused_before_measuring(
+    name: str, error: type[AsrnnError], words: str
+) -> None:
+    with pytest.raises(error, match=words):
         checked_output(name)
 
 

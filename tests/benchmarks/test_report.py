@@ -15,7 +15,7 @@ from asrnn.benchmarks.report import Report, case_tables, digits, small
 from asrnn.benchmarks.rows import Row, make_row
 from asrnn.benchmarks.system import Prepared
 from asrnn.benchmarks.systems import SYSTEMS
-from asrnn.errors import ConfigError
+from asrnn.errors import CheckpointError
 
 ENVIRONMENT = {
     "command": "python -m asrnn.benchmark",
@@ -156,7 +156,7 @@ def report_json(folder: Path) -> str:
 
 def test_a_file_that_cannot_be_written_is_the_users_to_mend(tmp_path: Path) -> None:
     (tmp_path / "b.json").mkdir()
-    with pytest.raises(ConfigError, match=r"cannot be written: Is a directory"):
+    with pytest.raises(CheckpointError, match=r"cannot be written: Is a directory"):
         Report(ENVIRONMENT, tmp_path / "b.json").add(ROWS)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from asrnn.config import base_config, flatten
-from asrnn.errors import ConfigError
+from asrnn.errors import CheckpointError
 from asrnn.reports.differences import written
 from asrnn.reports.markup import VOID
 from asrnn.reports.page import make_page, write_page
@@ -221,7 +221,9 @@ def test_many_runs_are_folded_away_once_more(tmp_path: Path) -> None:
 
 
 def test_an_unwritable_place_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"cannot be written to .* \(.+\); give another --out"):
+    with pytest.raises(
+        CheckpointError, match=r"cannot be written to .* \(.+\); give another --out"
+    ):
         write_page("x", tmp_path / "missing" / "page.html")
     write_page("ε", tmp_path / "page.html")
     assert (tmp_path / "page.html").read_bytes() == "ε".encode()

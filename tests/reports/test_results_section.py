@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from asrnn.errors import ConfigError, DataError
+from asrnn.errors import CheckpointError, ConfigError
 from asrnn.reports.results_section import results_figures, results_tables
 
 ROW: dict[str, Any] = {
@@ -62,7 +62,9 @@ def test_a_quick_table_keeps_its_name(tmp_path: Path) -> None:
 )
 def test_a_damaged_table_is_named(content: str, tmp_path: Path) -> None:
     (tmp_path / "table2.json").write_text(content)
-    with pytest.raises(DataError, match=r"table2.json is not a table of results \(.+\); make it"):
+    with pytest.raises(
+        CheckpointError, match=r"table2.json is not a table of results \(.+\); make it"
+    ):
         results_tables(tmp_path)
 
 
@@ -74,7 +76,7 @@ def test_figures_are_shown_below_their_names(tmp_path: Path) -> None:
 
 def test_what_only_looks_like_a_figure_is_refused(tmp_path: Path) -> None:
     (tmp_path / "figure.png").write_bytes(b"<svg>")
-    with pytest.raises(DataError, match=r"figure.png is not a PNG"):
+    with pytest.raises(CheckpointError, match=r"figure.png is not a PNG"):
         results_figures(tmp_path)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from asrnn.errors import ConfigError, DataError
+from asrnn.errors import CheckpointError, ConfigError
 from asrnn.reports.runs import find_workdirs, read_run
 from tests.reports.workdirs import ROWS, SUMMARY, write_diverged, write_run
 
@@ -105,6 +105,6 @@ def test_a_config_of_an_earlier_version_can_be_read(tmp_path: Path) -> None:
 def test_a_damaged_file_is_named(name: str, content: str | bytes, tmp_path: Path) -> None:
     workdir = write_run(tmp_path / "r")
     (workdir / name).write_bytes(content if isinstance(content, bytes) else content.encode())
-    with pytest.raises(DataError, match=rf"{name} cannot be read \(.+\); mend it") as caught:
+    with pytest.raises(CheckpointError, match=rf"{name} cannot be read \(.+\); mend it") as caught:
         read_run(workdir, tmp_path)
     assert "\n" not in str(caught.value)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from asrnn.errors import AsrnnError, DataError
+from asrnn.errors import AsrnnError, CheckpointError
 from asrnn.reports.sweep import find_sweeps, read_sweep
 from tests.reports.workdirs import write_sweep
 
@@ -79,21 +79,23 @@ def test_sweeps_are_found_by_their_two_files(tmp_path: Path) -> None:
 )
 def test_a_damaged_table_is_named(table: str, words: str, tmp_path: Path) -> None:
     path = write_sweep(tmp_path, table)
-    with pytest.raises(DataError, match=rf"sweep.csv is not the table of a sweep \({words}"):
+    with pytest.raises(CheckpointError, match=rf"sweep.csv is not the table of a sweep \({words}"):
         read_sweep(path, "s")
 
 
 def test_damaged_scales_are_named(tmp_path: Path) -> None:
     path = write_sweep(tmp_path)
     (tmp_path / "scales.json").write_text("{")
-    with pytest.raises(DataError, match=r"scales\.json cannot be read .*; run the sweep again"):
+    with pytest.raises(
+        CheckpointError, match=r"scales\.json cannot be read .*; run the sweep again"
+    ):
         read_sweep(path, "s")
 
 
 def test_bytes_that_are_no_text_are_damage(tmp_path: Path) -> None:
     path = write_sweep(tmp_path)
     path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(DataError, match="is not the table of a sweep"):
+    with pytest.raises(CheckpointError, match="is not the table of a sweep"):
         read_sweep(path, "s")
 
 

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from asrnn.config import base_config, to_json
-from asrnn.errors import ConfigError, WorkdirInUse
+from asrnn.errors import CheckpointError, ConfigError, WorkdirInUse
 from asrnn.sweeps.folder import default_folder, open_folder, read_trials, write_table
 from asrnn.sweeps.shard import WHOLE, Shard
 from asrnn.sweeps.trials import Outcome, make_trials
@@ -60,7 +60,7 @@ def test_another_sweep_is_refused_and_leaves_the_folder_as_it_is(tmp_path):
 
 def test_a_damaged_list_of_trials_is_named(tmp_path):
     (tmp_path / "trials.jsonl").write_text('{"id": "a"}\n')
-    with pytest.raises(ConfigError, match=r"trials\.jsonl is not a readable list"):
+    with pytest.raises(CheckpointError, match=r"trials\.jsonl is not a readable list"):
         read_trials(tmp_path)
 
 

@@ -47,6 +47,8 @@ def test_every_trial_of_the_repositorys_spaces_has_a_usable_config(path):
         ("def get_spaces(h):\n    pass", r"no function get_space\(h\)"),
         ("def get_space(h)\n    pass", r"line 1 \(SyntaxError: expected ':'\)"),
         ("def get_space(h):\n    return h.sweep('a', [])", "over no value"),
+        ("import sys\nsys.exit(7)", "SystemExit: 7"),
+        ("def get_space(h):\n    raise SystemExit", "SystemExit"),
     ],
 )
 def test_a_file_that_fails_is_refused_in_one_line(text, complaint, tmp_path):

@@ -72,6 +72,7 @@ def test_other_files_are_taken_with_one_line_that_names_them(tmp_path: Path) -> 
     locate_mnist(str(tmp_path), lines.append)
     assert len(lines) == 1 and "\n" not in lines[0]
     assert "not the registered original" in lines[0]
+    assert "is right" not in lines[0]  # for nothing was decoded yet
     assert all(file.name in lines[0] for file in REGISTERED["mnist"])
 
 

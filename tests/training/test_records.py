@@ -85,9 +85,32 @@ def test_resuming_cuts_off_what_will_come_again(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["metrics.jsonl"]
 
 
-def test_a_file_that_cannot_be_written_is_an_error_of_one_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("line", ["garbage", "", "[]", '{"step": 3}', "\x00\x00"])
+def test_damage_before_the_last_line_is_refused_and_nothing_is_cut(
+    line: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "metrics.jsonl"
+    whole = [json.dumps(row(step)) for step in (1, 2, 3)]
+    path.write_text("\n".join([whole[0], line, *whole[1:]]) + "\n")
+    before = path.read_bytes()
+    with pytest.raises(CheckpointError, match=r"jsonl cannot .*line 2 of 4 is no row.*; mend it"):
+        Records(path, 3, 0)
+    assert path.read_bytes() == before
+
+
+def test_it_is_known_how_far_the_rows_that_are_kept_reach(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    with Records(path, 0, 0) as records:
+        assert records.reaches == 0
+        for split, step in (("train", 5), ("validation", 7), ("train", 10)):
+            records.write(row(step, split))
+    with Records(path, 9, 7) as records:
+        assert records.reaches == 5
+
+
+def test_a_file_that_cannot_be_read_is_an_error_of_one_line(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").mkdir()
-    with pytest.raises(CheckpointError, match=r"cannot write .*metrics\.jsonl") as error:
+    with pytest.raises(CheckpointError, match=r"metrics\.jsonl cannot be read") as error:
         Records(tmp_path / "metrics.jsonl", 0, 0)
     assert "\n" not in str(error.value)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from asrnn.config import read_config
-from asrnn.errors import ConfigError, WorkdirInUse
+from asrnn.errors import CheckpointError, ConfigError, WorkdirInUse
 from asrnn.training.loop import train_and_evaluate
 from asrnn.training.workdir import open_workdir, write_config
 from tests.training.runs import rows, summary, tiny_config
@@ -111,12 +112,64 @@ def test_a_config_json_that_is_none_is_one_line(tmp_path: Path) -> None:
         used(tmp_path / "run")
         (tmp_path / "run" / "config.json").write_text(text)
         with (
-            pytest.raises(ConfigError) as error,
+            pytest.raises(CheckpointError, match="mend it") as error,
             open_workdir(tmp_path / "run", tiny_config()),
         ):
             raise AssertionError(text)
         assert "\n" not in str(error.value)
-        (tmp_path / "run" / "config.json").unlink()
+        shutil.rmtree(tmp_path / "run")
+
+
+@pytest.mark.parametrize("trace", ["metrics.jsonl", "checkpoints", "summary.json"])
+def test_a_run_without_its_config_json_is_not_taken_for_a_new_one(
+    trace: str, tmp_path: Path
+) -> None:
+    (tmp_path / trace).touch()
+    with (
+        pytest.raises(
+            CheckpointError, match=r"without its config\.json.*put .* back, or .*--workdir"
+        ),
+        open_workdir(tmp_path, tiny_config()),
+    ):
+        raise AssertionError
+    assert not (tmp_path / "config.json").exists()
+
+
+def test_damaged_rows_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+    used(tmp_path)
+    metrics = tmp_path / "metrics.jsonl"
+    metrics.write_text('garbage\n{"step": 5, "split": "train"}\n')
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(CheckpointError, match="line 1 of 2 is no row"):
+        train_and_evaluate(tiny_config(training__steps=20), tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_batch_larger_than_the_data_is_refused_before_room_is_made_for_it(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="batch_size must be from 1 to 1342"):
+        train_and_evaluate(tiny_config(training__batch_size=10**9), tmp_path)
+
+
+@pytest.mark.parametrize("left", [None, b"", b"\x8f\x00\xfe"], ids=["lost", "empty", "bytes"])
+def test_a_run_whose_rows_are_lost_goes_on_and_says_so(
+    left: bytes | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train_and_evaluate(tiny_config(), tmp_path)
+    metrics = tmp_path / "metrics.jsonl"
+    metrics.unlink() if left is None else metrics.write_bytes(left)
+    capsys.readouterr()
+    train_and_evaluate(tiny_config(training__steps=15), tmp_path)
+    said = f"{metrics} has no training row after step 0: those up to step 10 are gone"
+    assert capsys.readouterr().err.count(said) == 1
+    assert [row["step"] for row in rows(tmp_path) if row["split"] == "train"] == [15]
+
+
+def test_a_run_that_has_all_its_rows_says_nothing_of_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for steps in (4, 12, 15):  # 4: a checkpoint before the first row is due
+        train_and_evaluate(tiny_config(training__steps=steps), tmp_path)
+    assert "no training row" not in capsys.readouterr().err
 
 
 def test_the_lock_holds_for_as_long_as_the_context(tmp_path: Path) -> None:
