@@ -94,7 +94,7 @@ ROWS = [
             "optimizer.learning_rate": 0.2,
             "model.init_scale": 4.0,
         },
-        "steps": 12_000,
+        "steps": 18_000,
         "seeds": [0],
     },
     {
