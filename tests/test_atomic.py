@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from asrnn.atomic import replacing
 from asrnn.benchmarks.cases import SCALING, SCALING_BASE
 from asrnn.benchmarks.figure import draw_scaling
-from asrnn.errors import ConfigError
+from asrnn.errors import AsrnnError
 from asrnn.reports import spectra
 from asrnn.reports.figure1 import draw_figure1
 from asrnn.reports.figures import draw_learning_curve
@@ -76,7 +76,7 @@ def test_a_full_disk_leaves_the_old_picture_table_or_page(
             )
         else:
             patch.setattr(Path, "write_text", lambda self, *args, **options: part(self))
-        with pytest.raises((OSError, ConfigError), match="full"):
+        with pytest.raises((OSError, AsrnnError), match="full"):
             WRITERS[name](path)
     assert path.read_text() == "old"
     assert not list(tmp_path.glob(".*"))

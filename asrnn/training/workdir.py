@@ -65,7 +65,10 @@ def anything_trained(workdir: Path) -> bool:
 
 
 def _has_traces(workdir: Path) -> bool:
-    return any((workdir / name).exists() for name in (METRICS, CHECKPOINTS, "summary.json"))
+    if any((workdir / name).exists() for name in (METRICS, "summary.json")):
+        return True
+    checkpoints = workdir / CHECKPOINTS  # made, but empty, before config.json is
+    return checkpoints.is_dir() and any(checkpoints.iterdir())
 
 
 def check_same_run(workdir: Path, config: ConfigDict) -> None:

@@ -120,10 +120,11 @@ def test_a_config_json_that_is_none_is_one_line(tmp_path: Path) -> None:
         shutil.rmtree(tmp_path / "run")
 
 
-@pytest.mark.parametrize("trace", ["metrics.jsonl", "checkpoints", "summary.json"])
+@pytest.mark.parametrize("trace", ["metrics.jsonl", "checkpoints/10", "summary.json"])
 def test_a_run_without_its_config_json_is_not_taken_for_a_new_one(
     trace: str, tmp_path: Path
 ) -> None:
+    (tmp_path / "checkpoints").mkdir()
     (tmp_path / trace).touch()
     with (
         pytest.raises(
@@ -229,3 +230,9 @@ def test_a_summary_that_is_none_is_written_anew(text: str, tmp_path: Path) -> No
     (tmp_path / "summary.json").write_text(text)
     again = train_and_evaluate(tiny_config(), tmp_path)
     assert again["test_accuracy"] == first["test_accuracy"]
+
+
+def test_a_run_killed_before_its_config_was_written_can_begin_again(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    with open_workdir(tmp_path, tiny_config()):
+        pass
