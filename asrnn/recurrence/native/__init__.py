@@ -7,6 +7,8 @@
 Both are compiled at first use for the machine at hand: C++ for the CPU, CUDA for NVIDIA's GPUs.
 """
 
+from typing import Any
+
 import jax
 
 from asrnn.recurrence.native import cpu, cuda
@@ -33,30 +35,7 @@ def available(units: int, inputs: int, gated: bool) -> str | None:
     return f"there is none for {platform}"
 
 
-def unroll(
-    recurrent_matrix: jax.Array,
-    input_kernel: jax.Array,
-    bias: jax.Array,
-    gate_input_kernel: jax.Array | None,
-    gate_bias: jax.Array | None,
-    step_size: jax.Array | float,
-    inputs: jax.Array,
-    initial_state: jax.Array,
-    *,
-    return_states: bool,
-    remat: bool = False,
-) -> Result:
-    """`cpu.unroll` or `cuda.unroll`, by the platform of this process."""
+def unroll(*operands: Any, return_states: bool, remat: bool = False) -> Result:
+    """`cpu.unroll` or `cuda.unroll`, by the platform of this process; they say what they take."""
     run = cuda.unroll if jax.default_backend() == "gpu" else cpu.unroll
-    return run(
-        recurrent_matrix,
-        input_kernel,
-        bias,
-        gate_input_kernel,
-        gate_bias,
-        step_size,
-        inputs,
-        initial_state,
-        return_states=return_states,
-        remat=remat,
-    )
+    return run(*operands, return_states=return_states, remat=remat)
