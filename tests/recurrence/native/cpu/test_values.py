@@ -8,6 +8,12 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from asrnn.recurrence.native import cpu
+from tests.recurrence.native.agreement import (
+    assert_agrees_over_a_long_sequence,
+    assert_agrees_with_float64,
+    assert_spreads_as_in_scan,
+    assert_stands_still_without_steps,
+)
 from tests.recurrence.native.reference import (
     Sizes,
     any_sizes,
@@ -15,7 +21,6 @@ from tests.recurrence.native.reference import (
     cotangents,
     differentiate,
     distance,
-    forward64,
     gradients64,
     largest_error,
     random_arguments,
@@ -39,29 +44,12 @@ IDS = [f"T{s.steps}-B{s.batch}-n{s.units}-m{s.inputs}-{s.gated}" for s in SIZES]
 @pytest.mark.parametrize("return_states", [False, True])
 @pytest.mark.parametrize("sizes", SIZES, ids=IDS)
 def test_agrees_with_float64(sizes: Sizes, return_states: bool, instruction_set: str) -> None:
-    arguments = random_arguments(sizes)
-    weights = cotangents(sizes, return_states)
-    (final, states), gradients = differentiate(
-        cpu.unroll, arguments, *weights, return_states=return_states
-    )
-    exact = forward64(arguments)
-    assert distance(final, exact[-1]) < 1e-6
-    if return_states:
-        assert distance(states, exact[1:]) < 1e-6
-    else:
-        assert states is None
-    assert all(gradient.dtype == jnp.float32 for gradient in gradients)
-    assert largest_error(gradients, gradients64(arguments, *weights)) < 5e-6
+    assert_agrees_with_float64(cpu.unroll, sizes, return_states=return_states)
 
 
 @pytest.mark.parametrize("gated", [False, True])
 def test_long_sequence_of_the_paper(gated: bool, kernel: None) -> None:
-    sizes = Sizes(784, 16, 128, 1, gated)
-    arguments = random_arguments(sizes, step_size=0.01)
-    weights = cotangents(sizes, False)
-    (final, _), gradients = differentiate(cpu.unroll, arguments, *weights, return_states=False)
-    assert distance(final, forward64(arguments)[-1]) < 5e-6
-    assert largest_error(gradients, gradients64(arguments, *weights)) < 2e-5
+    assert_agrees_over_a_long_sequence(cpu.unroll, Sizes(784, 16, 128, 1, gated))
 
 
 # Nothing is shrunk: each example is compiled, and its sizes are small.
@@ -117,27 +105,11 @@ def test_same_bits_when_activations_are_computed_again(
 def test_nan_and_infinity_spread_as_in_scan(
     value: float, place: str, gated: bool, instruction_set: str
 ) -> None:
-    arguments = random_arguments(Sizes(3, 18, 20, 2, gated))
-    index = {"input": 6, "state": 7, "matrix": 0}[place]
-    arguments[index][(1,) * arguments[index].ndim] = value
-    final, states = cpu.unroll(*as_jax(arguments), return_states=True)
-    expected, expected_states = scan(*as_jax(arguments), return_states=True)
-    for found, right in ((final, expected), (states, expected_states)):
-        np.testing.assert_array_equal(np.isfinite(found), np.isfinite(right))
-        np.testing.assert_array_equal(np.isnan(found), np.isnan(right))
-        finite = np.isfinite(right)
-        np.testing.assert_allclose(found[finite], right[finite], rtol=1e-5, atol=1e-6)
+    assert_spreads_as_in_scan(cpu.unroll, Sizes(3, 18, 20, 2, gated), place, value)
 
 
 def test_no_steps(kernel: None) -> None:
-    arguments = random_arguments(Sizes(0, 4, 5, 2, True))
-    weights = cotangents(Sizes(0, 4, 5, 2, True), True)
-    (final, states), gradients = differentiate(cpu.unroll, arguments, *weights, return_states=True)
-    np.testing.assert_array_equal(final, arguments[7])
-    assert states.shape == (0, 4, 5)
-    np.testing.assert_array_equal(gradients[-1], weights[0])
-    for gradient in gradients[:-1]:
-        assert not np.any(gradient)
+    assert_stands_still_without_steps(cpu.unroll, Sizes(0, 4, 5, 2, True))
 
 
 def results_of_calls(function, *args: jax.Array) -> list[str]:

@@ -10,6 +10,12 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from asrnn.recurrence.native import cuda
+from tests.recurrence.native.agreement import (
+    assert_agrees_over_a_long_sequence,
+    assert_agrees_with_float64,
+    assert_spreads_as_in_scan,
+    assert_stands_still_without_steps,
+)
 from tests.recurrence.native.reference import (
     Sizes,
     as_jax,
@@ -45,29 +51,12 @@ IDS = [f"T{s.steps}-B{s.batch}-n{s.units}-m{s.inputs}-{s.gated}" for s in SIZES]
 @pytest.mark.parametrize("return_states", [False, True])
 @pytest.mark.parametrize("sizes", SIZES, ids=IDS)
 def test_agrees_with_float64(sizes: Sizes, return_states: bool, kernel: None) -> None:
-    arguments = random_arguments(sizes)
-    weights = cotangents(sizes, return_states)
-    (final, states), gradients = differentiate(
-        cuda.unroll, arguments, *weights, return_states=return_states
-    )
-    exact = forward64(arguments)
-    assert distance(final, exact[-1]) < 1e-6
-    if return_states:
-        assert distance(states, exact[1:]) < 1e-6
-    else:
-        assert states is None
-    assert all(gradient.dtype == jnp.float32 for gradient in gradients)
-    assert largest_error(gradients, gradients64(arguments, *weights)) < 5e-6
+    assert_agrees_with_float64(cuda.unroll, sizes, return_states=return_states)
 
 
 @pytest.mark.parametrize("gated", [False, True])
 def test_long_sequence_of_the_paper(gated: bool, kernel: None) -> None:
-    sizes = Sizes(784, 2, 128, 1, gated)
-    arguments = random_arguments(sizes, step_size=0.01)
-    weights = cotangents(sizes, False)
-    (final, _), gradients = differentiate(cuda.unroll, arguments, *weights, return_states=False)
-    assert distance(final, forward64(arguments)[-1]) < 5e-6
-    assert largest_error(gradients, gradients64(arguments, *weights)) < 2e-5
+    assert_agrees_over_a_long_sequence(cuda.unroll, Sizes(784, 2, 128, 1, gated))
 
 
 @pytest.mark.gpu
@@ -139,29 +128,12 @@ def test_any_sizes(sizes: Sizes, seed: int, kernel: None) -> None:
 def test_nan_and_infinity_spread_as_in_scan(
     value: float, place: str, gated: bool, kernel: None
 ) -> None:
-    arguments = random_arguments(Sizes(3, 3, 20, 2, gated))
-    index = {"input": 6, "state": 7, "matrix": 0}[place]
-    arguments[index][(1,) * arguments[index].ndim] = value
-    final, states = cuda.unroll(*as_jax(arguments), return_states=True)
-    expected, expected_states = scan(*as_jax(arguments), return_states=True)
-    for found, right in ((final, expected), (states, expected_states)):
-        np.testing.assert_array_equal(np.isfinite(found), np.isfinite(right))
-        np.testing.assert_array_equal(np.isnan(found), np.isnan(right))
-        finite = np.isfinite(right)
-        np.testing.assert_allclose(found[finite], right[finite], rtol=1e-5, atol=1e-6)
+    assert_spreads_as_in_scan(cuda.unroll, Sizes(3, 3, 20, 2, gated), place, value)
 
 
 @pytest.mark.parametrize("inputs", [2, 6])
 def test_no_steps(inputs: int, kernel: None) -> None:
-    sizes = Sizes(0, 4, 5, inputs, True)
-    arguments = random_arguments(sizes)
-    weights = cotangents(sizes, True)
-    (final, states), gradients = differentiate(cuda.unroll, arguments, *weights, return_states=True)
-    np.testing.assert_array_equal(final, arguments[7])
-    assert states.shape == (0, 4, 5)
-    np.testing.assert_array_equal(gradients[-1], weights[0])
-    for gradient in gradients[:-1]:
-        assert not np.any(gradient)
+    assert_stands_still_without_steps(cuda.unroll, Sizes(0, 4, 5, inputs, True))
 
 
 @pytest.mark.parametrize("gated", [False, True])
