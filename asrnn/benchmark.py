@@ -48,7 +48,7 @@ def main() -> None:
     from asrnn.benchmarks.plan import checked_output, make_plan
     from asrnn.benchmarks.report import Report
     from asrnn.benchmarks.session import run_plan
-    from asrnn.training.console import to_stderr
+    from asrnn.console import to_stderr
 
     goes_only("without --population", not POPULATION.value, WORK, SCALING, MEMORY)
     plan = make_plan(

@@ -10,7 +10,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from asrnn.errors import CheckpointError, ConfigError, check_choice, near_miss
+from asrnn.errors import ConfigError, check_choice, near_miss
 
 Variants = Mapping[str, Mapping[str, Any]]
 """The fields that each variant of a config file changes, by dotted name."""
@@ -189,22 +189,3 @@ def default_workdir(config: ConfigDict) -> Path:
 def to_json(config: ConfigDict) -> str:
     """The resolved config as JSON, fields in a fixed order."""
     return json.dumps(config.to_dict(), indent=2, sort_keys=True, allow_nan=False) + "\n"
-
-
-def read_config(path: Path) -> ConfigDict:
-    """Reads the config.json of a workdir.
-
-    Raises:
-      ConfigError: if the file is missing.
-      CheckpointError: if it is damaged, or not a usable configuration.
-    """
-    try:
-        config = ConfigDict(json.loads(path.read_text()))
-        check_config(config)
-    except FileNotFoundError:
-        raise ConfigError(f"{path} not found; is {path.parent} the workdir of a run?") from None
-    except (ValueError, OSError, AttributeError, ConfigError) as error:
-        raise CheckpointError(
-            f"{path} is not a readable config ({error}); mend it, or move its folder elsewhere"
-        ) from None
-    return config

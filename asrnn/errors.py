@@ -94,3 +94,8 @@ def out_of_memory(error: Exception) -> ConfigError | None:
         f"out of memory{found}; make the network or the batch smaller, for example"
         " config.model.hidden_size or config.training.batch_size"
     )
+
+
+def one_line(error: Exception) -> str:
+    """The text of an exception of a library as one line of bounded length."""
+    return " ".join(str(error).split())[:300]

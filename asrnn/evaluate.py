@@ -17,7 +17,7 @@ SPLIT = flags.DEFINE_enum(
 
 def main() -> None:
     """Prints loss and accuracy of one part of the data."""
-    from asrnn.training.console import loss_text
+    from asrnn.console import loss_text
     from asrnn.training.devices import configure_jax
     from asrnn.training.evaluation import evaluate_workdir
 

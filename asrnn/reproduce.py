@@ -56,13 +56,13 @@ def make_table(name: str, out: Path) -> list[str]:
     Returns:
       The table, and a line on each file that was written.
     """
+    from asrnn.console import to_stderr
+    from asrnn.files import write_atomically
     from asrnn.reports.tables import csv_table, json_table, markdown_table
     from asrnn.sweeps import local
     from asrnn.sweeps.reproduction import run_missing
     from asrnn.sweeps.table_file import choose_rows, jobs_of, read_table
     from asrnn.sweeps.table_results import check_workdirs, make_result, read_results
-    from asrnn.training.checkpoints import write_atomically
-    from asrnn.training.console import to_stderr
 
     given = {"task.data_dir": DATA_DIR.value, "task.source": SOURCE.value}
     data = {field: value for field, value in given.items() if value is not None}

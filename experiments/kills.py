@@ -24,7 +24,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from asrnn.training.records import read_rows
+from asrnn.runs.metrics import read_rows
 
 SPACE = """def get_space(h):
     rates = h.log_uniform("optimizer.learning_rate", 1e-3, 3e-2)

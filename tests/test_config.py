@@ -11,10 +11,10 @@ from asrnn.config import (
     check_config,
     default_workdir,
     flatten,
-    read_config,
     to_json,
 )
 from asrnn.errors import CheckpointError, ConfigError
+from asrnn.runs.workdir import read_config
 from asrnn.training.experiment import make_experiment
 
 DEFAULTS = flatten(base_config().to_dict())

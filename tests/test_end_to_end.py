@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from asrnn.runs.metrics import read_rows
 from asrnn.training.evaluation import evaluate_workdir
 from asrnn.training.loop import train_and_evaluate
-from asrnn.training.records import read_rows
 from tests.training.runs import compilation_cache, tiny_config
 
 __all__ = ["compilation_cache"]

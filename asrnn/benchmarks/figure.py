@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from asrnn.atomic import replacing
 from asrnn.benchmarks.cases import FLOOR, SCALING, SCALING_BASE
 from asrnn.benchmarks.rows import Row
+from asrnn.files import replacing
 
 LABELS = {"T": "time steps T", "B": "batch size B", "n": "hidden size n"}
 COLOURS = {

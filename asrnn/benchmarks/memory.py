@@ -13,7 +13,7 @@ import jax
 from asrnn.benchmarks.cases import Problem
 from asrnn.benchmarks.environment import configure_jax
 from asrnn.benchmarks.repetition import accelerated
-from asrnn.training.summary import peak_memory_bytes
+from asrnn.training.devices import peak_memory_bytes
 
 PEAK = "VmHWM:"
 

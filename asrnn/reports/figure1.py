@@ -13,11 +13,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from asrnn.atomic import replacing
 from asrnn.dynamics import TanhField
 from asrnn.dynamics.baselines import vanilla_step
 from asrnn.dynamics.integrators import euler
 from asrnn.dynamics.stability import absolute_eigenvalues, step_jacobian
+from asrnn.files import replacing
 from asrnn.typing import Array
 
 STEPS = 50

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from asrnn.atomic import replacing
+from asrnn.files import replacing
 from asrnn.reports.ticks import log_ticks
-from asrnn.training.records import Row, read_rows
-from asrnn.training.workdir import METRICS
+from asrnn.runs.metrics import Row, read_rows
+from asrnn.runs.workdir import METRICS
 
 COLOURS = {"train": "#4c78a8", "validation": "#e45756", "test": "#222222"}
 

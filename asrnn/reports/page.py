@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from asrnn.atomic import replacing
 from asrnn.errors import CheckpointError
+from asrnn.files import replacing
 from asrnn.reports import run_sections
 from asrnn.reports.markup import Markup, element, join
 from asrnn.reports.results_section import results_figures, results_tables
@@ -16,8 +16,8 @@ from asrnn.reports.runs import find_workdirs, read_run
 from asrnn.reports.style import SCRIPT, STYLE
 from asrnn.reports.sweep import find_sweeps, read_sweep
 from asrnn.reports.sweep_section import sweep_section
+from asrnn.runs.workdir import METRICS
 from asrnn.sweeps.folder import TABLE
-from asrnn.training.workdir import METRICS
 
 
 class Section(NamedTuple):

@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from asrnn.console import duration
 from asrnn.errors import CheckpointError, ConfigError
 from asrnn.reports.markup import NOTHING, Cell, Markup, element, join, number, picture, table
-from asrnn.training.summary import duration
 
 Row = dict[str, Any]
 

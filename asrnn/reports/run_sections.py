@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
+from asrnn.console import duration
 from asrnn.reports.curves import curves_of_run, curves_of_runs, ranked
 from asrnn.reports.differences import ABSENT, differing_fields, written
 from asrnn.reports.markup import (
@@ -19,7 +20,6 @@ from asrnn.reports.markup import (
 )
 from asrnn.reports.runs import Run
 from asrnn.reports.status import status_mark, tally
-from asrnn.training.summary import duration
 
 COLUMNS_OF_THEIR_OWN = ("task.name", "model.cell")
 """Fields that the table of runs has a column for."""

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 
 from asrnn.config import flatten
 from asrnn.errors import ConfigError
-from asrnn.training.records import Row, damaged, read_rows
-from asrnn.training.summary import SUMMARY
-from asrnn.training.workdir import CONFIG, METRICS
+from asrnn.files import damaged
+from asrnn.runs.metrics import Row, read_rows
+from asrnn.runs.summary import SUMMARY
+from asrnn.runs.workdir import CONFIG, METRICS
 
 UNFINISHED = "unfinished"
 SUMMARY_NUMBERS = ("steps", "num_parameters", "test_accuracy", "seconds", "peak_memory_bytes")

@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from asrnn.atomic import replacing
 from asrnn.dynamics import Coefficients, make_cell
 from asrnn.dynamics.stability import absolute_eigenvalues, end_to_end_jacobians
+from asrnn.files import replacing
 from asrnn.typing import Array
 
 DIFFUSIONS = (0.0, 0.001, 0.01, 0.1, 1.0)  # γ

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from asrnn.training.summary import duration
+from asrnn.console import duration
 
 
 def summary_table(summary: Mapping[str, Any]) -> str:

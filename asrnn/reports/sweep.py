@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from asrnn.errors import CheckpointError
+from asrnn.runs.workdir import TRIALS
 from asrnn.sweeps.folder import SCALES, TABLE, read_trials
 from asrnn.sweeps.halving import ranked
 from asrnn.sweeps.trials import FINISHED, Outcome, Trial
-from asrnn.training.workdir import TRIALS
 
 COLUMNS = ("id", "status", "steps", "rung", "validation_accuracy")
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from asrnn.atomic import replacing
+from asrnn.files import replacing
 from asrnn.reports.parameter_scale import Scale, make_scale
 from asrnn.reports.sweep import Entry, TrialTable, read_sweep
 from asrnn.reports.ticks import linear_ticks

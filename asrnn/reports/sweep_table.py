@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from asrnn.sweeps.board import describe, percent
+from asrnn.console import percent
+from asrnn.sweeps.board import describe
 from asrnn.sweeps.halving import setting
 from asrnn.sweeps.sweep import Result
 from asrnn.sweeps.trials import Trial

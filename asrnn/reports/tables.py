@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from asrnn.console import duration
 from asrnn.dynamics import CELLS, OdeCell
-from asrnn.training.summary import duration
 
 Row = Mapping[str, Any]
 """A row as `asrnn.sweeps.table_results` makes it; accuracies in %, None: not measured."""

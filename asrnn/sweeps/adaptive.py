@@ -13,6 +13,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from asrnn.errors import ConfigError, Interrupted
+from asrnn.files import write_atomically
+from asrnn.runs.workdir import locked
 from asrnn.sweeps.folder import settle
 from asrnn.sweeps.halving import mean_score
 from asrnn.sweeps.shard import WHOLE, Shard
@@ -30,8 +32,6 @@ from asrnn.sweeps.space import (
 )
 from asrnn.sweeps.sweep import Engine, Result, Sweep, check_sweep, run_sweep
 from asrnn.sweeps.trials import Trial, distinct, first_alike, make_job, make_trials, outcome
-from asrnn.training.checkpoints import write_atomically
-from asrnn.training.lock import locked
 from asrnn.training.signals import StopRequest
 
 PROPOSALS = "search.jsonl"

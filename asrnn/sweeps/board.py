@@ -11,9 +11,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from asrnn.console import duration, percent, to_stderr
 from asrnn.sweeps.trials import Job, Outcome, Trial, outcome
-from asrnn.training.console import to_stderr
-from asrnn.training.summary import duration
 
 HEARTBEAT = 60.0  # seconds between two plain lines about what is running
 BEST = 5  # of the live table's lines, first the best finished trials,
@@ -124,8 +123,3 @@ class Board:
 def describe(trial: Trial) -> str:
     """The overrides of a trial, for example "cell=lstm learning_rate=0.1 seed=0"."""
     return " ".join(f"{name.rpartition('.')[2]}={v}" for name, v in trial.overrides.items())
-
-
-def percent(accuracy: float | None) -> str:
-    """0.9125 -> "91.25%"; None -> "-"."""
-    return "-" if accuracy is None else f"{accuracy:.2%}"

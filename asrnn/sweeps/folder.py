@@ -21,10 +21,10 @@ from ml_collections import ConfigDict
 
 from asrnn.config import to_json
 from asrnn.errors import CheckpointError, ConfigError
+from asrnn.files import write_atomically
+from asrnn.runs.workdir import CONFIG, TRIALS, anything_trained, check_same_run
 from asrnn.sweeps.shard import WHOLE, Shard, held
 from asrnn.sweeps.trials import Outcome, Trial
-from asrnn.training.checkpoints import write_atomically
-from asrnn.training.workdir import CONFIG, TRIALS, anything_trained, check_same_run
 
 HALVING = "halving.json"
 SCALES = "scales.json"

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
+from asrnn.console import to_stderr
 from asrnn.errors import (
     AsrnnError,
     CheckpointError,
@@ -18,7 +19,6 @@ from asrnn.errors import (
 from asrnn.sweeps.process import LOG, last_line
 from asrnn.sweeps.trials import Job, outcome
 from asrnn.sweeps.watch import Watch
-from asrnn.training.console import to_stderr
 from asrnn.training.signals import StopRequest
 
 ATTEMPTS = 3  # of a trial whose process dies

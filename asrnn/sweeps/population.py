@@ -13,16 +13,16 @@ from contextlib import ExitStack
 from ml_collections import ConfigDict
 
 from asrnn.config import flatten
+from asrnn.console import to_stderr
 from asrnn.errors import Interrupted, WorkdirInUse
+from asrnn.runs.workdir import open_workdir
 from asrnn.sweeps.trials import Job, outcome
 from asrnn.sweeps.watch import Watch
 from asrnn.tasks import load_image_set
-from asrnn.training.console import to_stderr
 from asrnn.training.experiment import FLOAT_SETTINGS, make_experiment, task_of
 from asrnn.training.members import Program, make_program
 from asrnn.training.population import Run, train_population
 from asrnn.training.signals import StopRequest
-from asrnn.training.workdir import open_workdir
 
 BUSY = 1.0  # seconds until workdirs that another process holds are tried again
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from asrnn.errors import ConfigError, WorkdirInUse
-from asrnn.training.lock import locked
+from asrnn.runs.workdir import locked
 
 LOCK = ".lock"  # exclusive for the whole sweep, shared among its shards
 

@@ -16,11 +16,11 @@ from ml_collections import ConfigDict
 from asrnn.config import base_config, flatten
 from asrnn.errors import CheckpointError, ConfigError
 from asrnn.models import num_parameters
+from asrnn.runs.summary import read_summary
+from asrnn.runs.workdir import CONFIG, MAY_DIFFER
 from asrnn.sweeps.table_file import Row
 from asrnn.sweeps.trials import Job
 from asrnn.training.experiment import make_experiment
-from asrnn.training.summary import read_summary
-from asrnn.training.workdir import CONFIG, MAY_DIFFER
 
 Result = dict[str, Any]
 """A row of the JSON file; `docs/tables.md` lists its fields. Accuracies in %."""

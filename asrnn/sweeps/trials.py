@@ -10,10 +10,10 @@ from ml_collections import ConfigDict
 
 from asrnn.config import check_config, flatten, to_json
 from asrnn.errors import ConfigError, near_miss
+from asrnn.runs.metrics import read_rows
+from asrnn.runs.summary import read_summary
+from asrnn.runs.workdir import METRICS
 from asrnn.sweeps.space import Overrides
-from asrnn.training.records import read_rows
-from asrnn.training.summary import read_summary
-from asrnn.training.workdir import METRICS
 
 FINISHED = ("done", "diverged")
 

@@ -4,7 +4,11 @@ The devices may belong to several processes, which then all run the same program
 """
 
 import os
+import platform
+import resource
+import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from typing import Any
 
 import jax
@@ -14,6 +18,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from asrnn.errors import ConfigError
 
 BATCH = "batch"
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")
 
 
 def cpu_cores() -> int:
@@ -127,3 +132,31 @@ def over_devices(
         return run(*args)
 
     return split
+
+
+def environment(mesh: Mesh) -> dict[str, Any]:
+    """The devices, memory and versions that a run takes, for its summary."""
+    return {
+        "device": device_name(mesh),
+        "matmul_precision": matmul_precision(),
+        "peak_memory_bytes": peak_memory_bytes(),
+        "versions": {"python": platform.python_version()}
+        | {name: version(name) for name in PACKAGES},
+    }
+
+
+def device_name(mesh: Mesh) -> str:
+    """For example "cpu (2 cores)", "gpu NVIDIA H200", "2 processes, 4 devices: cpu (2 cores)"."""
+    device = mesh.devices.flat[0]
+    name = f"{device.platform} {device.device_kind}"
+    if device.platform == "cpu":
+        cores = cpu_cores()
+        name = f"cpu ({cores} core{'s' * (cores != 1)})"
+    processes = len({device.process_index for device in mesh.devices.flat})
+    return name if processes == 1 else f"{processes} processes, {mesh.size} devices: {name}"
+
+
+def peak_memory_bytes() -> int:
+    """The largest resident size that this process had; host memory only."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

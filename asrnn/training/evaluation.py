@@ -7,16 +7,15 @@ from typing import Any
 import jax
 import numpy as np
 
-from asrnn.config import read_config
+from asrnn.console import to_stderr
 from asrnn.dynamics import Coefficients
 from asrnn.errors import CheckpointError, ConfigError
+from asrnn.runs.checkpoints import Checkpoints
+from asrnn.runs.workdir import CHECKPOINTS, CONFIG, TRIALS, read_config
 from asrnn.tasks import evaluation_batches, load_image_set
-from asrnn.training.checkpoints import Checkpoints
-from asrnn.training.console import to_stderr
 from asrnn.training.examples import Examples, place_examples
 from asrnn.training.experiment import make_experiment
 from asrnn.training.step import Counts, Stream, make_eval_step
-from asrnn.training.workdir import CHECKPOINTS, CONFIG, TRIALS
 from asrnn.typing import Key
 
 BATCH_SIZE = 500

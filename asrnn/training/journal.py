@@ -9,17 +9,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from asrnn.console import to_stderr
 from asrnn.errors import ConfigError, DivergedError
 from asrnn.models import num_parameters
-from asrnn.training.checkpoints import Checkpoint, Checkpoints
-from asrnn.training.console import to_stderr
+from asrnn.runs.checkpoints import Checkpoint, Checkpoints
+from asrnn.runs.metrics import Records, Row
+from asrnn.runs.summary import DIVERGED, write_summary
+from asrnn.runs.workdir import CHECKPOINTS, METRICS, write_config
+from asrnn.training.devices import environment
 from asrnn.training.experiment import Experiment
 from asrnn.training.lockstep import Lockstep
-from asrnn.training.records import Records, Row
 from asrnn.training.shared_checkpoints import SharedCheckpoints
 from asrnn.training.step import Snapshot, Window
-from asrnn.training.summary import make_summary, write_summary
-from asrnn.training.workdir import CHECKPOINTS, METRICS, write_config
 
 
 class Journal:
@@ -186,7 +187,7 @@ class Journal:
 
     def diverged(self, step: int) -> DivergedError:
         """Writes a summary that says so, and tells what to raise."""
-        self.summarize("diverged", step)
+        self.summarize(DIVERGED, step)
         kept = self._checkpoints.steps()
         return DivergedError(
             f"loss or gradient is not finite at step {step};"
@@ -196,7 +197,7 @@ class Journal:
 
     def summarize(self, status: str, steps: int, test: Row | None = None) -> dict[str, Any]:
         """Writes summary.json and returns what it says; `test` is what `write_test` returned."""
-        outcome = {
+        summary = {
             "status": status,
             "task": self._config.task.name,
             "cell": self._config.model.cell,
@@ -211,8 +212,8 @@ class Journal:
             "data": self._origin,
             **self._experiment.task.notes,
             **self._notes,
+            **environment(self._experiment.model.mesh),
         }
-        summary = make_summary(outcome, self._experiment.model.mesh)
         if self._writes:
             write_summary(self.workdir, summary)
         return summary

@@ -10,12 +10,15 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
+from asrnn.console import to_stderr
 from asrnn.errors import Interrupted
 from asrnn.models import num_parameters
+from asrnn.runs.summary import DONE, STOPPED, read_summary
+from asrnn.runs.workdir import open_workdir
 from asrnn.tasks import batch_indices, load_image_set
 from asrnn.training import pace
-from asrnn.training.console import Display, to_stderr
-from asrnn.training.devices import replicate
+from asrnn.training.devices import device_name, replicate
+from asrnn.training.display import Display
 from asrnn.training.evaluation import evaluate
 from asrnn.training.examples import Examples, place_examples
 from asrnn.training.experiment import Experiment, make_experiment
@@ -31,8 +34,6 @@ from asrnn.training.step import (
     make_eval_step,
     make_train_steps,
 )
-from asrnn.training.summary import device_name, read_summary
-from asrnn.training.workdir import open_workdir
 
 Fetched = tuple[Window, float]
 """A window on the host, and the seconds of training when it was complete."""
@@ -67,11 +68,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> dict[str, Any
         experiment = make_experiment(config)
         with open_workdir(workdir, config) if together.first else nullcontext():
             summary = together.share(read_summary(workdir) if together.first else None)
-            if (
-                summary
-                and summary["status"] == "done"
-                and summary["steps"] == config.training.steps
-            ):
+            if summary and summary["status"] == DONE and summary["steps"] == config.training.steps:
                 return cast(dict[str, Any], summary)
             with stop:
                 return _Run(experiment, workdir, together).run()
@@ -236,7 +233,7 @@ class _Run:
     def interrupt(self, step: int) -> None:
         assert self.together.received is not None
         number = self.together.received
-        self.journal.summarize("stopped", step)
+        self.journal.summarize(STOPPED, step)
         self.together.meet()  # to wait for process 0 while signals still cannot end this one
         raise Interrupted(
             f"stopped by {number.name} at step {step} of {self.training.steps},"
@@ -260,7 +257,7 @@ class _Run:
         else:
             row = self.journal.write_test(step, scores)
             self.display.show(row)
-            return self.journal.summarize("done", last, row)
+            return self.journal.summarize(DONE, last, row)
         raise AssertionError("interrupt always raises")
 
     def headline(self, first: int) -> str:

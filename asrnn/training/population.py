@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from asrnn.errors import Interrupted
+from asrnn.runs.summary import DIVERGED, DONE, STOPPED
 from asrnn.tasks import ImageSet, batch_indices
 from asrnn.training import pace
 from asrnn.training.evaluation import BATCH_SIZE, scores, sum_counts
@@ -201,7 +202,7 @@ class _Population:
                 self.diverge(i, self.began[i] + int(window.steps[i]))
 
     def diverge(self, index: int, step: int) -> None:
-        self.journals[index].summarize("diverged", step)
+        self.journals[index].summarize(DIVERGED, step)
         self.leave(index)
 
     def leave(self, index: int) -> None:
@@ -260,7 +261,7 @@ class _Population:
     def interrupt(self) -> NoReturn:
         assert self.stop.received is not None
         for i in self.live:
-            self.journals[i].summarize("stopped", self.steps[i])
+            self.journals[i].summarize(STOPPED, self.steps[i])
         raise Interrupted(
             f"stopped by {self.stop.received.name}, all members of the population saved;"
             " run the same command again to go on"
@@ -286,7 +287,7 @@ class _Population:
             found = scores(totals[:, i])
             if math.isfinite(found["loss"]):
                 row = self.journals[i].write_test(steps[i], found)
-                self.journals[i].summarize("done", last, row)
+                self.journals[i].summarize(DONE, last, row)
                 self.leave(i)
             else:
                 self.diverge(i, steps[i])

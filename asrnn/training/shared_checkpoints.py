@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from asrnn.training.checkpoints import Checkpoint, Checkpoints
+from asrnn.runs.checkpoints import Checkpoint, Checkpoints
 from asrnn.training.lockstep import Lockstep
 
 

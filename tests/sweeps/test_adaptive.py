@@ -7,6 +7,7 @@ import pytest
 
 from asrnn.config import base_config
 from asrnn.errors import ConfigError, Interrupted, WorkdirInUse
+from asrnn.runs.workdir import locked
 from asrnn.sweeps import adaptive
 from asrnn.sweeps import language as h
 from asrnn.sweeps.adaptive import (
@@ -22,7 +23,6 @@ from asrnn.sweeps.folder import read_trials
 from asrnn.sweeps.shard import Shard
 from asrnn.sweeps.sweep import Sweep
 from asrnn.sweeps.trials import outcome
-from asrnn.training.lock import locked
 
 optuna = pytest.importorskip("optuna", reason="needs the extra optuna")
 

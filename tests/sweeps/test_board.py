@@ -6,8 +6,9 @@ import pytest
 from rich.console import Console
 
 from asrnn.config import base_config
+from asrnn.console import percent
 from asrnn.sweeps import board as module
-from asrnn.sweeps.board import Board, describe, percent
+from asrnn.sweeps.board import Board, describe
 from asrnn.sweeps.trials import make_job, make_trials, outcome
 
 TRIALS = make_trials(

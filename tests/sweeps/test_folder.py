@@ -7,10 +7,10 @@ import pytest
 
 from asrnn.config import base_config, to_json
 from asrnn.errors import CheckpointError, ConfigError, WorkdirInUse
+from asrnn.runs.workdir import open_workdir
 from asrnn.sweeps.folder import default_folder, open_folder, read_trials, write_table
 from asrnn.sweeps.shard import WHOLE, Shard
 from asrnn.sweeps.trials import Outcome, make_trials
-from asrnn.training.workdir import open_workdir
 
 TRIALS = make_trials([{"seed": 0, "optimizer.name": "sgd"}, {"seed": 1, "model.diffusion": 0.1}])
 

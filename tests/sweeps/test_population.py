@@ -11,11 +11,11 @@ import pytest
 
 from asrnn.errors import CheckpointError, ConfigError
 from asrnn.recurrence import native
+from asrnn.runs.workdir import open_workdir
 from asrnn.sweeps import population
 from asrnn.sweeps.trials import Job, outcome
 from asrnn.training import evaluation
 from asrnn.training.loop import train_and_evaluate
-from asrnn.training.workdir import open_workdir
 from tests.sweeps.populations import (
     MEMBERS,
     assert_close,

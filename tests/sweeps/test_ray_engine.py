@@ -8,10 +8,10 @@ import sys
 import pytest
 
 from asrnn.errors import ConfigError
+from asrnn.runs.workdir import METRICS
 from asrnn.sweeps import ray_engine
 from asrnn.sweeps.engines import make_engine
 from asrnn.sweeps.ray_task import memory_share
-from asrnn.training.workdir import METRICS
 from tests.sweeps.quiet import Quiet
 from tests.training.runs import Process, call, command, environment, one_line, rows, write_config
 

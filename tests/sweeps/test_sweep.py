@@ -5,13 +5,13 @@ import pytest
 from asrnn.errors import AsrnnError, ConfigError, DivergedError, Interrupted
 from asrnn.reports.sweep import read_sweep
 from asrnn.reports.sweep_table import sweep_table
+from asrnn.runs.metrics import read_rows
 from asrnn.sweeps import language as h
 from asrnn.sweeps.shard import Shard
 from asrnn.sweeps.space import expand
 from asrnn.sweeps.sweep import Sweep, check_sweep, run_sweep
 from asrnn.sweeps.trials import make_trials, outcome
 from asrnn.training.loop import train_and_evaluate
-from asrnn.training.records import read_rows
 from tests.training.runs import compilation_cache, tiny_config
 
 __all__ = ["compilation_cache"]

@@ -18,14 +18,14 @@ import pytest
 from jax.experimental.compilation_cache import compilation_cache as cache
 from ml_collections import ConfigDict
 
-from asrnn.config import base_config, read_config
+from asrnn.config import base_config
 from asrnn.errors import Interrupted
+from asrnn.runs.checkpoints import Checkpoint, Checkpoints
+from asrnn.runs.metrics import read_rows
+from asrnn.runs.workdir import CHECKPOINTS, CONFIG, METRICS, read_config
 from asrnn.training import loop, pace
-from asrnn.training.checkpoints import Checkpoint, Checkpoints
 from asrnn.training.experiment import make_experiment
 from asrnn.training.loop import train_and_evaluate
-from asrnn.training.records import read_rows
-from asrnn.training.workdir import CHECKPOINTS, CONFIG, METRICS
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -11,8 +11,7 @@ import pytest
 
 from asrnn.errors import ConfigError
 from asrnn.training import devices
-from asrnn.training.devices import batch_mesh
-from asrnn.training.summary import device_name
+from asrnn.training.devices import batch_mesh, device_name
 from tests.training.runs import command, environment, summary, write_config
 
 
@@ -68,5 +67,5 @@ def test_a_trained_network_says_with_which_precision(chosen: str | None, tmp_pat
 def test_a_device_is_named_with_its_cores(
     cores: int, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("asrnn.training.summary.cpu_cores", lambda: cores)
+    monkeypatch.setattr("asrnn.training.devices.cpu_cores", lambda: cores)
     assert device_name(batch_mesh(1, "scan")) == name

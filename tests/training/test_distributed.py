@@ -14,8 +14,8 @@ import jax
 import numpy as np
 import pytest
 
+from asrnn.runs.workdir import open_workdir
 from asrnn.training.loop import train_and_evaluate
-from asrnn.training.workdir import open_workdir
 from tests.training.runs import (
     Process,
     checkpoint,

@@ -12,8 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from asrnn.config import read_config, to_json
+from asrnn.config import to_json
 from asrnn.errors import CheckpointError, ConfigError
+from asrnn.runs.workdir import read_config
 from asrnn.tasks import load_image_set
 from asrnn.training import evaluation, loop
 from asrnn.training.evaluation import evaluate, evaluate_workdir

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from asrnn.config import read_config
 from asrnn.errors import CheckpointError, DataError, Interrupted, WorkdirInUse
+from asrnn.runs.workdir import read_config
 from asrnn.training import loop
 from asrnn.training.loop import train_and_evaluate
 from tests.training.runs import (

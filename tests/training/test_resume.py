@@ -15,13 +15,13 @@ import jax
 import numpy as np
 import pytest
 
-from asrnn.config import read_config
 from asrnn.errors import ConfigError, Interrupted
+from asrnn.runs.metrics import read_rows
+from asrnn.runs.workdir import read_config
 from asrnn.tasks import batch_indices
 from asrnn.training import evaluation, journal, loop, pace
 from asrnn.training.evaluation import evaluate_workdir
 from asrnn.training.loop import train_and_evaluate
-from asrnn.training.records import read_rows
 from tests.training.runs import (
     after_update,
     arrays,

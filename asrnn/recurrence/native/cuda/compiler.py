@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from asrnn.atomic import replacing
+from asrnn.files import replacing
 from asrnn.recurrence.native.cache import Unavailable, cache_dir
 from asrnn.recurrence.native.cuda.nvrtc import Nvrtc, find_libraries
 from asrnn.recurrence.native.cuda.variant import Variant

@@ -9,10 +9,10 @@ from typing import Any, NoReturn
 import pytest
 from matplotlib.figure import Figure
 
-from asrnn.atomic import replacing
 from asrnn.benchmarks.cases import SCALING, SCALING_BASE
 from asrnn.benchmarks.figure import draw_scaling
 from asrnn.errors import AsrnnError
+from asrnn.files import replacing
 from asrnn.reports import spectra
 from asrnn.reports.figure1 import draw_figure1
 from asrnn.reports.figures import draw_learning_curve

@@ -6,8 +6,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from asrnn.errors import CheckpointError, ConfigError
-from asrnn.training.checkpoints import cannot_write, write_atomically
+from asrnn.errors import ConfigError
+from asrnn.files import cannot_write, damaged, write_atomically
 
 Row = dict[str, Any]
 
@@ -92,13 +92,6 @@ def read_rows(path: Path) -> list[Row]:
         elif number < len(lines):
             raise damaged(path, f"line {number} of {len(lines)} is no row")
     return rows
-
-
-def damaged(path: Path, found: str) -> CheckpointError:
-    """What to say of a file of a workdir that is not what was written."""
-    return CheckpointError(
-        f"{path} cannot be read ({found}); mend it, or move its folder elsewhere"
-    )
 
 
 def _parsed(line: bytes) -> Row | None:

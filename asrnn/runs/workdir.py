@@ -1,16 +1,18 @@
 """The folder of one run: its lock, its config.json, and what may differ on resuming."""
 
+import fcntl
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from asrnn.config import flatten, read_config, to_json
-from asrnn.errors import CheckpointError, ConfigError
-from asrnn.training.checkpoints import write_atomically
-from asrnn.training.lock import locked
-from asrnn.training.records import read_rows
+from asrnn.config import check_config, flatten, to_json
+from asrnn.errors import CheckpointError, ConfigError, WorkdirInUse
+from asrnn.files import write_atomically
+from asrnn.runs.metrics import read_rows
+from asrnn.runs.summary import SUMMARY
 
 CONFIG = "config.json"
 METRICS = "metrics.jsonl"
@@ -28,6 +30,41 @@ MAY_DIFFER = (
     "training.steps",
     "training.tensorboard",
 )
+
+
+@contextmanager
+def locked(folder: Path, name: str, *, shared: bool = False) -> Iterator[None]:
+    """Creates a folder if need be and holds a lock file in it, which dies with the process.
+
+    Args:
+      folder: where.
+      name: of the lock file.
+      shared: whether others may hold it too, who have asked for no more than that.
+
+    Raises:
+      WorkdirInUse: if another process holds it.
+      CheckpointError: if the folder cannot be created or locked.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / name).open("a+")  # NFS wants both
+    except OSError as error:
+        raise CheckpointError(
+            f"cannot write to workdir {folder}: {error.strerror}; give another --workdir"
+        ) from None
+    with lock:
+        try:
+            fcntl.flock(lock, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise WorkdirInUse(
+                f"workdir {folder} is in use by another run; wait for it to end,"
+                " or give another --workdir"
+            ) from None
+        except OSError as error:
+            raise CheckpointError(
+                f"cannot lock workdir {folder}: {error.strerror}; give one on another disk"
+            ) from None
+        yield
 
 
 @contextmanager
@@ -54,6 +91,25 @@ def open_workdir(workdir: Path, config: ConfigDict) -> Iterator[None]:
         yield
 
 
+def read_config(path: Path) -> ConfigDict:
+    """Reads the config.json of a workdir.
+
+    Raises:
+      ConfigError: if the file is missing.
+      CheckpointError: if it is damaged, or not a usable configuration.
+    """
+    try:
+        config = ConfigDict(json.loads(path.read_text()))
+        check_config(config)
+    except FileNotFoundError:
+        raise ConfigError(f"{path} not found; is {path.parent} the workdir of a run?") from None
+    except (ValueError, OSError, AttributeError, ConfigError) as error:
+        raise CheckpointError(
+            f"{path} is not a readable config ({error}); mend it, or move its folder elsewhere"
+        ) from None
+    return config
+
+
 def write_config(workdir: Path, config: ConfigDict) -> None:
     """Writes config.json; to be called once nothing about the run can be refused any more."""
     write_atomically(workdir / CONFIG, to_json(config))
@@ -65,7 +121,7 @@ def anything_trained(workdir: Path) -> bool:
 
 
 def _has_traces(workdir: Path) -> bool:
-    if any((workdir / name).exists() for name in (METRICS, "summary.json")):
+    if any((workdir / name).exists() for name in (METRICS, SUMMARY)):
         return True
     checkpoints = workdir / CHECKPOINTS  # made, but empty, before config.json is
     return checkpoints.is_dir() and any(checkpoints.iterdir())

@@ -12,10 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from asrnn.training import console
-from asrnn.training.console import Display, loss_text, to_stderr
+from asrnn.training import display as module
+from asrnn.training.display import Display
 from asrnn.training.loop import train_and_evaluate
-from asrnn.training.summary import duration
 from tests.training.runs import command, environment, tiny_config, write_config
 
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
@@ -68,7 +67,7 @@ def test_on_a_terminal_a_bar_shows_loss_accuracy_speed_and_time_left(tmp_path: P
 def test_elsewhere_there_are_plain_lines(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(console, "PLAIN_LINE_EVERY", 0.0)
+    monkeypatch.setattr(module, "PLAIN_LINE_EVERY", 0.0)
     train_and_evaluate(tiny_config(), tmp_path)
     out, err = capsys.readouterr()
     assert out == ""
@@ -86,7 +85,7 @@ def test_plain_lines_are_seconds_apart(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     clock = 0.0
-    monkeypatch.setattr(console.time, "monotonic", lambda: clock)
+    monkeypatch.setattr(module.time, "monotonic", lambda: clock)
     with Display(1000, 400) as display:
         for step in range(401, 501):
             clock += 0.5
@@ -118,39 +117,11 @@ def test_a_score_that_is_not_finite_can_be_shown(capsys: pytest.CaptureFixture[s
     assert "loss nan  accuracy 50.0%" in capsys.readouterr().err
 
 
-def test_a_reader_that_is_gone_does_not_end_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Gone:
-        encoding = "utf-8"
-
-        def write(self, text: str) -> None:
-            raise BrokenPipeError
-
-        flush = isatty = fileno = write  # type: ignore[assignment]
-
-    monkeypatch.setattr(sys, "stderr", Gone())
-    to_stderr("nobody hears it")
-
-
-@pytest.mark.parametrize(
-    ("loss", "text"),
-    [
-        (2.30259, "2.3026"),
-        (999_999.5, "999999.5000"),
-        (1e6, "1e+06"),
-        (1.2345678e38, "1.23457e+38"),
-        (float("nan"), "nan"),
-        (float("inf"), "inf"),
-    ],
-)
-def test_a_loss_is_short(loss: float, text: str) -> None:
-    assert loss_text(loss) == text
-
-
 def test_nothing_is_estimated_from_the_first_dispatches(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     clock = 0.0
-    monkeypatch.setattr(console.time, "monotonic", lambda: clock)
+    monkeypatch.setattr(module.time, "monotonic", lambda: clock)
     with Display(1000, 0) as display:
         for step, seconds in ((1, 30), (3, 11), (7, 11), (18, 8)):  # the first one compiles
             clock += seconds
@@ -161,19 +132,3 @@ def test_nothing_is_estimated_from_the_first_dispatches(
         "step 7/1000",
         "step 18/1000  0.567 steps/s  28m53s left",
     ]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0, "0s"),
-        (59.4, "59s"),
-        (59.6, "1m00s"),
-        (90, "1m30s"),
-        (3599.7, "1h00m"),
-        (3661, "1h01m"),
-        (360000, "100h00m"),
-    ],
-)
-def test_a_duration_is_short(seconds: float, text: str) -> None:
-    assert duration(seconds) == text

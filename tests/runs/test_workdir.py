@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from asrnn.config import read_config
+from asrnn.runs.workdir import read_config
 from asrnn.errors import CheckpointError, ConfigError, WorkdirInUse
 from asrnn.training.loop import train_and_evaluate
-from asrnn.training.workdir import open_workdir, write_config
+from asrnn.runs.workdir import open_workdir, write_config
 from tests.training.runs import rows, summary, tiny_config
 
 

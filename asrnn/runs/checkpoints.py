@@ -20,8 +20,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from asrnn.atomic import replacing
-from asrnn.errors import CheckpointError
+from asrnn.errors import CheckpointError, one_line
+from asrnn.files import cannot_write, write_atomically
 
 KEEP_LATEST = 2  # a damaged one then has a predecessor
 ORBAX_FILES = 2**17  # bytes that a checkpoint takes beside its arrays, generously
@@ -163,7 +163,7 @@ class Checkpoints:
             recorded = self._read_manifest(step)["files"]
             found = _hashes(self.directory / str(step))
         except (OSError, ValueError) as error:
-            return f"{self._manifest(step).name} or a file is unreadable: {_one_line(error)}"
+            return f"{self._manifest(step).name} or a file is unreadable: {one_line(error)}"
         for name in sorted(recorded.keys() | found.keys()):
             if recorded.get(name) != found.get(name):
                 return f"sha256 of {step}/{name} is not the recorded one"
@@ -196,27 +196,6 @@ class Checkpoints:
             shutil.rmtree(leftover, ignore_errors=True)
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Writes a file so that a reader sees the old text or the new, never a part.
-
-    Raises:
-      CheckpointError: if the disk is full or the file cannot be written.
-    """
-    try:
-        with replacing(path) as temporary:
-            temporary.write_text(text)
-    except OSError as error:
-        raise cannot_write(path, error) from None
-
-
-def cannot_write(path: Path, error: Exception) -> CheckpointError:
-    """What to say when a file of a workdir cannot be written."""
-    return CheckpointError(
-        f"cannot write {path}: {_one_line(error)}; free some space or permissions and run the"
-        " same command again, it resumes from the last checkpoint"
-    )
-
-
 def _flat(tree: Any) -> dict[str, Any]:
     """Leaves by path, so that what is on disk depends on no Python type."""
     leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
@@ -239,10 +218,6 @@ def _hashes(directory: Path) -> dict[str, str]:
         str(path.relative_to(directory)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in files
     }
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
 
 
 def _checkpointer() -> Any:

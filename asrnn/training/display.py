@@ -2,7 +2,6 @@
 
 import sys
 import time
-from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
@@ -10,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
-from asrnn.training.summary import duration
+from asrnn.console import duration, loss_text, to_stderr
 
 PLAIN_LINE_EVERY = 10.0  # seconds
 DISPATCHES = 4  # the first, which compiles, is not timed; before the last of these nothing is said
@@ -107,11 +106,6 @@ class Display:
         to_stderr("  ".join(filter(None, parts)))
 
 
-def loss_text(loss: float) -> str:
-    """Four decimals, unless it is so large that they say nothing."""
-    return f"{loss:.4f}" if abs(loss) < 1e6 else f"{loss:g}"
-
-
 def _progress_bar(console: Console) -> Progress:
     # On a narrow terminal the scores are cut off, never the step or the time that is left.
     return Progress(
@@ -124,12 +118,3 @@ def _progress_bar(console: Console) -> Progress:
         redirect_stdout=False,
         redirect_stderr=False,
     )
-
-
-def to_stderr(line: str) -> None:
-    """Prints one line for a person; what is piped on from stdout stays clean.
-
-    A run outlives its reader: a log on a full disk or a terminal that is gone is no error.
-    """
-    with suppress(OSError):
-        print(line, file=sys.stderr, flush=True)

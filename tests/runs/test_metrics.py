@@ -14,7 +14,7 @@ import pytest
 
 from asrnn.errors import CheckpointError, ConfigError
 from asrnn.training.loop import train_and_evaluate
-from asrnn.training.records import Records, read_rows
+from asrnn.runs.metrics import Records, read_rows
 from tests.training.runs import stop, tiny_config
 
 

@@ -1,0 +1,32 @@
+"""What a person reads on a terminal: one line to stderr, and how quantities are written."""
+
+import sys
+from contextlib import suppress
+
+
+def to_stderr(line: str) -> None:
+    """Prints one line for a person; what is piped on from stdout stays clean.
+
+    A run outlives its reader: a log on a full disk or a terminal that is gone is no error.
+    """
+    with suppress(OSError):
+        print(line, file=sys.stderr, flush=True)
+
+
+def loss_text(loss: float) -> str:
+    """Four decimals, unless it is so large that they say nothing."""
+    return f"{loss:.4f}" if abs(loss) < 1e6 else f"{loss:g}"
+
+
+def percent(accuracy: float | None) -> str:
+    """0.9125 -> "91.25%"; None -> "-"."""
+    return "-" if accuracy is None else f"{accuracy:.2%}"
+
+
+def duration(seconds: float) -> str:
+    """90 -> "1m30s"."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}h{minutes:02d}m"
+    return f"{minutes}m{rest:02d}s" if minutes else f"{rest}s"

@@ -1,0 +1,30 @@
+"""summary.json: what became of a run."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from asrnn.files import write_atomically
+
+SUMMARY = "summary.json"
+
+DONE, STOPPED, DIVERGED = "done", "stopped", "diverged"
+"""The `status` of a run: trained to its last step, stopped by a signal, loss not finite."""
+
+
+def write_summary(workdir: Path, summary: dict[str, Any]) -> None:
+    """Writes summary.json.
+
+    Raises:
+      CheckpointError: if it cannot be written.
+    """
+    write_atomically(workdir / SUMMARY, json.dumps(summary, indent=2) + "\n")
+
+
+def read_summary(workdir: Path) -> dict[str, Any] | None:
+    """The summary.json of a workdir; None if there is none, or no whole one."""
+    try:
+        summary: dict[str, Any] = json.loads((workdir / SUMMARY).read_text())
+    except (OSError, ValueError):
+        return None
+    return summary if isinstance(summary, dict) and "status" in summary else None
