@@ -58,11 +58,10 @@ def make_table(name: str, out: Path) -> list[str]:
     """
     from asrnn.console import to_stderr
     from asrnn.files import write_atomically
-    from asrnn.reports.tables import csv_table, json_table, markdown_table
-    from asrnn.sweeps import local
-    from asrnn.sweeps.reproduction import run_missing
-    from asrnn.sweeps.table_file import choose_rows, jobs_of, read_table
-    from asrnn.sweeps.table_results import check_workdirs, make_result, read_results
+    from asrnn.paper.table_definition import choose_rows, jobs_of, read_table
+    from asrnn.paper.table_results import check_workdirs, make_result, read_results, run_missing
+    from asrnn.paper.table_text import csv_table, json_table, markdown_table
+    from asrnn.sweeps import engines
 
     given = {"task.data_dir": DATA_DIR.value, "task.source": SOURCE.value}
     data = {field: value for field, value in given.items() if value is not None}
@@ -77,7 +76,8 @@ def make_table(name: str, out: Path) -> list[str]:
     try:
         if RUN.value:
             run_missing(
-                wanted, lambda jobs, watch: local.run(jobs, workers=WORKERS.value, watch=watch)
+                wanted,
+                lambda jobs, watch: engines.run_locally(jobs, workers=WORKERS.value, watch=watch),
             )
     finally:
         kept = read_results(out / f"{stem}.json")  # another reproduce may have written meanwhile
@@ -96,7 +96,7 @@ def make_table(name: str, out: Path) -> list[str]:
 
 def draw_figure(name: str, out: Path) -> list[str]:
     """Computes and draws a figure; a line on each file that was written."""
-    from asrnn.reports import figure1, spectra
+    from asrnn.paper import figure1, spectra
 
     if name == "figure1":
         written = [figure1.draw_figure1(out / "figure1.png")]

@@ -53,18 +53,17 @@ DRY_RUN = flags.DEFINE_bool("dry_run", False, "Print the trials and stop.")
 
 def main() -> None:
     """Reads the flags and sweeps."""
+    from asrnn.reports.closing_tables import sweep_table
     from asrnn.reports.sweep_figures import draw_sweep
-    from asrnn.reports.sweep_table import sweep_table
     from asrnn.sweeps.adaptive import Search, check_search, first_trials, run_search
-    from asrnn.sweeps.board import describe
     from asrnn.sweeps.folder import TABLE, default_folder
     from asrnn.sweeps.halving import read_rungs
-    from asrnn.sweeps.rehearsal import rehearse
+    from asrnn.sweeps.progress_table import describe
     from asrnn.sweeps.shard import read_shard
     from asrnn.sweeps.space import expand, scales
-    from asrnn.sweeps.space_file import read_space
-    from asrnn.sweeps.sweep import Sweep, run_sweep
+    from asrnn.sweeps.sweep import Sweep, dry_run, run_sweep
     from asrnn.sweeps.trials import distinct, make_trials
+    from asrnn.sweeps.user_file import read_space
     from asrnn.training.devices import configure_jax
 
     goes_only("with --search", SEARCH.value is not None, TRIALS, BATCH)
@@ -85,7 +84,7 @@ def main() -> None:
     sweep = Sweep(config, trials, folder, rungs, REDUCTION.value, shard, scales(space))
     if DRY_RUN.value:
         configure_jax()
-        rehearse(sweep)
+        dry_run(sweep)
         print("\n".join(f"{trial.id}  {describe(trial)}" for trial in trials))
         return
     result = run_search(sweep, search, engine) if SEARCH.value else run_sweep(sweep, engine)

@@ -37,8 +37,8 @@ PROCESS_ID = flags.DEFINE_integer(
 
 def main() -> None:
     """Reads the flags and trains."""
-    from asrnn.reports.figures import draw_learning_curve
-    from asrnn.reports.summary import summary_table
+    from asrnn.reports.closing_tables import summary_table
+    from asrnn.reports.learning_curve import draw_learning_curve
     from asrnn.training.devices import configure_jax
     from asrnn.training.experiment import parameter_shapes, parameter_table
     from asrnn.training.loop import train_and_evaluate

@@ -13,9 +13,9 @@ from asrnn.benchmarks.cases import SCALING, SCALING_BASE
 from asrnn.benchmarks.figure import draw_scaling
 from asrnn.errors import AsrnnError
 from asrnn.files import replacing
-from asrnn.reports import spectra
-from asrnn.reports.figure1 import draw_figure1
-from asrnn.reports.figures import draw_learning_curve
+from asrnn.paper import spectra
+from asrnn.paper.figure1 import draw_figure1
+from asrnn.reports.learning_curve import draw_learning_curve
 from asrnn.reports.page import write_page
 from asrnn.reports.sweep_figures import draw_sweep
 from tests.reports.workdirs import write_sweep

@@ -12,10 +12,10 @@ import pytest
 
 from asrnn.config import to_json
 from asrnn.errors import Interrupted
-from asrnn.sweeps import local, table_file
-from asrnn.sweeps.table_file import Table, read_table
-from asrnn.sweeps.trials import Job, outcome
-from asrnn.sweeps.watch import Watch
+from asrnn.paper import table_definition
+from asrnn.paper.table_definition import Table, read_table
+from asrnn.sweeps import engines
+from asrnn.sweeps.trials import Job, Watch, outcome
 from asrnn.training import devices
 from asrnn.training.loop import train_and_evaluate
 from tests.tasks.fakes import write_cifar10, write_mnist
@@ -89,12 +89,12 @@ def read_table_with_three_seeds(name: str) -> Table:
 def reproduce(call: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """Calls the command in this process, its engine being `reproduce.engine`."""
     monkeypatch.setenv("ASRNN_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setattr(table_file, "QUICK", TINY)
-    monkeypatch.setattr(table_file, "read_table", read_table_with_three_seeds)
+    monkeypatch.setattr(table_definition, "QUICK", TINY)
+    monkeypatch.setattr(table_definition, "read_table", read_table_with_three_seeds)
     monkeypatch.setattr(devices, "leave_accelerators_alone", lambda: None)  # jax runs already
 
     def reproduce(*arguments: str) -> Any:
-        monkeypatch.setattr(local, "run", reproduce.engine)  # type: ignore[attr-defined]
+        monkeypatch.setattr(engines, "run_locally", reproduce.engine)  # type: ignore[attr-defined]
         return call(*arguments, name="asrnn.reproduce")
 
     reproduce.engine = Pretender()  # type: ignore[attr-defined]

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 
 from asrnn.reports.chart import Axis, Line, Point, accuracy_axis, chart, loss_axis, swatch
-from asrnn.reports.markup import Markup, element
+from asrnn.reports.markup import Markup, element, tally
 from asrnn.reports.runs import Run
-from asrnn.reports.status import tally
 
 COLOURS = 6
 """How many runs are told apart by colour and dashes; the style sheet has hue-0 to hue-5."""

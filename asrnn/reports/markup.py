@@ -2,6 +2,7 @@
 
 import base64
 import html
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -108,3 +109,14 @@ def _data(cell: Cell, numeric: bool) -> Markup:
 
 def _kind(numeric: bool, long: bool = False) -> dict[str, str]:
     return {"class_": "number"} if numeric else {"class_": "long"} if long else {}
+
+
+def status_mark(status: str) -> Markup:
+    """The word with a mark whose shape and colour say the same."""
+    return element("span", status, class_=f"status {status}")
+
+
+def tally(states: Sequence[str]) -> str:
+    """For example "5 done, 2 diverged", the most frequent first."""
+    counts = sorted(Counter(states).items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{count} {status}" for status, count in counts)

@@ -6,7 +6,6 @@ from typing import Any
 
 from asrnn.console import duration
 from asrnn.reports.curves import curves_of_run, curves_of_runs, ranked
-from asrnn.reports.differences import ABSENT, differing_fields, written
 from asrnn.reports.markup import (
     NOTHING,
     Cell,
@@ -16,10 +15,11 @@ from asrnn.reports.markup import (
     element,
     join,
     number,
+    status_mark,
     table,
+    tally,
 )
-from asrnn.reports.runs import Run
-from asrnn.reports.status import status_mark, tally
+from asrnn.reports.runs import ABSENT, Run, differing_fields, written
 
 COLUMNS_OF_THEIR_OWN = ("task.name", "model.cell")
 """Fields that the table of runs has a column for."""

@@ -3,7 +3,7 @@
 import json
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +15,8 @@ from asrnn.runs.summary import SUMMARY
 from asrnn.runs.workdir import CONFIG, METRICS
 
 UNFINISHED = "unfinished"
+ABSENT = object()
+"""In the place of a field that a config does not have."""
 SUMMARY_NUMBERS = ("steps", "num_parameters", "test_accuracy", "seconds", "peak_memory_bytes")
 
 
@@ -131,3 +133,20 @@ def _read_object(path: Path, numbers: Sequence[str]) -> dict[str, Any]:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and math.isfinite(value)
+
+
+def differing_fields(configs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The fields that do not have one value in all configs, in the order of their names."""
+    names = sorted({name for config in configs for name in config})
+    return [
+        name for name in names if len({_key(config.get(name, ABSENT)) for config in configs}) > 1
+    ]
+
+
+def written(value: Any) -> str:
+    """A value as a reader knows it: strings without quotes, lists as JSON."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _key(value: Any) -> str:
+    return "" if value is ABSENT else json.dumps(value, sort_keys=True)

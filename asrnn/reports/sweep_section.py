@@ -11,10 +11,11 @@ from asrnn.reports.markup import (
     join,
     number,
     picture,
+    status_mark,
     table,
+    tally,
 )
 from asrnn.reports.parameter_scale import shown
-from asrnn.reports.status import status_mark, tally
 from asrnn.reports.sweep import Entry, TrialTable
 from asrnn.reports.sweep_figures import sweep_pictures
 

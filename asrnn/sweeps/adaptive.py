@@ -30,8 +30,8 @@ from asrnn.sweeps.space import (
     expand,
     join,
 )
-from asrnn.sweeps.sweep import Engine, Result, Sweep, check_sweep, run_sweep
-from asrnn.sweeps.trials import Trial, distinct, first_alike, make_job, make_trials, outcome
+from asrnn.sweeps.sweep import Result, Sweep, check_sweep, run_sweep
+from asrnn.sweeps.trials import Engine, Trial, distinct, first_alike, make_job, make_trials, outcome
 from asrnn.training.signals import StopRequest
 
 PROPOSALS = "search.jsonl"

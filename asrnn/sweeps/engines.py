@@ -1,8 +1,15 @@
-"""The engines by name."""
+"""The engines by name, and the one that needs no more than this machine."""
 
-from asrnn.sweeps import local, population, ray_engine
-from asrnn.sweeps.sweep import Engine
+import os
+from collections.abc import Sequence
+
+from asrnn.sweeps import population, ray_engine
+from asrnn.sweeps.pool import Pool
+from asrnn.sweeps.process import start
+from asrnn.sweeps.slots import make_slots, own_cores, visible_gpus
+from asrnn.sweeps.trials import Engine, Job, Watch
 from asrnn.training import devices
+from asrnn.training.signals import StopRequest
 
 
 def make_engine(
@@ -23,4 +30,20 @@ def make_engine(
         return lambda jobs, watch: ray_engine.run(
             jobs, address=ray_address, workers=workers, gpus=ray_gpus, watch=watch
         )
-    return lambda jobs, watch: local.run(jobs, workers=workers or 1, watch=watch)
+    return lambda jobs, watch: run_locally(jobs, workers=workers or 1, watch=watch)
+
+
+def run_locally(jobs: Sequence[Job], *, workers: int, watch: Watch) -> None:
+    """The local engine: a process for each trial, `workers` at a time, on this machine.
+
+    Jobs that are finished stay as they are. A trial whose process is killed goes on from its
+    last checkpoint, in a new process. What a trial says to stderr is in log.txt of its workdir.
+
+    Raises:
+      ConfigError, DataError, CheckpointError: as a trial; the others are stopped and saved.
+      Interrupted: after SIGTERM, SIGINT or SIGUSR1; all trials are stopped and saved.
+      AsrnnError: at the end, if the processes of a trial died again and again.
+    """
+    slots = make_slots(workers, own_cores(), visible_gpus(os.environ))
+    with StopRequest() as stop:
+        Pool(jobs, slots, start, watch, stop).run()

@@ -17,8 +17,7 @@ from asrnn.errors import (
     WorkdirInUse,
 )
 from asrnn.sweeps.process import LOG, last_line
-from asrnn.sweeps.trials import Job, outcome
-from asrnn.sweeps.watch import Watch
+from asrnn.sweeps.trials import Job, Watch, outcome
 from asrnn.training.signals import StopRequest
 
 ATTEMPTS = 3  # of a trial whose process dies

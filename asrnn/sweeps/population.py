@@ -16,8 +16,7 @@ from asrnn.config import flatten
 from asrnn.console import to_stderr
 from asrnn.errors import Interrupted, WorkdirInUse
 from asrnn.runs.workdir import open_workdir
-from asrnn.sweeps.trials import Job, outcome
-from asrnn.sweeps.watch import Watch
+from asrnn.sweeps.trials import Job, Watch, outcome
 from asrnn.tasks import load_image_set
 from asrnn.training.experiment import FLOAT_SETTINGS, make_experiment, task_of
 from asrnn.training.members import Program, make_program

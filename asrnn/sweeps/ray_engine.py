@@ -18,8 +18,7 @@ from typing import Any
 from asrnn.errors import AsrnnError, CheckpointError, ConfigError, DivergedError, Interrupted
 from asrnn.sweeps.pool import Pool
 from asrnn.sweeps.ray_task import bring_to_its_end
-from asrnn.sweeps.trials import Job, outcome
-from asrnn.sweeps.watch import Watch
+from asrnn.sweeps.trials import Job, Watch, outcome
 from asrnn.training.signals import StopRequest
 
 LOCAL = "local"

@@ -1,7 +1,7 @@
 """Search spaces: expressions that stand for points, each a dict of config fields.
 
 `expand` lists all points of a space. It is an expression, and not yet a list, so that an
-adaptive search can ask for a point of the same space instead. `asrnn.sweeps.language` has
+adaptive search can ask for a point of the same space instead. `asrnn.sweeps.space_functions` has
 the functions with which a space file writes one.
 """
 

@@ -1,21 +1,18 @@
 """A sweep: all trials of a space, rung by rung, by some engine, to a table."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from ml_collections import ConfigDict
 
 from asrnn.errors import AsrnnError, ConfigError, Interrupted
-from asrnn.sweeps.board import Board
 from asrnn.sweeps.folder import open_folder, write_table
 from asrnn.sweeps.halving import check_rungs, promoted, ranked
+from asrnn.sweeps.progress_table import ProgressTable
 from asrnn.sweeps.shard import WHOLE, Shard
-from asrnn.sweeps.trials import Job, Outcome, Trial, make_job, outcome
-from asrnn.sweeps.watch import Watch
-
-Engine = Callable[[Sequence[Job], Watch], None]
-"""Brings jobs to their end; see `asrnn.sweeps.local.run`."""
+from asrnn.sweeps.trials import Engine, Outcome, Trial, make_job, outcome
+from asrnn.training.experiment import make_experiment
 
 
 class Sweep(NamedTuple):
@@ -62,6 +59,20 @@ def check_sweep(sweep: Sweep) -> None:
         check_rungs(sweep.rungs, config.training.steps, config.optimizer.schedule)
 
 
+def dry_run(sweep: Sweep) -> None:
+    """Checks each trial as its own run would check itself before it reads the data.
+
+    Raises:
+      ConfigError: for the first trial that cannot be run.
+    """
+    check_sweep(sweep)
+    for trial in sweep.trials:
+        try:
+            make_experiment(make_job(sweep.config, trial, sweep.folder).config)
+        except ConfigError as error:
+            raise ConfigError(f"trial {trial.id}: {error}") from None
+
+
 def run_sweep(sweep: Sweep, engine: Engine) -> Result:
     """Runs or continues a sweep; finished trials stay as they are.
 
@@ -87,15 +98,15 @@ def run_sweep(sweep: Sweep, engine: Engine) -> Result:
             sweep.reduction,
             sweep.scales,
         ),
-        Board(sweep.trials) as board,
+        ProgressTable(sweep.trials) as progress,
     ):
         for steps in (*sweep.rungs, None):
             survivors = left
             jobs = {t.id: make_job(sweep.config, t, sweep.folder, steps) for t in survivors}
             goals |= {id: job.config.training.steps for id, job in jobs.items()}
-            board.rung(max(goals.values()), {id: outcome(job) for id, job in jobs.items()})
+            progress.rung(max(goals.values()), {id: outcome(job) for id, job in jobs.items()})
             try:
-                engine(list(jobs.values())[sweep.shard.part :: sweep.shard.parts], board)
+                engine(list(jobs.values())[sweep.shard.part :: sweep.shard.parts], progress)
             finally:
                 outcomes |= {id: outcome(job) for id, job in jobs.items()}
                 write_table(sweep.folder, sweep.trials, goals, outcomes)

@@ -2,9 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from ml_collections import ConfigDict
 
@@ -30,6 +30,20 @@ class Job(NamedTuple):
 
     workdir: Path
     config: ConfigDict
+
+
+class Watch(Protocol):
+    """Is told of each job that an engine takes up, and of each that it leaves."""
+
+    def started(self, job: Job) -> None:
+        """A job is being run, for the first time or again."""
+
+    def ended(self, job: Job) -> None:
+        """A job is not being run any more: finished, stopped or killed."""
+
+
+Engine = Callable[[Sequence[Job], Watch], None]
+"""Brings jobs to their end; see `asrnn.sweeps.engines.run_locally`."""
 
 
 class Outcome(NamedTuple):

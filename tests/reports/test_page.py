@@ -12,9 +12,9 @@ import pytest
 
 from asrnn.config import base_config, flatten
 from asrnn.errors import CheckpointError
-from asrnn.reports.differences import written
 from asrnn.reports.markup import VOID
 from asrnn.reports.page import make_page, write_page
+from asrnn.reports.runs import written
 from asrnn.reports.style import SCRIPT
 from tests.reports.test_results_section import ROW
 from tests.reports.workdirs import SUMMARY, write_diverged, write_run, write_sweep

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from asrnn.errors import CheckpointError, ConfigError
-from asrnn.reports.runs import find_workdirs, read_run
+from asrnn.reports.runs import differing_fields, find_workdirs, read_run, written
 from tests.reports.workdirs import ROWS, SUMMARY, write_diverged, write_run
 
 
@@ -108,3 +108,21 @@ def test_a_damaged_file_is_named(name: str, content: str | bytes, tmp_path: Path
     with pytest.raises(CheckpointError, match=rf"{name} cannot be read \(.+\); mend it") as caught:
         read_run(workdir, tmp_path)
     assert "\n" not in str(caught.value)
+
+
+def test_fields_that_differ_are_named_in_order() -> None:
+    one = {"b": 1, "a": "x", "same": [1, 2], "only": True}
+    other = {"b": 2, "a": "y", "same": [1, 2]}
+    assert differing_fields([one, other]) == ["a", "b", "only"]
+    assert differing_fields([one]) == differing_fields([one, dict(one)]) == []
+
+
+def test_a_number_and_its_digits_are_not_the_same() -> None:
+    assert differing_fields([{"a": 1}, {"a": "1"}]) == ["a"]
+    assert differing_fields([{"a": None}, {}]) == ["a"]
+
+
+def test_values_are_written_as_a_reader_knows_them() -> None:
+    assert [written(v) for v in ("sgd", 0.1, True, None, [1])] == [
+        *("sgd", "0.1", "true", "null", "[1]")
+    ]

@@ -9,7 +9,7 @@ from asrnn.config import base_config
 from asrnn.errors import ConfigError, Interrupted, WorkdirInUse
 from asrnn.runs.workdir import locked
 from asrnn.sweeps import adaptive
-from asrnn.sweeps import language as h
+from asrnn.sweeps import space_functions as h
 from asrnn.sweeps.adaptive import (
     PROPOSALS,
     Search,

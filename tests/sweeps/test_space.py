@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from asrnn.errors import ConfigError
-from asrnn.sweeps import language as h
+from asrnn.sweeps import space_functions as h
 from asrnn.sweeps.space import expand, scales
 
 RATE, SCALE = "optimizer.learning_rate", "model.init_scale"

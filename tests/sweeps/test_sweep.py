@@ -3,10 +3,10 @@
 import pytest
 
 from asrnn.errors import AsrnnError, ConfigError, DivergedError, Interrupted
+from asrnn.reports.closing_tables import sweep_table
 from asrnn.reports.sweep import read_sweep
-from asrnn.reports.sweep_table import sweep_table
 from asrnn.runs.metrics import read_rows
-from asrnn.sweeps import language as h
+from asrnn.sweeps import space_functions as h
 from asrnn.sweeps.shard import Shard
 from asrnn.sweeps.space import expand
 from asrnn.sweeps.sweep import Sweep, check_sweep, run_sweep

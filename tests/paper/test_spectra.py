@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from asrnn.reports import spectra
-from asrnn.reports.spectra import Point, Scale, write_spectra
+from asrnn.paper import spectra
+from asrnn.paper.spectra import Point, Scale, write_spectra
 
 
 @pytest.fixture(scope="module")

@@ -16,10 +16,11 @@ from ml_collections import ConfigDict
 from asrnn.config import base_config, flatten
 from asrnn.errors import CheckpointError, ConfigError
 from asrnn.models import num_parameters
+from asrnn.paper.table_definition import Row
 from asrnn.runs.summary import read_summary
 from asrnn.runs.workdir import CONFIG, MAY_DIFFER
-from asrnn.sweeps.table_file import Row
-from asrnn.sweeps.trials import Job
+from asrnn.sweeps.progress_table import ProgressTable
+from asrnn.sweeps.trials import Engine, Job, Trial, outcome
 from asrnn.training.experiment import make_experiment
 
 Result = dict[str, Any]
@@ -81,6 +82,18 @@ def make_result(
         "settings": settings,
         "runs": runs,
     }
+
+
+def run_missing(jobs: Sequence[Job], engine: Engine) -> None:
+    """Brings the runs of some rows to their end; finished ones stay as they are.
+
+    Raises:
+      AsrnnError: as the engine, `asrnn.sweeps.engines.run_locally` for example.
+    """
+    with ProgressTable([Trial(job.workdir.name, {}) for job in jobs]) as progress:
+        steps = max(job.config.training.steps for job in jobs)
+        progress.rung(steps, {job.workdir.name: outcome(job) for job in jobs})
+        engine(jobs, progress)
 
 
 def read_results(path: Path) -> dict[str, Result]:

@@ -16,7 +16,7 @@ import pytest
 
 from asrnn.config import base_config
 from asrnn.errors import AsrnnError, ConfigError, DataError, Interrupted
-from asrnn.sweeps import local, pool, process
+from asrnn.sweeps import engines, pool, process
 from asrnn.sweeps.trials import Job, outcome
 from tests.sweeps.quiet import Quiet
 
@@ -75,8 +75,8 @@ def starts(job):
 def test_every_job_is_run_once_and_a_finished_one_never(jobs, worker):
     worker("finish()")
     notes = Notes()
-    local.run(jobs[:3], workers=2, watch=notes)
-    local.run(jobs, workers=2, watch=Quiet())
+    engines.run_locally(jobs[:3], workers=2, watch=notes)
+    engines.run_locally(jobs, workers=2, watch=Quiet())
     assert [starts(job) for job in jobs] == [1, 1, 1, 1]
     assert sorted(notes.told) == [(what, name) for what in ("ended", "started") for name in "abc"]
 
@@ -95,27 +95,27 @@ def test_no_more_run_at_a_time_than_there_are_workers(jobs, worker):
             self.now -= 1
 
     counting = Counting()
-    local.run(jobs, workers=2, watch=counting)
+    engines.run_locally(jobs, workers=2, watch=counting)
     assert counting.most == 2
 
 
 def test_a_trial_that_diverged_is_finished(jobs, worker):
     worker("finish('diverged'); sys.exit(4)")
-    local.run(jobs[:1], workers=1, watch=Quiet())
+    engines.run_locally(jobs[:1], workers=1, watch=Quiet())
     assert outcome(jobs[0]).status == "diverged"
 
 
 @pytest.mark.parametrize("end", ["os.kill(os.getpid(), 9)", "sys.exit(75)", "sys.exit(1)"])
 def test_a_trial_whose_process_ends_early_is_started_again(jobs, worker, end):
     worker(f"finish() if starts == 2 else {end}")
-    local.run(jobs[:1], workers=1, watch=Quiet())
+    engines.run_locally(jobs[:1], workers=1, watch=Quiet())
     assert starts(jobs[0]) == 2
 
 
 def test_one_that_dies_again_and_again_is_given_up_after_the_others_are_done(jobs, worker):
     worker("os.kill(os.getpid(), 9) if workdir.name == 'a' else finish()")
     with pytest.raises(AsrnnError, match=r"1 trials failed: a \(signal 9 3 times, see its log"):
-        local.run(jobs, workers=2, watch=Quiet())
+        engines.run_locally(jobs, workers=2, watch=Quiet())
     assert [outcome(job).finished for job in jobs] == [False, True, True, True]
     assert starts(jobs[0]) == 3
 
@@ -124,7 +124,7 @@ def test_one_that_dies_again_and_again_is_given_up_after_the_others_are_done(job
 def test_what_every_trial_would_end_with_ends_the_sweep_with_its_words(jobs, worker, code, error):
     worker(f"print('no data here\\n', file=sys.stderr); sys.exit({code})")
     with pytest.raises(error, match="trial a: no data here"):
-        local.run(jobs, workers=1, watch=Quiet())
+        engines.run_locally(jobs, workers=1, watch=Quiet())
     assert starts(jobs[1]) == 0
 
 
@@ -133,7 +133,7 @@ def test_a_workdir_in_use_is_tried_again_until_it_is_free_or_finished(
 ):
     monkeypatch.setattr(pool, "BUSY", 0.01)
     worker("if starts > 5: finish()\nelse: print('in use', file=sys.stderr); sys.exit(6)")
-    local.run(jobs[:1], workers=1, watch=Quiet())
+    engines.run_locally(jobs[:1], workers=1, watch=Quiet())
     assert starts(jobs[0]) == 6
     assert capsys.readouterr().err == "trial a waits for another process: in use\n"
 
@@ -181,14 +181,14 @@ def test_a_signal_lets_all_trials_save_and_starts_no_more(jobs, worker):
     thread = threading.Thread(target=stop_when_two_run)
     thread.start()
     with pytest.raises(Interrupted, match="stopped by SIGTERM, all trials saved"):
-        local.run(jobs, workers=2, watch=Quiet())
+        engines.run_locally(jobs, workers=2, watch=Quiet())
     thread.join()
     assert [(job.workdir / "saved").exists() for job in jobs] == [True, True, False, False]
 
 
 def test_a_worker_is_told_its_workdir_its_config_and_its_cores(jobs, worker):
     worker("(workdir / 'order').write_text(json.dumps(order)); finish()")
-    local.run(jobs[:1], workers=1, watch=Quiet())
+    engines.run_locally(jobs[:1], workers=1, watch=Quiet())
     order = json.loads((jobs[0].workdir / "order").read_text())
     assert order["workdir"] == str(jobs[0].workdir)
     assert order["config"] == jobs[0].config.to_dict()

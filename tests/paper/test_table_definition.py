@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from asrnn.errors import ConfigError
-from asrnn.sweeps import table_file
-from asrnn.sweeps.table_file import QUICK, Row, Table, choose_rows, jobs_of, read_table
-from asrnn.sweeps.table_results import count_parameters
+from asrnn.paper import table_definition
+from asrnn.paper.table_definition import QUICK, Row, Table, choose_rows, jobs_of, read_table
+from asrnn.paper.table_results import count_parameters
 from asrnn.sweeps.trials import Job
 
 TABLES = {name: read_table(name) for name in ("table1", "table2")}
@@ -180,7 +180,7 @@ def test_without_the_definitions_a_clone_is_asked_for(tmp_path: Path) -> None:
 def test_a_config_that_is_not_there_is_named(
     text: str | None, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(table_file, "CHECKOUT", tmp_path)
+    monkeypatch.setattr(table_definition, "CHECKOUT", tmp_path)
     if text is not None:
         (tmp_path / "own.py").write_text(text)
     with pytest.raises(ConfigError, match=words):

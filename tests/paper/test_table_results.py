@@ -10,8 +10,8 @@ import pytest
 
 from asrnn.config import to_json
 from asrnn.errors import CheckpointError, ConfigError
-from asrnn.sweeps.table_file import Row, jobs_of
-from asrnn.sweeps.table_results import check_workdirs, foreign, make_result, read_results
+from asrnn.paper.table_definition import Row, jobs_of
+from asrnn.paper.table_results import check_workdirs, foreign, make_result, read_results
 from asrnn.sweeps.trials import Job
 
 ROW = Row(

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from asrnn.files import replacing
-from asrnn.reports.ticks import log_ticks
+from asrnn.reports.chart import log_ticks
 from asrnn.runs.metrics import Row, read_rows
 from asrnn.runs.workdir import METRICS
 

@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 
 from asrnn.errors import ConfigError
-from asrnn.sweeps import language as h
-from asrnn.sweeps.rehearsal import rehearse
+from asrnn.sweeps import space_functions as h
 from asrnn.sweeps.space import expand
-from asrnn.sweeps.sweep import Sweep
+from asrnn.sweeps.sweep import Sweep, dry_run
 from asrnn.sweeps.trials import make_trials
 from tests.training.runs import tiny_config
 
@@ -36,15 +35,15 @@ def test_a_trial_with_an_unknown_name_is_refused_by_its_id(
 ) -> None:
     given = sweep(tmp_path, field, [value])
     with pytest.raises(ConfigError, match=rf"trial {given.trials[0].id}: .*\b{value}\b") as refused:
-        rehearse(given)
+        dry_run(given)
     assert "\n" not in str(refused.value)
 
 
 def test_what_every_sweep_is_checked_for_is_checked_too(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="must be positive"):
-        rehearse(sweep(tmp_path, "model.step_size", [0.1, -1.0]))
+        dry_run(sweep(tmp_path, "model.step_size", [0.1, -1.0]))
 
 
 def test_usable_trials_leave_nothing_behind(tmp_path: Path) -> None:
-    rehearse(sweep(tmp_path, "model.cell", ["lstm", "antisymmetric"]))
+    dry_run(sweep(tmp_path, "model.cell", ["lstm", "antisymmetric"]))
     assert list(tmp_path.iterdir()) == []

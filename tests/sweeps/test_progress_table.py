@@ -7,8 +7,8 @@ from rich.console import Console
 
 from asrnn.config import base_config
 from asrnn.console import percent
-from asrnn.sweeps import board as module
-from asrnn.sweeps.board import Board, describe
+from asrnn.sweeps import progress_table as module
+from asrnn.sweeps.progress_table import ProgressTable, describe
 from asrnn.sweeps.trials import make_job, make_trials, outcome
 
 TRIALS = make_trials(
@@ -30,18 +30,18 @@ def finish(job, accuracy, status="done"):
     (job.workdir / "summary.json").write_text(json.dumps({"status": status, "steps": 1000}))
 
 
-def begin(board, jobs):
-    board.rung(1000, {job.workdir.name: outcome(job) for job in jobs})
+def begin(progress, jobs):
+    progress.rung(1000, {job.workdir.name: outcome(job) for job in jobs})
 
 
 def test_without_a_terminal_there_is_a_line_for_each_trial_that_ends(jobs, capsys):
-    with Board(TRIALS) as board:
-        begin(board, jobs)
-        board.started(jobs[0])
+    with ProgressTable(TRIALS) as progress:
+        begin(progress, jobs)
+        progress.started(jobs[0])
         finish(jobs[0], 0.5)
-        board.ended(jobs[0])
-        board.started(jobs[1])
-        board.ended(jobs[1])
+        progress.ended(jobs[0])
+        progress.started(jobs[1])
+        progress.ended(jobs[1])
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.splitlines() == [
@@ -55,11 +55,11 @@ def test_without_a_terminal_there_is_a_line_for_each_trial_that_ends(jobs, capsy
 def test_on_a_terminal_a_table_shows_what_runs_and_what_leads(jobs, monkeypatch):
     console = Console(force_terminal=True, width=100, height=20, record=True)
     monkeypatch.setattr(module, "Console", lambda file: console)
-    with Board(TRIALS) as board:
-        begin(board, jobs)
-        board.started(jobs[1])
+    with ProgressTable(TRIALS) as progress:
+        begin(progress, jobs)
+        progress.started(jobs[1])
         finish(jobs[0], 0.75)
-        board.ended(jobs[0])
+        progress.ended(jobs[0])
     text = console.export_text()
     assert "1/2 trials to step 1,000  (0 diverged, 1 running)" in text
     leading, running = (ln for ln in text.splitlines() if any(t.id in ln for t in TRIALS))

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 from ml_collections import ConfigDict
 
 from asrnn.errors import ConfigError, check_choice
-from asrnn.sweeps.python_file import call, run
 from asrnn.sweeps.space import Overrides
 from asrnn.sweeps.trials import Job, Trial, make_job
+from asrnn.sweeps.user_file import call, run
 
 CHECKOUT = Path(__file__).parents[2]
 """The folder that holds configs/ and experiments/; an installed package has none of them."""

@@ -7,8 +7,8 @@ import pytest
 from asrnn.config import base_config
 from asrnn.errors import ConfigError
 from asrnn.sweeps.space import expand
-from asrnn.sweeps.space_file import read_space
 from asrnn.sweeps.trials import make_job, make_trials
+from asrnn.sweeps.user_file import read_space
 
 SPACES = sorted((Path(__file__).parents[2] / "experiments" / "spaces").glob("*.py"))
 

@@ -19,7 +19,7 @@ BEST = 5  # of the live table's lines, first the best finished trials,
 RUNNING = 8  # then some of those that run
 
 
-class Board:
+class ProgressTable:
     """A Watch that shows which trials run, are done, and lead.
 
     Args:
@@ -41,7 +41,7 @@ class Board:
         )
         self._heart = threading.Thread(target=self._beat, daemon=True)
 
-    def __enter__(self) -> "Board":
+    def __enter__(self) -> "ProgressTable":
         if self._live is not None:
             self._live.start()
         else:

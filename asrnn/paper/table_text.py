@@ -10,7 +10,7 @@ from asrnn.console import duration
 from asrnn.dynamics import CELLS, OdeCell
 
 Row = Mapping[str, Any]
-"""A row as `asrnn.sweeps.table_results` makes it; accuracies in %, None: not measured."""
+"""A row as `asrnn.paper.table_results` makes it; accuracies in %, None: not measured."""
 
 COLUMNS = (
     *("task", "method", "paper", "ours", "seeds", "validation", "units"),

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from asrnn.errors import AsrnnError, ConfigError, near_miss
+from asrnn.sweeps import space_functions
+from asrnn.sweeps.space import Space
 
 
 def call(path: Path, signature: str, *args: Any) -> Any:
@@ -37,6 +39,25 @@ def run(path: Path) -> dict[str, Any]:
         raise
     except (Exception, SystemExit) as error:  # whatever a user's file may raise
         raise _unreadable(path, error) from None
+
+
+def read_space(path: Path) -> Space:
+    """Runs a space file; like a config file it is Python: run those you trust.
+
+    Raises:
+      ConfigError: if it is missing, fails, or returns no space.
+    """
+    if path.is_dir():
+        raise ConfigError(f"{path} is a folder; a space is a Python file with get_space(h)")
+    if not path.exists():
+        raise ConfigError(f"no space file {path}; there are some in experiments/spaces")
+    space = call(path, "get_space(h)", space_functions)
+    if not isinstance(space, Space):
+        raise ConfigError(
+            f"get_space of {path} must return what a function of h made,"
+            f" found {type(space).__name__}"
+        )
+    return space
 
 
 def _unreadable(path: Path, error: Exception | SystemExit) -> ConfigError:

@@ -11,8 +11,8 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from asrnn.reports import figures
-from asrnn.reports.figures import draw_learning_curve
+from asrnn.reports import learning_curve
+from asrnn.reports.learning_curve import draw_learning_curve
 
 
 def row(step: int, split: str, loss: float | None = 1.0, accuracy: float | None = 0.5) -> Any:
@@ -124,4 +124,4 @@ def test_no_state_of_matplotlib_is_left_behind(tmp_path: Path) -> None:
     from matplotlib import _pylab_helpers
 
     assert not _pylab_helpers.Gcf.figs
-    assert not hasattr(figures, "plt")
+    assert not hasattr(learning_curve, "plt")

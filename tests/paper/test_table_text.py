@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from asrnn.reports.tables import csv_table, json_table, markdown_table
+from asrnn.paper.table_text import csv_table, json_table, markdown_table
 
 MEASURED: dict[str, Any] = {
     "table": "table1",

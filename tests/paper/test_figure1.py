@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from asrnn.reports.figure1 import STARTS, STEPS, draw_figure1, growth, panels, trajectories
+from asrnn.paper.figure1 import STARTS, STEPS, draw_figure1, growth, panels, trajectories
 
 PANELS = dict(zip("abcdefgh", panels(), strict=True))
 

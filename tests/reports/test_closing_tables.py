@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from asrnn.reports.summary import summary_table
+from asrnn.reports.closing_tables import summary_table
 
 SUMMARY: dict[str, Any] = {
     "status": "done",

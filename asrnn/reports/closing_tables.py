@@ -1,0 +1,67 @@
+"""The closing table of a run, and that of a sweep."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from asrnn.console import duration, percent
+from asrnn.sweeps.halving import setting
+from asrnn.sweeps.progress_table import describe
+from asrnn.sweeps.sweep import Result
+from asrnn.sweeps.trials import Trial
+
+SHOWN = 10
+
+
+def summary_table(summary: Mapping[str, Any]) -> str:
+    """A few aligned lines from the summary of a run."""
+    rows = {
+        "task, cell": f"{summary['task']}, {summary['cell']}",
+        "test accuracy": _percent(summary["test_accuracy"]) + _stand_in(summary),
+        "validation accuracy": _percent(summary["validation_accuracy"])
+        + (f" (best, step {summary['best_step']:,})" if summary["best_step"] else ""),
+        "parameters": f"{summary['num_parameters']:,}",
+        "steps": f"{summary['steps']:,} in {duration(summary['seconds'])}",
+        "recurrence": f"{summary['backend']} on {summary['device']}",
+        "peak memory": f"{summary['peak_memory_bytes'] / 2**20:,.0f} MiB",
+    }
+    notes = {name: summary[name] for name in ("noise", "permutation_sha256") if name in summary}
+    return "\n".join(f"{name:<20} {value}" for name, value in (rows | notes).items())
+
+
+def _stand_in(summary: Mapping[str, Any]) -> str:
+    """Says so where others than the best parameters were tested."""
+    best, tested = summary["best_step"], summary.get("test_step")
+    if best is None or tested in (None, best):
+        return ""
+    return f" (step {tested:,}: the best checkpoint is damaged)"
+
+
+def _percent(value: float | None) -> str:
+    return "none" if value is None else f"{value:.2%}"
+
+
+def sweep_table(result: Result) -> str:
+    """The leading settings, one a line, and the best as flags of `asrnn.train`."""
+    lines = [f"{'validation':>10}  {'seeds':>5}  setting"]
+    for score, group in result.ranking[:SHOWN]:
+        lines.append(f"{percent(score):>10}  {len(group):>5}  {_setting(group)}")
+    found = result.outcomes.values()
+    dropped = len(found) - sum(len(group) for _, group in result.ranking)
+    lines.append(
+        f"picked by validation accuracy, never by test; {len(found)} trials,"
+        f" {dropped} dropped at a rung,"
+        f" {sum(one.status == 'diverged' for one in found)} diverged,"
+        f" {sum(not one.finished for one in found)} not finished yet"
+    )
+    score, best = result.ranking[0]
+    lines.append(f"best: {'none, no setting has finished' if score is None else _flags(best)}")
+    return "\n".join(lines)
+
+
+def _flags(group: Sequence[Trial]) -> str:
+    """A setting as flags of `asrnn.train`."""
+    return " ".join(f"--config.{name}={value}" for name, value in setting(group[0]))
+
+
+def _setting(group: Sequence[Trial]) -> str:
+    return describe(Trial("", dict(setting(group[0]))))
