@@ -14,8 +14,9 @@ def to_stderr(line: str) -> None:
 
 
 def loss_text(loss: float) -> str:
-    """Four decimals, unless it is so large that they say nothing."""
-    return f"{loss:.4f}" if abs(loss) < 1e6 else f"{loss:g}"
+    """Four decimals, unless it is so large or so small that they say little."""
+    decimals = loss == 0 or 1e-3 <= abs(loss) < 1e6
+    return f"{loss:.4f}" if decimals else f"{loss:g}"
 
 
 def percent(accuracy: float | None) -> str:

@@ -26,6 +26,8 @@ def test_a_reader_that_is_gone_does_not_end_the_run(monkeypatch: pytest.MonkeyPa
     ("loss", "text"),
     [
         (2.30259, "2.3026"),
+        (0.0, "0.0000"),
+        (1.25e-5, "1.25e-05"),
         (999_999.5, "999999.5000"),
         (1e6, "1e+06"),
         (1.2345678e38, "1.23457e+38"),
