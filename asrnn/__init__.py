@@ -7,7 +7,7 @@ arXiv:1902.09689).
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from asrnn.early_signals import take_for_a_command
+from asrnn.signals import take_for_a_command
 
 if TYPE_CHECKING:
     from asrnn.models import AntisymmetricCell, SequenceClassifier

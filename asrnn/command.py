@@ -13,7 +13,6 @@ from typing import Any
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
-from asrnn.early_signals import STOP_SIGNALS, command_name, leave
 from asrnn.errors import (
     AsrnnError,
     CheckpointError,
@@ -22,6 +21,7 @@ from asrnn.errors import (
     near_miss,
     out_of_memory,
 )
+from asrnn.signals import STOP_SIGNALS, command_name, leave
 
 CLOSED_PIPE = 128 + signal.SIGPIPE
 """What a shell reports of `seq 9999 | head -1`, too."""
@@ -36,7 +36,7 @@ def run(
     """Parses the flags, calls main, and leaves with the exit code of `asrnn.errors`.
 
     Foreseeable failures end in one line on stderr. A traceback and code 1 are a defect. So do
-    signals, until `asrnn.training.signals` takes them over, for that takes seconds of imports.
+    signals, until `asrnn.signals.StopRequest` takes them over, for that takes seconds of imports.
 
     Args:
       main: the command; with `choices`, a function of the one that was given.

@@ -19,15 +19,15 @@ import numpy as np
 from jax.experimental import topologies
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from asrnn.benchmarks.cases import CASES, CELLS, TRAIN_STEP, Problem
+from asrnn.benchmarks.cases import CASES, CELLS, TRAIN_STEP, Workload
 from asrnn.benchmarks.training_steps import images_of, random_images, train_step_config
 from asrnn.recurrence import native
 from asrnn.recurrence.native import cpp, cuda
 from asrnn.recurrence.native.cuda import library
+from asrnn.training.dispatch_size import MAX_STEPS
 from asrnn.training.examples import Examples
 from asrnn.training.experiment import make_experiment
-from asrnn.training.pace import MAX_STEPS
-from asrnn.training.step import Stream, empty_window, train_steps_function
+from asrnn.training.step import KeyPurpose, empty_window, train_steps_function
 
 H200 = """
 gpu_device_info {
@@ -68,19 +68,19 @@ def native_on_a_gpu() -> None:
     native.available, native.unroll = cuda.available, cuda.unroll  # type: ignore[assignment]
 
 
-def compiled(problem: Problem, placement: NamedSharding) -> Any:
-    """The train steps of a problem, as training dispatches them."""
-    experiment = make_experiment(train_step_config("native", problem))
+def compiled(workload: Workload, placement: NamedSharding) -> Any:
+    """The train steps of a workload, as training dispatches them."""
+    experiment = make_experiment(train_step_config("native", workload))
     assert experiment.model.recurrence["backend"] == "native", experiment.note
     steps = train_steps_function(experiment.model, experiment.task.sequence, experiment.settings)
     arguments = (
         experiment.initial_snapshot().state,
         empty_window(),
         experiment.hyper,
-        Examples(*random_images(images_of(problem))),
-        np.zeros((MAX_STEPS, problem.case.shape.B), np.int32),
+        Examples(*random_images(images_of(workload))),
+        np.zeros((MAX_STEPS, workload.case.shape.B), np.int32),
         np.int32(1),
-        experiment.key(Stream.TRAINING_NOISE),
+        experiment.key(KeyPurpose.TRAINING_NOISE),
     )
     described = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(
@@ -111,7 +111,7 @@ def main() -> None:
     native_on_a_gpu()
     for name, case in CASES.items():
         for cell in CELLS:
-            step = compiled(Problem(case, cell, TRAIN_STEP), placement)
+            step = compiled(Workload(case, cell, TRAIN_STEP), placement)
             kinds = kernels_of_a_step(step.as_text())
             memory = step.memory_analysis().temp_size_in_bytes / 2**20
             print(

@@ -77,7 +77,7 @@ SCALING = {
 """The sizes along which the cost is followed, one at a time, from case A."""
 
 
-class Problem(NamedTuple):
+class Workload(NamedTuple):
     """One thing to do: a case, one of `CELLS`, one of `WORKS`."""
 
     case: Case

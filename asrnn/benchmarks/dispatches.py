@@ -8,7 +8,7 @@ import numpy as np
 
 from asrnn.benchmarks.repetition import warm_up
 from asrnn.benchmarks.system import Prepared
-from asrnn.training import pace
+from asrnn.training import dispatch_size
 
 RUN_SECONDS = 1.0  # how long a run takes at least, about
 
@@ -17,7 +17,7 @@ Dispatch = Callable[[int], Any]
 
 
 def paced(dispatch: Dispatch, members: int, compile_seconds: float, devices: int) -> Prepared:
-    """As many updates in a dispatch as `pace.Pace` chooses, and dispatches for a whole run.
+    """As many updates in a dispatch as `DispatchSize` chooses, and dispatches for a whole run.
 
     Runs of a like length have a like share of a machine that others use too.
 
@@ -31,7 +31,7 @@ def paced(dispatch: Dispatch, members: int, compile_seconds: float, devices: int
     began = time.perf_counter()
     dispatch(1)
     update = time.perf_counter() - began
-    count = max(1, min(pace.MAX_STEPS, int(pace.SECONDS / update)))
+    count = max(1, min(dispatch_size.MAX_STEPS, int(dispatch_size.SECONDS / update)))
     dispatches = max(1, round(RUN_SECONDS / (count * update)))
 
     def run() -> Any:

@@ -1,9 +1,9 @@
-"""The limit: one large square product with the operations of a problem, by the fastest library.
+"""The limit: one large square product with the operations of a workload, by the fastest library.
 
 A recurrence makes 2TBn² operations in its products with A forward, and 6TBn² with its backward
-pass. The floor of a problem is the time of so many operations in a square float32 product. Its
+pass. The floor of a workload is the time of so many operations in a square float32 product. Its
 edge s is a multiple of 16, at least 1024 so that a library reaches its rate, and the time is
-scaled by the operations of the problem over 2s³. jax and torch (if it is there) try it on the
+scaled by the operations of the workload over 2s³. jax and torch (if it is there) try it on the
 spot and the faster one is measured, in the same rounds as all systems. The floor leaves out
 everything but the products: tanh, memory, and that the steps wait for each other.
 """
@@ -15,7 +15,7 @@ from typing import Any
 import jax
 
 from asrnn.benchmarks import torch_modules
-from asrnn.benchmarks.cases import Problem, cube_edge
+from asrnn.benchmarks.cases import Workload, cube_edge
 from asrnn.benchmarks.repetition import best_of, repeated
 from asrnn.benchmarks.system import Prepared
 
@@ -25,15 +25,15 @@ Run = tuple[Callable[[], Any], int]
 """A run, and how often it makes the product."""
 
 
-def prepare(problem: Problem) -> Prepared:
+def prepare(workload: Workload) -> Prepared:
     """The product, by the library that was faster in a few trials."""
-    edge = max(SMALLEST_EDGE, cube_edge(problem.operations))
+    edge = max(SMALLEST_EDGE, cube_edge(workload.operations))
     candidates = {"jax": _jax_product(edge)}
     if torch_modules.obstacle() is None:
         candidates["torch"] = _torch_product(edge)
     library = min(candidates, key=lambda name: _seconds(*candidates[name]))
     run, times = candidates[library]
-    repetitions = times * 2 * edge**3 / problem.operations
+    repetitions = times * 2 * edge**3 / workload.operations
     return Prepared(run, repetitions, details={"library": library, "edge": edge})
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import jax
 
-from asrnn.benchmarks.cases import Problem
+from asrnn.benchmarks.cases import Workload
 from asrnn.benchmarks.environment import configure_jax
 from asrnn.benchmarks.repetition import accelerated
 from asrnn.training.devices import peak_memory_bytes
@@ -18,18 +18,18 @@ from asrnn.training.devices import peak_memory_bytes
 PEAK = "VmHWM:"
 
 
-def peak_memory_in_a_process(system: str, problem: Problem) -> int | None:
-    """The peak bytes of a new process that prepares a problem and runs it twice."""
+def peak_memory_in_a_process(system: str, workload: Workload) -> int | None:
+    """The peak bytes of a new process that prepares a workload and runs it twice."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(max_workers=1, mp_context=context) as pool:
-        return pool.submit(_peak, system, problem).result()
+        return pool.submit(_peak, system, workload).result()
 
 
-def _peak(system: str, problem: Problem) -> int | None:
+def _peak(system: str, workload: Workload) -> int | None:
     from asrnn.benchmarks.systems import SYSTEMS
 
     configure_jax()
-    prepared = SYSTEMS[system].prepare(problem)
+    prepared = SYSTEMS[system].prepare(workload)
     prepared.run()
     prepared.run()
     return device_peak_bytes() if accelerated() else own_peak_bytes()

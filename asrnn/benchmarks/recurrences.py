@@ -13,7 +13,7 @@ from flax import nnx
 from jax import lax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from asrnn.benchmarks.cases import FORWARD, Problem
+from asrnn.benchmarks.cases import FORWARD, Workload
 from asrnn.benchmarks.repetition import repeated
 from asrnn.benchmarks.system import Options, Prepared, compiled
 from asrnn.dynamics import Coefficients, make_cell
@@ -41,22 +41,22 @@ def native_obstacle() -> str | None:
     return choose_backend("native", cell, params).note
 
 
-def prepare_backend(backend: str, problem: Problem, options: Options | None = None) -> Prepared:
+def prepare_backend(backend: str, workload: Workload, options: Options | None = None) -> Prepared:
     """A backend of `asrnn.unroll`, compiled with some options."""
-    size = problem.case.shape
-    cell = make_cell(problem.cell)
+    size = workload.case.shape
+    cell = make_cell(workload.cell)
     params = cell.init(jax.random.key(1), size.m, size.n, init_scale=1.0)
 
     def last_state(params: Any, coefficients: Coefficients, inputs: Array) -> Array:
         carry, _ = unroll(cell, params, coefficients, inputs, backend=backend)
         return cell.hidden(carry)
 
-    return _prepare(last_state, params, problem, backend_mesh(backend, size.B), options)
+    return _prepare(last_state, params, workload, backend_mesh(backend, size.B), options)
 
 
-def prepare_flax_lstm(problem: Problem) -> Prepared:
+def prepare_flax_lstm(workload: Workload) -> Prepared:
     """`flax.nnx.RNN` with an `LSTMCell`, on one device."""
-    size = problem.case.shape
+    size = workload.case.shape
     cell = nnx.LSTMCell(size.m, size.n, rngs=nnx.Rngs(0))
     rnn = nnx.RNN(cell, time_major=True, return_carry=True)
     graphdef, params, *others = nnx.split(rnn, nnx.Param, ...)
@@ -68,17 +68,17 @@ def prepare_flax_lstm(problem: Problem) -> Prepared:
         hidden: Array = h
         return hidden
 
-    return _prepare(last_state, params, problem, backend_mesh("scan", size.B))
+    return _prepare(last_state, params, workload, backend_mesh("scan", size.B))
 
 
 def _prepare(
     last_state: LastState,
     params: Any,
-    problem: Problem,
+    workload: Workload,
     mesh: Mesh,
     options: Options | None = None,
 ) -> Prepared:
-    size = problem.case.shape
+    size = workload.case.shape
     everywhere = replicated(mesh)
     sequences, rows = PartitionSpec(None, BATCH), PartitionSpec(BATCH)
     key_inputs, key_weights = jax.random.split(jax.random.key(0))
@@ -101,7 +101,7 @@ def _prepare(
         result = jax.value_and_grad(scalar)(*args)
         return result if mesh.size == 1 else lax.psum(result, BATCH)
 
-    is_forward = problem.work == FORWARD
+    is_forward = workload.work == FORWARD
     function: Callable[..., Any] = forward if is_forward else forward_backward
     if mesh.size > 1:
         whole = PartitionSpec()

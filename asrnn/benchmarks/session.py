@@ -9,7 +9,7 @@ from asrnn.benchmarks.cases import (
     POPULATION_CASES,
     TRAIN_STEP,
     Case,
-    Problem,
+    Workload,
     scaling_cases,
 )
 from asrnn.benchmarks.memory import peak_memory_in_a_process
@@ -104,22 +104,24 @@ def measure(
       repeats: runs of each.
       memory: whether to measure the peak memory of a train step, in a process for each system.
     """
-    problems = {
-        (work, name): Problem(case, cell, work)
+    workloads = {
+        (work, name): Workload(case, cell, work)
         for work in works
         for name, system in systems.items()
         if work in system.works
     }
     prepared = {
-        (work, name): systems[name].prepare(problem) for (work, name), problem in problems.items()
+        (work, name): systems[name].prepare(workload)
+        for (work, name), workload in workloads.items()
     }
     seconds = interleaved({key: ready.run for key, ready in prepared.items()}, repeats)
     rows = [
-        make_row(problem, key[1], prepared[key], seconds[key]) for key, problem in problems.items()
+        make_row(workload, key[1], prepared[key], seconds[key])
+        for key, workload in workloads.items()
     ]
     if memory:
         for row in rows:
             if row["work"] == TRAIN_STEP and row["system"] != FLOOR:
-                problem = Problem(case, cell, TRAIN_STEP)
-                row["peak_memory_bytes"] = peak_memory_in_a_process(row["system"], problem)
+                workload = Workload(case, cell, TRAIN_STEP)
+                row["peak_memory_bytes"] = peak_memory_in_a_process(row["system"], workload)
     return rows

@@ -1,15 +1,15 @@
-"""The contract of what is measured: a system prepares a problem, and then only runs it."""
+"""The contract of what is measured: a system prepares a workload, and then only runs it."""
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from asrnn.benchmarks.cases import Problem
+from asrnn.benchmarks.cases import Workload
 
 
 class Prepared(NamedTuple):
-    """A problem that is ready to run.
+    """A workload that is ready to run.
 
     Attributes:
       run: does the work once and returns its result, complete.
@@ -30,12 +30,12 @@ class System:
 
     Attributes:
       works: which.
-      prepare: compiles a problem and places its inputs.
+      prepare: compiles a workload and places its inputs.
       obstacle: why it cannot be used here, in a few words; None if it can.
     """
 
     works: tuple[str, ...]
-    prepare: Callable[[Problem], Prepared]
+    prepare: Callable[[Workload], Prepared]
     obstacle: Callable[[], str | None] = lambda: None
 
 

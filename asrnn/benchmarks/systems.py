@@ -11,7 +11,7 @@ from asrnn.benchmarks.cases import (
     FORWARD_BACKWARD,
     TRAIN_STEP,
     WORKS,
-    Problem,
+    Workload,
 )
 from asrnn.benchmarks.repetition import gpu_obstacle
 from asrnn.benchmarks.system import Options, Prepared, System
@@ -33,10 +33,10 @@ The size is that from which XLA makes a graph at all, 5 operations otherwise.
 """
 
 
-def _prepare_backend(backend: str, options: Options | None, problem: Problem) -> Prepared:
-    if problem.work in (TRAIN_STEP, EVALUATION):
-        return training_steps.prepare_backend(backend, problem, options)
-    return recurrences.prepare_backend(backend, problem, options)
+def _prepare_backend(backend: str, options: Options | None, workload: Workload) -> Prepared:
+    if workload.work in (TRAIN_STEP, EVALUATION):
+        return training_steps.prepare_backend(backend, workload, options)
+    return recurrences.prepare_backend(backend, workload, options)
 
 
 def _backend(

@@ -19,7 +19,7 @@ from typing import Any
 
 import jax
 
-from asrnn.benchmarks.cases import FORWARD, Problem
+from asrnn.benchmarks.cases import FORWARD, Workload
 from asrnn.benchmarks.repetition import gpu_obstacle, repeated
 from asrnn.benchmarks.system import Prepared
 from asrnn.training.devices import cpu_cores
@@ -42,15 +42,15 @@ def obstacle(precision: str = EXACT) -> str | None:
     return None
 
 
-def prepare(module: str, precision: str, problem: Problem) -> Prepared:
+def prepare(module: str, precision: str, workload: Workload) -> Prepared:
     """`torch.nn.RNN`, `GRU` or `LSTM` of one layer, with `EXACT` or `ROUNDED` products."""
     import torch
 
-    size = problem.case.shape
+    size = workload.case.shape
     device = torch_device()
     torch.manual_seed(0)
     network = getattr(torch.nn, module)(size.m, size.n).to(device)
-    if device == "cuda" and problem.work == FORWARD:
+    if device == "cuda" and workload.work == FORWARD:
         network.eval()  # while it trains, cuDNN stores what a backward pass would need
     parameters = list(network.parameters())
     inputs = torch.rand(size.T, size.B, size.m, device=device)
@@ -68,7 +68,7 @@ def prepare(module: str, precision: str, problem: Problem) -> Prepared:
         scalar = (last_state() * weights).sum()
         return scalar.detach(), torch.autograd.grad(scalar, parameters)
 
-    work = forward if problem.work == FORWARD else forward_backward
+    work = forward if workload.work == FORWARD else forward_backward
     run, times = complete(work, precision)
     return Prepared(run, times, details={"threads": torch.get_num_threads()})
 

@@ -13,7 +13,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from asrnn.benchmarks.cases import TRAIN_STEP, Images, Problem
+from asrnn.benchmarks.cases import TRAIN_STEP, Images, Workload
 from asrnn.benchmarks.dispatches import made, paced
 from asrnn.benchmarks.recurrences import backend_mesh
 from asrnn.benchmarks.repetition import accelerated, repeated
@@ -21,48 +21,48 @@ from asrnn.benchmarks.system import Options, Prepared, compiled
 from asrnn.config import base_config
 from asrnn.tasks import SOURCES_OF, Split, batch_indices
 from asrnn.training.devices import replicated
+from asrnn.training.dispatch_size import MAX_STEPS
 from asrnn.training.examples import Examples
 from asrnn.training.experiment import Experiment, make_experiment
-from asrnn.training.pace import MAX_STEPS
-from asrnn.training.step import Stream, empty_window, make_eval_step, make_train_steps
+from asrnn.training.step import KeyPurpose, empty_window, make_eval_step, make_train_steps
 
 NUM_CLASSES = 10  # of each task
 UPDATES = 3  # in a dispatch on a CPU; in case A they fill the quarter of a second it may last
 
 
-def prepare_backend(backend: str, problem: Problem, options: Options | None = None) -> Prepared:
+def prepare_backend(backend: str, workload: Workload, options: Options | None = None) -> Prepared:
     """A train step or an evaluation step with a backend of `asrnn.unroll`; compiler options."""
-    experiment = _experiment(backend, problem)
+    experiment = _experiment(backend, workload)
     everywhere = replicated(experiment.model.mesh)
-    images, labels = random_images(images_of(problem))
+    images, labels = random_images(images_of(workload))
     examples = jax.device_put(Examples(images, labels), everywhere)  # type: ignore[arg-type]
-    if problem.work == TRAIN_STEP:
+    if workload.work == TRAIN_STEP:
         return _train_step(experiment, examples, everywhere, options)
     return _evaluation(experiment, examples, everywhere, options)
 
 
-def train_step_config(backend: str, problem: Problem) -> ConfigDict:
+def train_step_config(backend: str, workload: Workload) -> ConfigDict:
     """The config of a run that makes such train steps."""
-    size, task = problem.case.shape, images_of(problem).task
+    size, task = workload.case.shape, images_of(workload).task
     config = base_config()
     config.task.name = task
     config.task.source = SOURCES_OF[task][0]
-    config.model.cell = problem.cell
+    config.model.cell = workload.cell
     config.model.hidden_size = size.n
     config.recurrence.backend = backend
     config.training.batch_size = size.B
     return config
 
 
-def images_of(problem: Problem) -> Images:
-    """What a train step of a problem reads.
+def images_of(workload: Workload) -> Images:
+    """What a train step of a workload reads.
 
     Raises:
       ValueError: if its case has no images.
     """
-    images = problem.case.images
+    images = workload.case.images
     if images is None:
-        raise ValueError(f"case {problem.case.name} has no images to train on")
+        raise ValueError(f"case {workload.case.name} has no images to train on")
     return images
 
 
@@ -73,11 +73,11 @@ def random_images(images: Images) -> Split:
     return Split(pixels, rng.integers(0, NUM_CLASSES, images.number, np.int32))
 
 
-def _experiment(backend: str, problem: Problem) -> Experiment:
-    size = problem.case.shape
-    experiment = make_experiment(train_step_config(backend, problem))
+def _experiment(backend: str, workload: Workload) -> Experiment:
+    size = workload.case.shape
+    experiment = make_experiment(train_step_config(backend, workload))
     if (experiment.task.length, experiment.task.input_size) != (size.T, size.m):
-        raise ValueError(f"the images of case {problem.case.name} have another shape")
+        raise ValueError(f"the images of case {workload.case.name} have another shape")
     mesh = backend_mesh(backend, size.B)
     return experiment._replace(model=experiment.model._replace(mesh=mesh))
 
@@ -89,7 +89,7 @@ def _train_step(
     indices = batch_indices(0, 0, MAX_STEPS, examples.number, size)
     window = jax.device_put(empty_window(), everywhere)
     rest = (window, experiment.hyper, examples, indices)
-    key = experiment.key(Stream.TRAINING_NOISE)
+    key = experiment.key(KeyPurpose.TRAINING_NOISE)
     state = jax.device_put(experiment.initial_snapshot().state, everywhere)
     train_steps = make_train_steps(experiment.model, experiment.task.sequence, experiment.settings)
     executable, seconds = compiled(train_steps, state, *rest, UPDATES, key, options=options)
@@ -115,7 +115,7 @@ def _evaluation(
         examples,
         np.arange(size, dtype=np.int32),
         np.ones(size, np.bool_),
-        experiment.key(Stream.EVALUATION_NOISE),
+        experiment.key(KeyPurpose.EVALUATION_NOISE),
     )
     eval_step = make_eval_step(experiment.model, experiment.task.sequence)
     executable, seconds = compiled(eval_step, *args, options=options)

@@ -15,6 +15,7 @@ import numpy as np
 from asrnn.errors import ConfigError, Interrupted
 from asrnn.files import write_atomically
 from asrnn.runs.workdir import locked
+from asrnn.signals import StopRequest
 from asrnn.sweeps.folder import settle
 from asrnn.sweeps.halving import mean_score
 from asrnn.sweeps.shard import WHOLE, Shard
@@ -32,7 +33,6 @@ from asrnn.sweeps.space import (
 )
 from asrnn.sweeps.sweep import Result, Sweep, check_sweep, run_sweep
 from asrnn.sweeps.trials import Engine, Trial, distinct, first_alike, make_job, make_trials, outcome
-from asrnn.training.signals import StopRequest
 
 PROPOSALS = "search.jsonl"
 LOCK = ".lock-search"  # held from batch to batch; each of them is a sweep with its own lock

@@ -3,13 +3,13 @@
 import os
 from collections.abc import Sequence
 
+from asrnn.signals import StopRequest
 from asrnn.sweeps import population, ray_engine
 from asrnn.sweeps.pool import Pool
 from asrnn.sweeps.process import start
 from asrnn.sweeps.slots import make_slots, own_cores, visible_gpus
 from asrnn.sweeps.trials import Engine, Job, Watch
 from asrnn.training import devices
-from asrnn.training.signals import StopRequest
 
 
 def make_engine(

@@ -16,9 +16,9 @@ from asrnn.errors import (
     Interrupted,
     WorkdirInUse,
 )
+from asrnn.signals import StopRequest
 from asrnn.sweeps.process import LOG, last_line
 from asrnn.sweeps.trials import Job, Watch, outcome
-from asrnn.training.signals import StopRequest
 
 ATTEMPTS = 3  # of a trial whose process dies
 POLL = 0.05  # seconds

@@ -16,12 +16,12 @@ from asrnn.config import flatten
 from asrnn.console import to_stderr
 from asrnn.errors import Interrupted, WorkdirInUse
 from asrnn.runs.workdir import open_workdir
+from asrnn.signals import StopRequest
 from asrnn.sweeps.trials import Job, Watch, outcome
 from asrnn.tasks import load_image_set
 from asrnn.training.experiment import FLOAT_SETTINGS, make_experiment, task_of
 from asrnn.training.members import Program, make_program
 from asrnn.training.population import Run, train_population
-from asrnn.training.signals import StopRequest
 
 BUSY = 1.0  # seconds until workdirs that another process holds are tried again
 

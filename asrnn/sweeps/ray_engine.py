@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from asrnn.errors import AsrnnError, CheckpointError, ConfigError, DivergedError, Interrupted
+from asrnn.signals import StopRequest
 from asrnn.sweeps.pool import Pool
 from asrnn.sweeps.ray_task import bring_to_its_end
 from asrnn.sweeps.trials import Job, Watch, outcome
-from asrnn.training.signals import StopRequest
 
 LOCAL = "local"
 ANSWER = 30.0  # seconds that a cluster has to answer

@@ -7,11 +7,11 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from asrnn.signals import StopRequest
 from asrnn.sweeps.pool import POLL
 from asrnn.sweeps.process import start
 from asrnn.sweeps.slots import GPU_MEMORY, MEMORY_FRACTION, Slot, claimed_core, own_cores
 from asrnn.sweeps.trials import Job
-from asrnn.training.signals import StopRequest
 
 
 def bring_to_its_end(workdir: str, config: dict[str, Any], folder: str, gpus: float) -> int:

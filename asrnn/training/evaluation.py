@@ -15,7 +15,7 @@ from asrnn.runs.workdir import CHECKPOINTS, CONFIG, TRIALS, read_config
 from asrnn.tasks import evaluation_batches, load_image_set
 from asrnn.training.examples import Examples, place_examples
 from asrnn.training.experiment import make_experiment
-from asrnn.training.step import Counts, Stream, make_eval_step
+from asrnn.training.step import Counts, KeyPurpose, make_eval_step
 from asrnn.typing import Key
 
 BATCH_SIZE = 500
@@ -111,7 +111,7 @@ def evaluate_workdir(workdir: Path, split: str) -> dict[str, float]:
         checkpoint.tree.state.params,
         experiment.hyper.coefficients,
         examples,
-        experiment.key(Stream.EVALUATION_NOISE),
+        experiment.key(KeyPurpose.EVALUATION_NOISE),
     )
     assert found is not None
     return {"step": checkpoint.step, "examples": examples.number, **found}

@@ -15,7 +15,7 @@ from asrnn.recurrence import BACKENDS, choose_backend
 from asrnn.tasks import SOURCES_OF, Task, make_task
 from asrnn.training.devices import batch_mesh
 from asrnn.training.optimizers import make_optimizer
-from asrnn.training.step import Hyperparameters, Model, Snapshot, Stream, initial_snapshot
+from asrnn.training.step import Hyperparameters, KeyPurpose, Model, Snapshot, initial_snapshot
 
 FLOAT_SETTINGS = [name for name, v in base_config().optimizer.items() if type(v) is float]
 
@@ -33,9 +33,9 @@ class Experiment(NamedTuple):
     note: str | None
     """A line for the user about the backend, if there is something to say."""
 
-    def key(self, stream: Stream) -> jax.Array:
+    def key(self, purpose: KeyPurpose) -> jax.Array:
         """The key of one of the random streams of this run."""
-        return jax.random.fold_in(jax.random.key(self.config.seed), stream)
+        return jax.random.fold_in(jax.random.key(self.config.seed), purpose)
 
     def initial_snapshot(self) -> Snapshot:
         """The state before the first update; its arrays are copies, as updates consume them."""
@@ -58,7 +58,7 @@ def make_experiment(config: ConfigDict) -> Experiment:
         {name: float(settings[name]) for name in FLOAT_SETTINGS},
     )
     make_optimizer(hyper.optimizer, settings)
-    init_key = jax.random.fold_in(jax.random.key(config.seed), Stream.INIT)
+    init_key = jax.random.fold_in(jax.random.key(config.seed), KeyPurpose.INIT)
     module = SequenceClassifier(
         config.model.cell,
         task.input_size,

@@ -18,8 +18,7 @@ from asrnn.runs.summary import DIVERGED, write_summary
 from asrnn.runs.workdir import CHECKPOINTS, METRICS, write_config
 from asrnn.training.devices import environment
 from asrnn.training.experiment import Experiment
-from asrnn.training.lockstep import Lockstep
-from asrnn.training.shared_checkpoints import SharedCheckpoints
+from asrnn.training.process_group import ProcessGroup, SharedCheckpoints
 from asrnn.training.step import Snapshot, Window
 
 
@@ -30,7 +29,7 @@ class Journal:
       experiment: the run.
       workdir: its folder, which the caller has locked.
       origin: where the data come from, for the summary.
-      together: the processes that share the run, of which only the first writes; they all
+      group: the processes that share the run, of which only the first writes; they all
         keep the same account.
       notes: what else the summary is to say.
     """
@@ -40,7 +39,7 @@ class Journal:
         experiment: Experiment,
         workdir: Path,
         origin: str,
-        together: Lockstep | None = None,
+        group: ProcessGroup | None = None,
         **notes: Any,
     ):
         self.workdir = workdir
@@ -50,8 +49,8 @@ class Journal:
         self._origin = origin
         self._notes = notes
         own = Checkpoints(workdir / CHECKPOINTS, report=to_stderr)
-        self._checkpoints = own if together is None else SharedCheckpoints(own, together)
-        self._writes = together is None or together.first
+        self._checkpoints = own if group is None else SharedCheckpoints(own, group)
+        self._writes = group is None or group.first
         self._validated = 0  # the last step whose validation accuracy is recorded
         self._seconds = 0.0  # spent by earlier processes
         self._mark = 0.0  # when the updates of the window began, in seconds without pauses

@@ -15,20 +15,19 @@ from asrnn.errors import Interrupted
 from asrnn.models import num_parameters
 from asrnn.runs.summary import DONE, STOPPED, read_summary
 from asrnn.runs.workdir import open_workdir
+from asrnn.signals import StopRequest
 from asrnn.tasks import batch_indices, load_image_set
-from asrnn.training import pace
+from asrnn.training import dispatch_size
 from asrnn.training.devices import device_name, replicate
 from asrnn.training.display import Display
 from asrnn.training.evaluation import evaluate
 from asrnn.training.examples import Examples, place_examples
 from asrnn.training.experiment import Experiment, make_experiment
 from asrnn.training.journal import Journal
-from asrnn.training.likeness import check_alike
-from asrnn.training.lockstep import Lockstep
-from asrnn.training.signals import StopRequest
+from asrnn.training.process_group import ProcessGroup, check_agreement
 from asrnn.training.step import (
+    KeyPurpose,
     Snapshot,
-    Stream,
     Window,
     empty_window,
     make_eval_step,
@@ -64,30 +63,30 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> dict[str, Any
     """
     workdir = Path(workdir)
     stop = StopRequest()
-    with Lockstep(stop) as together:
+    with ProcessGroup(stop) as group:
         experiment = make_experiment(config)
-        with open_workdir(workdir, config) if together.first else nullcontext():
-            summary = together.share(read_summary(workdir) if together.first else None)
+        with open_workdir(workdir, config) if group.first else nullcontext():
+            summary = group.share(read_summary(workdir) if group.first else None)
             if summary and summary["status"] == DONE and summary["steps"] == config.training.steps:
                 return cast(dict[str, Any], summary)
             with stop:
-                return _Run(experiment, workdir, together).run()
+                return _Run(experiment, workdir, group).run()
 
 
 class _Run:
     """One process's part of a run; its attributes are what the methods share."""
 
-    def __init__(self, experiment: Experiment, workdir: Path, together: Lockstep):
+    def __init__(self, experiment: Experiment, workdir: Path, group: ProcessGroup):
         config, task = experiment.config, experiment.task
         self.experiment = experiment
         self.seed = config.seed
         self.training = config.training
-        self.together = together
+        self.group = group
         images = load_image_set(
             task.image_set, config.task.source, config.task.data_dir, report=to_stderr
         )
-        check_alike(together, experiment, images)
-        self.journal = Journal(experiment, workdir, images.origin, together)
+        check_agreement(group, experiment, images)
+        self.journal = Journal(experiment, workdir, images.origin, group)
         self.origin = images.origin
         self.parts = self.everywhere(
             place_examples(images, config.task.validation_size, config.seed)
@@ -105,7 +104,7 @@ class _Run:
         first = self.restore()
         with (
             self.journal.open(first),
-            Display(self.training.steps, first, not self.together.first) as self.display,
+            Display(self.training.steps, first, not self.group.first) as self.display,
             ThreadPoolExecutor(max_workers=1) as self.fetcher,
         ):
             self.display.message(self.headline(first))
@@ -126,16 +125,16 @@ class _Run:
         """Makes the updates after `step`; while one dispatch runs, the host prepares the next."""
         training, last = self.training, self.training.steps
         periods = (training.log_every, training.eval_every, training.checkpoint_every)
-        pacer, count = pace.Pace(), 1
-        key = self.experiment.key(Stream.TRAINING_NOISE)
+        dispatch, count = dispatch_size.DispatchSize(), 1
+        key = self.experiment.key(KeyPurpose.TRAINING_NOISE)
         unread: tuple[int, Future[Fetched]] | None = None
         began = step - int(self.window.steps)  # the step before the first of the window
         with self.journal.pause():
             if self.validate(step):  # a signal had cut it short at the step that was saved
                 self.journal.save(step, self.snapshot())
-        self.together.meet()
+        self.group.meet()
         while step < last:
-            count = min(count, pace.next_event(step, last, periods) - step)
+            count = min(count, dispatch_size.next_event(step, last, periods) - step)
             self.state, self.window = self.train_steps(
                 self.state,
                 self.window,
@@ -149,34 +148,34 @@ class _Run:
             if unread is not None:
                 self.write_window(*unread)
                 unread = None
-            pacer.wait(self.window.steps, count)
-            count = self.together.meet(pacer.count)
+            dispatch.wait(self.window.steps, count)
+            count = self.group.meet(dispatch.count)
             self.display.advance(step)
             if step % training.log_every == 0 or step == last:
                 unread = (began, self.fetcher.submit(self.fetch, self.window))
                 self.window = self.everywhere(empty_window())
                 began = step
             saving = step % training.checkpoint_every == 0 or step == last
-            if saving or self.validation_due(step) or self.together.received:
+            if saving or self.validation_due(step) or self.group.received:
                 if unread is not None:
                     self.write_window(*unread)
                     unread = None
                 self.check_finite(began, self.window)
                 with self.journal.pause():
                     saving |= self.validate(step)
-                self.together.meet()  # a signal may have come during the validation
-                if saving or self.together.received:
+                self.group.meet()  # a signal may have come during the validation
+                if saving or self.group.received:
                     with self.journal.pause():
                         self.journal.save(step, self.snapshot())
-                if self.together.received:
+                if self.group.received:
                     self.interrupt(step)
-                self.together.meet()  # whoever could not write this has left before an update
+                self.group.meet()  # whoever could not write this has left before an update
 
     def batches(self, step: int, count: int) -> np.ndarray:
         """The batches of the next updates, padded to one shape so that nothing recompiles."""
         size, number = self.training.batch_size, self.parts.train.number
         chosen = batch_indices(self.seed, step, count, number, size)  # first: it checks the size
-        indices = np.zeros((pace.MAX_STEPS, size), np.int32)
+        indices = np.zeros((dispatch_size.MAX_STEPS, size), np.int32)
         indices[:count] = chosen
         return indices
 
@@ -215,7 +214,7 @@ class _Run:
             params,
             self.experiment.hyper.coefficients,
             examples,
-            self.experiment.key(Stream.EVALUATION_NOISE),
+            self.experiment.key(KeyPurpose.EVALUATION_NOISE),
             wanted=self.go_on,
         )
         if scores is not None and not math.isfinite(scores["loss"]):
@@ -224,17 +223,17 @@ class _Run:
 
     def go_on(self) -> bool:
         """Whether no process was told to stop."""
-        self.together.meet()
-        return self.together.received is None
+        self.group.meet()
+        return self.group.received is None
 
     def snapshot(self) -> Snapshot:
         return Snapshot(self.state, self.window)
 
     def interrupt(self, step: int) -> None:
-        assert self.together.received is not None
-        number = self.together.received
+        assert self.group.received is not None
+        number = self.group.received
         self.journal.summarize(STOPPED, step)
-        self.together.meet()  # to wait for process 0 while signals still cannot end this one
+        self.group.meet()  # to wait for process 0 while signals still cannot end this one
         raise Interrupted(
             f"stopped by {number.name} at step {step} of {self.training.steps},"
             " state saved; run the same command again to go on"

@@ -11,15 +11,15 @@ import numpy as np
 
 from asrnn.errors import Interrupted
 from asrnn.runs.summary import DIVERGED, DONE, STOPPED
+from asrnn.signals import StopRequest
 from asrnn.tasks import ImageSet, batch_indices
-from asrnn.training import pace
+from asrnn.training import dispatch_size
 from asrnn.training.evaluation import BATCH_SIZE, scores, sum_counts
 from asrnn.training.examples import Examples
 from asrnn.training.experiment import Experiment
 from asrnn.training.journal import Journal
 from asrnn.training.members import Program, member, place_members, place_parts, place_stacked
-from asrnn.training.signals import StopRequest
-from asrnn.training.step import Snapshot, Stream
+from asrnn.training.step import KeyPurpose, Snapshot
 
 
 class Run(NamedTuple):
@@ -90,8 +90,8 @@ class _Population:
             for index, run in enumerate(runs)
         ]
         self.hyper = self.place([run.experiment.hyper for run in runs])
-        self.training_keys = self.keys(Stream.TRAINING_NOISE)
-        self.evaluation_keys = self.keys(Stream.EVALUATION_NOISE)
+        self.training_keys = self.keys(KeyPurpose.TRAINING_NOISE)
+        self.evaluation_keys = self.keys(KeyPurpose.EVALUATION_NOISE)
         self.live = list(range(len(runs)))
         self.batches(self.live, 0, 1)  # refuses a batch larger than the data, before compiling
         self.restore()
@@ -102,8 +102,8 @@ class _Population:
     def place_stacked(self, stacked: Any) -> Any:
         return place_stacked(stacked, self.program.mesh)
 
-    def keys(self, stream: Stream) -> jax.Array:
-        keys: jax.Array = self.place([run.experiment.key(stream) for run in self.runs])
+    def keys(self, purpose: KeyPurpose) -> jax.Array:
+        keys: jax.Array = self.place([run.experiment.key(purpose) for run in self.runs])
         return keys
 
     def restore(self) -> None:
@@ -123,15 +123,17 @@ class _Population:
         """Makes the updates that are missing, those of the members behind first."""
         training, last = self.training, self.training.steps
         periods = (training.log_every, training.eval_every, training.checkpoint_every)
-        pacer = pace.Pace()
+        dispatch = dispatch_size.DispatchSize()
         with self.pause():
             self.save(self.validate(self.live))  # where a signal had cut it short
         while running := self.behind():
             step = self.steps[running[0]]
             others = (self.steps[i] for i in self.live if self.steps[i] > step)
-            target = min(pace.next_event(step, last, periods), step + pacer.count, *others)
+            target = min(
+                dispatch_size.next_event(step, last, periods), step + dispatch.count, *others
+            )
             self.update(running, step, target - step)
-            pacer.wait(self.window.steps, target - step)
+            dispatch.wait(self.window.steps, target - step)
             step = target
             if step % training.log_every == 0 or step == last:
                 self.write_windows(running)
@@ -177,7 +179,7 @@ class _Population:
         size = self.training.batch_size
         number = self.parts.train.number
         chosen = {i: batch_indices(self.seeds[i], step, count, number, size) for i in running}
-        indices = np.zeros((len(self.runs), pace.MAX_STEPS, size), np.int32)
+        indices = np.zeros((len(self.runs), dispatch_size.MAX_STEPS, size), np.int32)
         for i in running:
             indices[i, :count] = chosen[i]
         return indices

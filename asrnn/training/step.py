@@ -26,7 +26,7 @@ Sequence = Callable[[Array, Array], Array]
 """(images uint8 [B, ...], keys [B]) -> inputs [T, B, m]."""
 
 
-class Stream(IntEnum):
+class KeyPurpose(IntEnum):
     """What the random streams of a run are for; each is `fold_in(key(seed), purpose)`."""
 
     INIT = 0

@@ -8,8 +8,8 @@ from asrnn.benchmarks.cases import (
     CASES,
     SCALING,
     WORKS,
-    Problem,
     Shape,
+    Workload,
     cube_edge,
     scaling_cases,
     selected,
@@ -40,7 +40,7 @@ def test_the_cases_have_the_shapes_of_their_tasks() -> None:
     ],
 )
 def test_operations(name: str, work: str, gflop: float) -> None:
-    assert Problem(CASES[name], "antisymmetric", work).operations / 1e9 == pytest.approx(
+    assert Workload(CASES[name], "antisymmetric", work).operations / 1e9 == pytest.approx(
         gflop, 1e-3
     )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from asrnn.benchmarks.cases import CELLS, WORKS, Problem
+from asrnn.benchmarks.cases import CELLS, WORKS, Workload
 from asrnn.benchmarks.memory import peak_memory_in_a_process
 from asrnn.benchmarks.plan import checked_output, make_plan
 from asrnn.errors import AsrnnError, CheckpointError, ConfigError
@@ -75,7 +75,7 @@ def test_a_place_that_cannot_be_is_refused_before_measuring(
 
 
 def test_peak_memory_is_measured_in_another_process() -> None:
-    peak = peak_memory_in_a_process("scan", Problem(TINY, "antisymmetric", "forward"))
+    peak = peak_memory_in_a_process("scan", Workload(TINY, "antisymmetric", "forward"))
     assert 50 * 2**20 < peak < 4 * 2**30
 
 

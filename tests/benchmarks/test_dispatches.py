@@ -7,7 +7,7 @@ import pytest
 
 from asrnn.benchmarks import dispatches, repetition
 from asrnn.benchmarks.dispatches import paced
-from asrnn.training import pace
+from asrnn.training import dispatch_size
 
 
 def test_what_is_told_is_the_time_of_an_update_of_one_member() -> None:
@@ -43,8 +43,8 @@ def test_a_dispatch_makes_as_many_updates_as_one_of_training(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(dispatches, "RUN_SECONDS", 0.0)
-    for seconds, count in ((1e9, pace.MAX_STEPS), (0.0, 1)):
-        monkeypatch.setattr(pace, "SECONDS", seconds)
+    for seconds, count in ((1e9, dispatch_size.MAX_STEPS), (0.0, 1)):
+        monkeypatch.setattr(dispatch_size, "SECONDS", seconds)
         assert paced(_Clockless(members=2), 2, 1.0, 1).details["updates"] == count
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from asrnn.benchmarks import dispatches, populations
-from asrnn.benchmarks.cases import POPULATION_CASES, TRAIN_STEP, Problem
+from asrnn.benchmarks.cases import POPULATION_CASES, TRAIN_STEP, Workload
 from asrnn.benchmarks.plan import make_plan
 from asrnn.benchmarks.populations import measure_population
 from asrnn.benchmarks.report import population_tables
 from asrnn.benchmarks.rows import make_row
 from asrnn.benchmarks.system import Prepared
 from asrnn.errors import ConfigError
-from asrnn.training import pace
+from asrnn.training import dispatch_size
 from asrnn.training.experiment import make_experiment
 from tests.benchmarks.tiny import TINY
 
@@ -21,7 +21,7 @@ OPTIONS = {"repeats": 3, "scaling": False, "memory": True}
 
 def test_a_row_for_each_size_and_for_one_member_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dispatches, "RUN_SECONDS", 0.0)
-    monkeypatch.setattr(pace, "MAX_STEPS", 2)
+    monkeypatch.setattr(dispatch_size, "MAX_STEPS", 2)
     rows = measure_population(TINY, "antisymmetric", ["scan"], [3], repeats=2)
     assert [(r["system"], r["members"], r["runs"], r["work"]) for r in rows] == [
         ("scan", 1, 2, TRAIN_STEP),
@@ -32,9 +32,9 @@ def test_a_row_for_each_size_and_for_one_member_alone(monkeypatch: pytest.Monkey
 
 
 def test_ratios_are_to_one_member_alone_with_the_same_backend() -> None:
-    problem = Problem(POPULATION_CASES["D32"], "antisymmetric", TRAIN_STEP)
+    workload = Workload(POPULATION_CASES["D32"], "antisymmetric", TRAIN_STEP)
     rows = [
-        make_row(problem, system, Prepared(lambda: None, size, 1.5, {"members": size}), [seconds])
+        make_row(workload, system, Prepared(lambda: None, size, 1.5, {"members": size}), [seconds])
         | {"cpu_ms": cpu}
         for system, size, seconds, cpu in (
             ("scan", 1, 0.004, 8.0),
@@ -53,8 +53,8 @@ def test_ratios_are_to_one_member_alone_with_the_same_backend() -> None:
 
 def test_the_cases_are_those_of_their_tasks() -> None:
     for case in POPULATION_CASES.values():
-        problem = Problem(case, "antisymmetric", TRAIN_STEP)
-        config = populations._config("scan", problem, 1)
+        workload = Workload(case, "antisymmetric", TRAIN_STEP)
+        config = populations._config("scan", workload, 1)
         config.task.data_dir = "DIR"
         task = make_experiment(config).task
         assert (task.length, task.input_size) == (case.shape.T, case.shape.m)

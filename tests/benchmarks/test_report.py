@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from asrnn.benchmarks.cases import CASES, Problem, scaling_cases
+from asrnn.benchmarks.cases import CASES, Workload, scaling_cases
 from asrnn.benchmarks.environment import environment
 from asrnn.benchmarks.figure import series
 from asrnn.benchmarks.report import Report, case_tables, digits, small
@@ -37,8 +37,8 @@ GPU = {
 
 
 def row(system: str, milliseconds: float, work: str = "forward+backward", **fields: Any) -> Row:
-    problem = Problem(CASES["A"], "antisymmetric", work)
-    return make_row(problem, system, Prepared(lambda: None), [milliseconds / 1000]) | fields
+    workload = Workload(CASES["A"], "antisymmetric", work)
+    return make_row(workload, system, Prepared(lambda: None), [milliseconds / 1000]) | fields
 
 
 ROWS = [
@@ -61,8 +61,8 @@ def table(index: int) -> dict[str, dict[str, str]]:
 
 def test_median_and_min_are_per_repetition() -> None:
     prepared = Prepared(lambda: None, repetitions=2.0, details={"devices": 2})
-    problem = Problem(CASES["A"], "antisymmetric", "forward")
-    made = make_row(problem, "fused", prepared, [0.010, 0.004, 0.030, 0.006])
+    workload = Workload(CASES["A"], "antisymmetric", "forward")
+    made = make_row(workload, "fused", prepared, [0.010, 0.004, 0.030, 0.006])
     assert made["runs_ms"] == [5, 2, 15, 3]
     assert (made["median_ms"], made["min_ms"], made["runs"]) == (4, 2, 4)
     assert (made["devices"], made["repetitions"]) == (2, 2)
@@ -163,10 +163,10 @@ def test_a_file_that_cannot_be_written_is_the_users_to_mend(tmp_path: Path) -> N
 def test_growing_shapes_are_drawn_and_tabled(tmp_path: Path) -> None:
     report = Report(ENVIRONMENT, tmp_path / "b.json")
     for number, case in enumerate(scaling_cases(), 1):
-        problem = Problem(case, "antisymmetric", "forward+backward")
+        workload = Workload(case, "antisymmetric", "forward+backward")
         report.add_scaling(
             [
-                make_row(problem, system, Prepared(lambda: None), [factor * number])
+                make_row(workload, system, Prepared(lambda: None), [factor * number])
                 for system, factor in (("scan", 2.0), ("gemm-floor", 1.0))
             ]
         )

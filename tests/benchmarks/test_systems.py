@@ -27,12 +27,12 @@ from asrnn.benchmarks.cases import (
     FORWARD_BACKWARD,
     TRAIN_STEP,
     WORKS,
-    Problem,
+    Workload,
 )
 from asrnn.benchmarks.rows import Row
 from asrnn.benchmarks.systems import GRAPH, SYSTEMS
 from asrnn.errors import ConfigError
-from asrnn.training import pace
+from asrnn.training import dispatch_size
 from tests.benchmarks.tiny import TINY
 
 REPEATS = 3
@@ -147,7 +147,7 @@ def test_backward_yields_a_scalar_and_the_gradient_in_all_parameters(
 
 
 def test_a_train_step_updates_and_its_time_is_for_one_update() -> None:
-    prepared = SYSTEMS["scan"].prepare(Problem(TINY, "antisymmetric", "train step"))
+    prepared = SYSTEMS["scan"].prepare(Workload(TINY, "antisymmetric", "train step"))
     losses = [float(prepared.run().loss) for _ in range(3)]
     assert len(set(losses)) == 3
     assert prepared.repetitions > 1
@@ -158,10 +158,10 @@ def test_on_an_accelerator_a_dispatch_has_as_many_updates_as_in_training(
 ) -> None:
     monkeypatch.setattr(training_steps, "accelerated", lambda: True)
     monkeypatch.setattr(dispatches, "RUN_SECONDS", 0.0)
-    monkeypatch.setattr(pace, "SECONDS", 1e9)
-    prepared = SYSTEMS["scan"].prepare(Problem(TINY, "antisymmetric", TRAIN_STEP))
-    assert prepared.run().steps == pace.MAX_STEPS
-    assert prepared.repetitions == prepared.details["updates"] == pace.MAX_STEPS
+    monkeypatch.setattr(dispatch_size, "SECONDS", 1e9)
+    prepared = SYSTEMS["scan"].prepare(Workload(TINY, "antisymmetric", TRAIN_STEP))
+    assert prepared.run().steps == dispatch_size.MAX_STEPS
+    assert prepared.repetitions == prepared.details["updates"] == dispatch_size.MAX_STEPS
 
 
 @pytest.mark.parametrize("work", [FORWARD, FORWARD_BACKWARD, EVALUATION])
@@ -171,7 +171,7 @@ def test_on_an_accelerator_a_run_repeats_the_work(
     once = run("scan", work)
     monkeypatch.setattr(repetition, "accelerated", lambda: True)
     monkeypatch.setattr(repetition, "best_of", lambda run: repetition.RUN_SECONDS / 3)
-    prepared = SYSTEMS["scan"].prepare(Problem(TINY, "antisymmetric", work))
+    prepared = SYSTEMS["scan"].prepare(Workload(TINY, "antisymmetric", work))
     assert prepared.repetitions == 3
     jax.tree.map(np.testing.assert_array_equal, prepared.run(), once)
 
@@ -183,18 +183,18 @@ def test_an_evaluation_step_counts_the_examples_of_a_batch() -> None:
 
 
 def test_the_floor_is_scaled_to_the_operations_of_the_problem() -> None:
-    problem = Problem(TINY, "antisymmetric", FORWARD_BACKWARD)
-    prepared = gemm.prepare(problem)
+    workload = Workload(TINY, "antisymmetric", FORWARD_BACKWARD)
+    prepared = gemm.prepare(workload)
     edge = prepared.details["edge"]
     assert tuple(prepared.run().shape) == (edge, edge)
-    assert prepared.repetitions * problem.operations == pytest.approx(2 * edge**3)
+    assert prepared.repetitions * workload.operations == pytest.approx(2 * edge**3)
 
 
 def test_peak_memory_is_that_of_train_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def peak(system: str, problem: Problem) -> int:
-        asked.append((system, problem.work))
+    def peak(system: str, workload: Workload) -> int:
+        asked.append((system, workload.work))
         return 7
 
     monkeypatch.setattr(session, "peak_memory_in_a_process", peak)
@@ -215,7 +215,7 @@ def test_without_torch_its_systems_are_left_out_with_one_line(
         "torch-rnn, torch-gru, torch-lstm left out:"
         " torch is not installed: pip install 'asrnn[bench]'"
     ]
-    assert gemm.prepare(Problem(TINY, "antisymmetric", FORWARD)).details["library"] == "jax"
+    assert gemm.prepare(Workload(TINY, "antisymmetric", FORWARD)).details["library"] == "jax"
 
 
 def test_torch_runs_without_denormal_numbers_and_nothing_else_does() -> None:
@@ -233,4 +233,4 @@ def test_nothing_left_to_measure_is_said(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def run(name: str, work: str, cell: str = "antisymmetric") -> Any:
-    return SYSTEMS[name].prepare(Problem(TINY, cell, work)).run()
+    return SYSTEMS[name].prepare(Workload(TINY, cell, work)).run()

@@ -13,7 +13,7 @@ import pytest
 from asrnn.errors import Interrupted
 from asrnn.sweeps import population
 from asrnn.sweeps.trials import Job
-from asrnn.training import pace
+from asrnn.training import dispatch_size
 from tests.sweeps.quiet import Quiet
 from tests.training.runs import assert_same_run, checkpoint, rows, terminate, tiny_config
 
@@ -61,7 +61,7 @@ def hurt(
             eval_step=wrap("eval_step", program.eval_step, batch),
         )
 
-    monkeypatch.setattr(pace, "SECONDS", 0.0)
+    monkeypatch.setattr(dispatch_size, "SECONDS", 0.0)
     monkeypatch.setattr(population, "make_program", make_hurt)
     return monkeypatch
 

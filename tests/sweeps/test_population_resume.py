@@ -10,7 +10,7 @@ import pytest
 from asrnn.errors import Interrupted
 from asrnn.sweeps import population
 from asrnn.sweeps.trials import Job, outcome
-from asrnn.training import pace
+from asrnn.training import dispatch_size
 from asrnn.training.loop import train_and_evaluate
 from tests.sweeps.populations import (
     MEMBERS,
@@ -99,7 +99,7 @@ def test_a_population_killed_and_resumed_is_the_undisturbed_one(
 def test_the_number_of_updates_per_dispatch_changes_nothing(
     undisturbed: list[Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pace, "SECONDS", 0.0)
+    monkeypatch.setattr(dispatch_size, "SECONDS", 0.0)
     jobs = make_jobs(tmp_path)
     run(jobs)
     assert_same(jobs, undisturbed)

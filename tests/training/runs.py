@@ -23,7 +23,7 @@ from asrnn.errors import Interrupted
 from asrnn.runs.checkpoints import Checkpoint, Checkpoints
 from asrnn.runs.metrics import read_rows
 from asrnn.runs.workdir import CHECKPOINTS, CONFIG, METRICS, read_config
-from asrnn.training import loop, pace
+from asrnn.training import dispatch_size, loop
 from asrnn.training.experiment import make_experiment
 from asrnn.training.loop import train_and_evaluate
 
@@ -157,7 +157,7 @@ def after_update(
 
         return hurt
 
-    monkeypatch.setattr(pace, "SECONDS", 0.0)
+    monkeypatch.setattr(dispatch_size, "SECONDS", 0.0)
     monkeypatch.setattr(loop, "make_train_steps", make_hurt)
     return monkeypatch
 

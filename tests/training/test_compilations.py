@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from asrnn.tasks import load_image_set
-from asrnn.training import loop, pace, step
+from asrnn.training import dispatch_size, loop, step
 from asrnn.training.examples import place_examples
 from asrnn.training.experiment import make_experiment
 from asrnn.training.loop import train_and_evaluate
@@ -53,7 +53,7 @@ def compilations(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 def test_a_run_compiles_its_update_once_however_many_are_dispatched(
     seconds: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pace, "SECONDS", seconds)
+    monkeypatch.setattr(dispatch_size, "SECONDS", seconds)
     functions = compilations(monkeypatch)
     train_and_evaluate(tiny_config(), tmp_path)
     train_steps, eval_step = functions
@@ -100,7 +100,7 @@ def test_other_hyperparameters_compile_nothing(optimizer: str, traces: list[str]
             parts.train,
             indices,
             3,
-            experiment.key(step.Stream.TRAINING_NOISE),
+            experiment.key(step.KeyPurpose.TRAINING_NOISE),
         )
         counts = eval_step(
             state.params,
@@ -108,7 +108,7 @@ def test_other_hyperparameters_compile_nothing(optimizer: str, traces: list[str]
             parts.test,
             indices[0],
             mask,
-            experiment.key(step.Stream.EVALUATION_NOISE),
+            experiment.key(step.KeyPurpose.EVALUATION_NOISE),
         )
         results.append(float(counts.loss))
     assert traces == ["train_steps", "eval_step"]

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import pytest
 
 from asrnn.errors import DivergedError
-from asrnn.training import loop, pace
+from asrnn.training import dispatch_size, loop
 from asrnn.training.loop import train_and_evaluate
 from tests.training.runs import (
     assert_same_run,
@@ -70,7 +70,7 @@ def test_the_first_step_that_is_not_finite_is_named(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(pace, "SECONDS", seconds)
+    monkeypatch.setattr(dispatch_size, "SECONDS", seconds)
     with monkeypatch.context() as patch:
         poison(patch, step)
         with pytest.raises(DivergedError, match=f"not finite at step {step + 1};") as error:

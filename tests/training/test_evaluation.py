@@ -15,6 +15,7 @@ import pytest
 from asrnn.config import to_json
 from asrnn.errors import CheckpointError, ConfigError
 from asrnn.runs.workdir import read_config
+from asrnn.signals import StopRequest
 from asrnn.tasks import load_image_set
 from asrnn.training import evaluation, loop
 from asrnn.training.evaluation import evaluate, evaluate_workdir
@@ -23,8 +24,7 @@ from asrnn.training.experiment import Experiment, make_experiment
 from asrnn.training.loop import train_and_evaluate
 from asrnn.training.members import make_program
 from asrnn.training.population import Run, train_population
-from asrnn.training.signals import StopRequest
-from asrnn.training.step import Stream, make_eval_step
+from asrnn.training.step import KeyPurpose, make_eval_step
 from tests.training.runs import read_rows, summary, tiny_config
 
 
@@ -63,7 +63,7 @@ def scores(
         experiment.initial_params,
         experiment.hyper.coefficients,
         examples,
-        experiment.key(Stream.EVALUATION_NOISE) if key is None else key,
+        experiment.key(KeyPurpose.EVALUATION_NOISE) if key is None else key,
     )
     assert found is not None
     return found

@@ -13,7 +13,7 @@ from asrnn.tasks import ImageSet, load_image_set
 from asrnn.training.examples import place_examples
 from asrnn.training.experiment import Experiment, make_experiment
 from asrnn.training.members import make_program, member, place_members, place_parts
-from asrnn.training.step import Stream, make_eval_step, make_train_steps
+from asrnn.training.step import KeyPurpose, make_eval_step, make_train_steps
 from tests.training.runs import tiny_config
 
 SEEDS = (3, 4, 4)
@@ -44,8 +44,8 @@ def experiments() -> list[Experiment]:
     return found
 
 
-def keys(experiments: list[Experiment], stream: Stream, mesh: Any) -> Any:
-    return place_members([experiment.key(stream) for experiment in experiments], mesh)
+def keys(experiments: list[Experiment], purpose: KeyPurpose, mesh: Any) -> Any:
+    return place_members([experiment.key(purpose) for experiment in experiments], mesh)
 
 
 def test_every_member_has_the_parts_of_its_seed_and_all_share_the_images(
@@ -83,7 +83,7 @@ def test_members_evaluate_with_the_noise_of_their_runs(
         parts.validation,
         indices,
         mask,
-        keys(experiments, Stream.EVALUATION_NOISE, program.mesh),
+        keys(experiments, KeyPurpose.EVALUATION_NOISE, program.mesh),
     )
     for i, experiment in enumerate(experiments):
         alone = make_eval_step(experiment.model, experiment.task.sequence)(
@@ -92,7 +92,7 @@ def test_members_evaluate_with_the_noise_of_their_runs(
             place_examples(images, 100, SEEDS[i]).validation,
             indices,
             mask,
-            experiment.key(Stream.EVALUATION_NOISE),
+            experiment.key(KeyPurpose.EVALUATION_NOISE),
         )
         np.testing.assert_allclose([c[i] for c in counts], alone, rtol=1e-6)
 
@@ -115,7 +115,7 @@ def test_members_train_with_their_own_batches_noise_and_counts(
             parts.train,
             batches,
             np.array(steps, np.int32),
-            keys(experiments, Stream.TRAINING_NOISE, program.mesh),
+            keys(experiments, KeyPurpose.TRAINING_NOISE, program.mesh),
         )
     )
     for i, experiment in enumerate(experiments):
@@ -129,7 +129,7 @@ def test_members_train_with_their_own_batches_noise_and_counts(
             place_examples(images, 100, SEEDS[i]).train,
             batches[i],
             steps[i],
-            experiment.key(Stream.TRAINING_NOISE),
+            experiment.key(KeyPurpose.TRAINING_NOISE),
         )
         together = member((state, window), i)
         assert int(together[0].step) == steps[i]

@@ -19,7 +19,7 @@ from asrnn.errors import ConfigError, Interrupted
 from asrnn.runs.metrics import read_rows
 from asrnn.runs.workdir import read_config
 from asrnn.tasks import batch_indices
-from asrnn.training import evaluation, journal, loop, pace
+from asrnn.training import dispatch_size, evaluation, journal, loop
 from asrnn.training.evaluation import evaluate_workdir
 from asrnn.training.loop import train_and_evaluate
 from tests.training.runs import (
@@ -168,7 +168,7 @@ def test_the_number_of_updates_per_dispatch_changes_nothing(
     uninterrupted: dict[str, Path],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(pace, "SECONDS", seconds)
+    monkeypatch.setattr(dispatch_size, "SECONDS", seconds)
     train_and_evaluate(tiny_config(), tmp_path)
     assert_same_run(tmp_path, uninterrupted["adam"])
 
@@ -177,7 +177,7 @@ def test_resuming_with_other_dispatches_changes_nothing(
     tmp_path: Path, uninterrupted: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stop(monkeypatch, tmp_path, step=3)
-    monkeypatch.setattr(pace, "SECONDS", 1e9)
+    monkeypatch.setattr(dispatch_size, "SECONDS", 1e9)
     train_and_evaluate(tiny_config(), tmp_path)
     assert_same_run(tmp_path, uninterrupted["adam"])
 
@@ -265,7 +265,7 @@ def test_the_speed_in_a_row_counts_the_updates_of_its_own_time(
     def run(stop: int) -> None:
         with monkeypatch.context() as patch:
             patch.setattr(journal.time, "monotonic", lambda: clock)
-            patch.setattr(pace, "SECONDS", 0.0)
+            patch.setattr(dispatch_size, "SECONDS", 0.0)
             patch.setattr(loop, "make_train_steps", slowed(loop.make_train_steps, 1.0))
             patch.setattr(loop, "make_eval_step", slowed(loop.make_eval_step, 10.0))
             patch.setattr(loop, "ThreadPoolExecutor", AtOnce)

@@ -18,8 +18,7 @@ from typing import NamedTuple
 import jax.ffi
 import jaxlib.version
 
-from asrnn.recurrence.native.cache import Unavailable, cache_dir
-from asrnn.recurrence.native.tool import run
+from asrnn.recurrence.native.compilation import Unavailable, cache_dir, run_compiler
 
 COMPILERS = ("c++", "g++", "clang++")
 # Separate multiplications and additions may be fused, but nothing may assume that NaN and
@@ -84,7 +83,7 @@ def _sanitizer_flags() -> tuple[str, ...]:
 
 
 def _fingerprint(compiler: str, flags: Sequence[str], sources: Path, units: Sequence[Unit]) -> str:
-    version = run([compiler, "--version"], Path("/")).stdout
+    version = run_compiler([compiler, "--version"], Path("/")).stdout
     parts = [compiler, version, jaxlib.version.__version__, *flags, repr(tuple(units))]
     for source in sorted(sources.iterdir()):
         if source.suffix in (".cc", ".h"):
@@ -100,7 +99,7 @@ def _build(
 
         def compile_unit(unit: Unit) -> subprocess.CompletedProcess[str]:
             source = str(sources / unit.source)
-            return run(
+            return run_compiler(
                 [compiler, *flags, *unit.flags, "-c", source, "-o", f"{unit.name}.o"], folder
             )
 
@@ -109,7 +108,7 @@ def _build(
                 _check(done, target)
         objects = [f"{unit.name}.o" for unit in units]
         link = [compiler, *_sanitizer_flags(), "-shared", "-pthread", *objects, "-o", "library.so"]
-        _check(run(link, folder), target)
+        _check(run_compiler(link, folder), target)
         os.replace(folder / "library.so", target)
 
 

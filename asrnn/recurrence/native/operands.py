@@ -26,7 +26,7 @@ Result = tuple[jax.Array, jax.Array | None]
 
 @jax.tree_util.register_static
 @dataclasses.dataclass(frozen=True)
-class Wanted:
+class NeededGradients:
     """Which of the costly gradients anybody asks for."""
 
     weights: bool

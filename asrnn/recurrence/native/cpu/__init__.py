@@ -15,9 +15,9 @@ import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 
 from asrnn.recurrence.native.cpu import calls, library
-from asrnn.recurrence.native.cpu.calls import Problem
+from asrnn.recurrence.native.cpu.calls import StaticArguments
 from asrnn.recurrence.native.members import member, vary_alike
-from asrnn.recurrence.native.operands import Operands, Result, Wanted, check
+from asrnn.recurrence.native.operands import NeededGradients, Operands, Result, check
 
 __all__ = ["available", "unroll"]
 
@@ -25,7 +25,7 @@ __all__ = ["available", "unroll"]
 class Residuals(NamedTuple):
     """What the backward pass needs of the forward pass."""
 
-    wanted: Wanted
+    wanted: NeededGradients
     operands: Operands
     ticket: jax.Array
     anchors: jax.Array
@@ -84,7 +84,7 @@ def unroll(
         initial_state,
     )
     steps, batch, features = inputs.shape
-    problem = Problem(
+    static = StaticArguments(
         steps=steps,
         batch=batch,
         inputs=features,
@@ -96,33 +96,33 @@ def unroll(
         trace_limit=0 if remat else calls.trace_limit(),
     )
     check(operands)
-    return _run(problem, vary_alike(operands))
+    return _run(static, vary_alike(operands))
 
 
 def _forward(
-    problem: Problem, operands: Operands, *, keep_trace: bool
+    static: StaticArguments, operands: Operands, *, keep_trace: bool
 ) -> tuple[Result, jax.Array, jax.Array]:
     final, states, ticket, anchors = calls.forward(
-        problem, [member(array) for array in operands], keep_trace=keep_trace
+        static, [member(array) for array in operands], keep_trace=keep_trace
     )
-    return (final[0], states[0] if problem.return_states else None), ticket[0], anchors[0]
+    return (final[0], states[0] if static.return_states else None), ticket[0], anchors[0]
 
 
-def _run_plain(problem: Problem, operands: Operands) -> Result:
-    return _forward(problem, operands, keep_trace=False)[0]
+def _run_plain(static: StaticArguments, operands: Operands) -> Result:
+    return _forward(static, operands, keep_trace=False)[0]
 
 
-def _run_forward(problem: Problem, operands: Operands) -> tuple[Result, Residuals]:
+def _run_forward(static: StaticArguments, operands: Operands) -> tuple[Result, Residuals]:
     # With symbolic_zeros each leaf tells whether anybody differentiates with respect to it.
     values = jax.tree.map(lambda leaf: leaf.value, operands)
-    result, ticket, anchors = _forward(problem, values, keep_trace=True)
+    result, ticket, anchors = _forward(static, values, keep_trace=True)
     perturbed = jax.tree.map(lambda leaf: leaf.perturbed, operands)
-    wanted = Wanted(weights=any(jax.tree.leaves(perturbed[:5])), inputs=perturbed.inputs)
+    wanted = NeededGradients(weights=any(jax.tree.leaves(perturbed[:5])), inputs=perturbed.inputs)
     return result, Residuals(wanted, values, ticket, anchors)
 
 
 def _run_backward(
-    problem: Problem, residuals: Residuals, cotangents: tuple[jax.Array | SymbolicZero, ...]
+    static: StaticArguments, residuals: Residuals, cotangents: tuple[jax.Array | SymbolicZero, ...]
 ) -> tuple[Operands]:
     wanted, operands, ticket, anchors = residuals
     final, states = cotangents
@@ -130,14 +130,14 @@ def _run_backward(
         final = jnp.zeros(final.shape, final.dtype)
     given = None if isinstance(states, SymbolicZero) else states
     gradients = calls.backward(
-        problem,
+        static,
         [member(array) for array in (*operands[:7], ticket, anchors, final, given)],
         weights=wanted.weights,
         inputs=wanted.inputs,
     )
     unknown = {
         *(Operands._fields[:5] if not wanted.weights else ()),
-        *(("gate_input_kernel", "gate_bias") if not problem.gated else ()),
+        *(("gate_input_kernel", "gate_bias") if not static.gated else ()),
         *(("inputs",) if not wanted.inputs else ()),
     }
     named = zip(Operands._fields, gradients, strict=True)

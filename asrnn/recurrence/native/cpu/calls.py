@@ -27,7 +27,7 @@ TRACE_MEGABYTES = 512
 
 
 @dataclasses.dataclass(frozen=True)
-class Problem:
+class StaticArguments:
     """The static part of a call: sizes and choices. Letters: T, B, m, n as everywhere."""
 
     steps: int
@@ -95,33 +95,33 @@ def _slices(batch: int) -> int:
 
 
 def forward(
-    problem: Problem, operands: Sequence[jax.Array], *, keep_trace: bool
+    static: StaticArguments, operands: Sequence[jax.Array], *, keep_trace: bool
 ) -> list[jax.Array]:
     """final [M, B, n], states [M, T, B, n], ticket, anchors; those not wanted have no elements.
 
     Operands: A, V, b, Vz, bz, step size, inputs, initial state, each with its leading axis.
     """
-    size = (problem.steps, problem.batch, problem.units)
+    size = (static.steps, static.batch, static.units)
     results = [
         floats(*size[1:]),
-        floats(*size) if problem.return_states else NOTHING,
+        floats(*size) if static.return_states else NOTHING,
         jax.ShapeDtypeStruct((2 if keep_trace else 0,), jnp.int32),
-        floats(*problem.anchors_shape) if keep_trace else NOTHING,
+        floats(*static.anchors_shape) if keep_trace else NOTHING,
     ]
-    return call(library.FORWARD, problem.attributes(), results, operands)
+    return call(library.FORWARD, static.attributes(), results, operands)
 
 
 def backward(
-    problem: Problem, operands: Sequence[jax.Array], *, weights: bool, inputs: bool
+    static: StaticArguments, operands: Sequence[jax.Array], *, weights: bool, inputs: bool
 ) -> list[jax.Array]:
     """The gradients of A, V, b, Vz, bz, step size, inputs, initial state.
 
     Operands: A, V, b, Vz, bz, step size, inputs, ticket, anchors, cotangents of final state and of
     states. Without `weights` the first five have no elements, without `inputs` that of the inputs.
     """
-    m, n = problem.inputs, problem.units
+    m, n = static.inputs, static.units
     plain = [floats(n, n), floats(m, n), floats(n)] if weights else [NOTHING] * 3
-    gate = [floats(m, n), floats(n)] if weights and problem.gated else [NOTHING] * 2
-    inputs_gradient = floats(problem.steps, problem.batch, m) if inputs else NOTHING
-    results = [*plain, *gate, floats(), inputs_gradient, floats(problem.batch, n)]
-    return call(library.BACKWARD, problem.attributes(), results, operands)
+    gate = [floats(m, n), floats(n)] if weights and static.gated else [NOTHING] * 2
+    inputs_gradient = floats(static.steps, static.batch, m) if inputs else NOTHING
+    results = [*plain, *gate, floats(), inputs_gradient, floats(static.batch, n)]
+    return call(library.BACKWARD, static.attributes(), results, operands)

@@ -1,26 +1,49 @@
-"""The loaded kernel: its FFI targets and what this machine can run of it."""
+"""The kernel's library, built and loaded: its FFI targets, what this machine can run of it."""
 
 import ctypes
 import functools
 import os
+import platform
+from pathlib import Path
 
 import jax
 
 from asrnn.errors import check_choice
-from asrnn.recurrence.native.cache import Unavailable
-from asrnn.recurrence.native.cpu import build
+from asrnn.recurrence.native import cpp
+from asrnn.recurrence.native.compilation import Unavailable
+from asrnn.recurrence.native.cpp import Unit
 
+SOURCES = Path(__file__).parent
 FORWARD = "asrnn_cpu_forward"
 BACKWARD = "asrnn_cpu_backward"
 # Best first; the position is the kernel's number for it.
 INSTRUCTION_SETS = ("avx512", "avx2", "portable")
 
 
+def units() -> tuple[Unit, ...]:
+    """What has to be compiled for this machine's architecture."""
+    kernels = [Unit("portable", "kernel.cc", ("-DASRNN_ISA=portable", "-DASRNN_LANES=4"))]
+    if platform.machine() in ("x86_64", "AMD64"):
+        avx2 = ("-DASRNN_ISA=avx2", "-DASRNN_LANES=8", "-mavx2", "-mfma")
+        avx512 = ("-DASRNN_ISA=avx512", "-DASRNN_LANES=16", "-mavx512f", "-mfma")
+        kernels += [Unit("avx512", "kernel.cc", avx512), Unit("avx2", "kernel.cc", avx2)]
+    return (*kernels, Unit("handler", "handler.cc", ()))
+
+
+def library_path() -> Path:
+    """The path of the compiled kernel, building it if it is not in the cache.
+
+    Raises:
+      Unavailable: if it cannot be built.
+    """
+    return cpp.shared_library(SOURCES, units())
+
+
 @functools.cache
 def _load() -> ctypes.CDLL | str:
     """The library with its targets registered, or the reason why there is none."""
     try:
-        path = build.library()
+        path = library_path()
         loaded = ctypes.CDLL(str(path))
     except Unavailable as reason:
         return str(reason)

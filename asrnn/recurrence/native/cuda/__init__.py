@@ -14,12 +14,12 @@ import jax.numpy as jnp
 from jax import lax
 from jax.custom_derivatives import SymbolicZero
 
-from asrnn.recurrence.native.cache import Unavailable
+from asrnn.recurrence.native.compilation import Unavailable
 from asrnn.recurrence.native.cuda import calls, library
-from asrnn.recurrence.native.cuda.calls import Drive, Forward, Problem
+from asrnn.recurrence.native.cuda.calls import Drive, Forward, StaticArguments
 from asrnn.recurrence.native.cuda.variant import DEPTH, MAX_UNITS, make_variant
 from asrnn.recurrence.native.members import vary_alike
-from asrnn.recurrence.native.operands import Operands, Result, Wanted, check
+from asrnn.recurrence.native.operands import NeededGradients, Operands, Result, check
 from asrnn.recurrence.segments import by_segments
 
 __all__ = ["available", "unroll"]
@@ -30,7 +30,7 @@ LARGEST = 2**31 - 1
 class Residuals(NamedTuple):
     """What the backward pass needs of the forward pass."""
 
-    wanted: Wanted
+    wanted: NeededGradients
     operands: Operands
     kept: Forward
 
@@ -104,8 +104,8 @@ def unroll(
         )
         check(operands)
         steps, batch, _ = xs.shape
-        problem = Problem(steps, batch, variant, image, return_states)
-        return _run(problem, vary_alike(operands))
+        static = StaticArguments(steps, batch, variant, image, return_states)
+        return _run(static, vary_alike(operands))
 
     if remat:
         return by_segments(segment, initial_state, inputs)
@@ -126,22 +126,24 @@ def check_size(steps: int, batch: int, inputs: int, units: int) -> None:
         )
 
 
-def _forward(problem: Problem, operands: Operands, wanted: Wanted | None) -> Forward:
+def _forward(
+    static: StaticArguments, operands: Operands, wanted: NeededGradients | None
+) -> Forward:
     """Keeps what the gradients that are wanted need; None: nothing."""
     return calls.forward(
-        problem,
+        static,
         operands.recurrent_matrix,
         operands.step_size,
         operands.initial_state,
-        _drive(problem, operands),
+        _drive(static, operands),
         keep_before=wanted is not None and wanted.weights,
         keep_activations=wanted is not None,
     )
 
 
-def _drive(problem: Problem, operands: Operands) -> Drive:
+def _drive(static: StaticArguments, operands: Operands) -> Drive:
     _, V, b, Vz, bz, _, x, _ = operands
-    if not problem.variant.wide:
+    if not static.variant.wide:
         return Drive(x, None, V, b, Vz, bz)
     if Vz is None or bz is None:
         return Drive(_affine(x, V, b))
@@ -158,32 +160,32 @@ def _precision() -> lax.Precision | None:
     return None if chosen else lax.Precision.HIGHEST
 
 
-def _run_plain(problem: Problem, operands: Operands) -> Result:
-    found = _forward(problem, operands, None)
+def _run_plain(static: StaticArguments, operands: Operands) -> Result:
+    found = _forward(static, operands, None)
     return found.last, found.states
 
 
-def _run_forward(problem: Problem, operands: Operands) -> tuple[Result, Residuals]:
+def _run_forward(static: StaticArguments, operands: Operands) -> tuple[Result, Residuals]:
     # With symbolic_zeros each leaf tells whether anybody differentiates with respect to it.
     values = jax.tree.map(lambda leaf: leaf.value, operands)
     perturbed = jax.tree.map(lambda leaf: leaf.perturbed, operands)
-    wanted = Wanted(weights=any(jax.tree.leaves(perturbed[:5])), inputs=perturbed.inputs)
-    found = _forward(problem, values, wanted)
+    wanted = NeededGradients(weights=any(jax.tree.leaves(perturbed[:5])), inputs=perturbed.inputs)
+    found = _forward(static, values, wanted)
     return (found.last, found.states), Residuals(wanted, values, found._replace(states=None))
 
 
 def _run_backward(
-    problem: Problem, residuals: Residuals, cotangents: tuple[jax.Array | SymbolicZero, ...]
+    static: StaticArguments, residuals: Residuals, cotangents: tuple[jax.Array | SymbolicZero, ...]
 ) -> tuple[Operands]:
     wanted, operands, kept = residuals
-    variant = problem.variant
+    variant = static.variant
     last, states = cotangents
     if isinstance(last, SymbolicZero):
         last = jnp.zeros(last.shape, last.dtype)
     given = None if isinstance(states, SymbolicZero) else states
     narrow = wanted.weights and not variant.wide
     found = calls.backward(
-        problem,
+        static,
         operands.recurrent_matrix,
         operands.step_size,
         kept,

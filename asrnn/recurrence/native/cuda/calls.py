@@ -13,7 +13,7 @@ Maybe = jax.Array | None
 
 
 @dataclasses.dataclass(frozen=True)
-class Problem:
+class StaticArguments:
     """The static part of a call. Letters: T, B, m, n as everywhere."""
 
     steps: int
@@ -71,7 +71,7 @@ class Forward(NamedTuple):
 
 
 def forward(
-    problem: Problem,
+    static: StaticArguments,
     recurrent_matrix: jax.Array,
     step_size: jax.Array,
     initial_state: jax.Array,
@@ -81,12 +81,12 @@ def forward(
     keep_activations: bool,
 ) -> Forward:
     """Runs a sequence; keeps what a backward pass needs."""
-    gated = problem.variant.gated
-    wanted = (problem.return_states, keep_before, keep_activations, keep_activations and gated)
-    sequence = floats(*problem.sequence)
-    results = [floats(*problem.state), *(sequence if one else NOTHING for one in wanted)]
+    gated = static.variant.gated
+    wanted = (static.return_states, keep_before, keep_activations, keep_activations and gated)
+    sequence = floats(*static.sequence)
+    results = [floats(*static.state), *(sequence if one else NOTHING for one in wanted)]
     operands = [member(array) for array in (recurrent_matrix, step_size, initial_state, *drive)]
-    last, *others = call(library.FORWARD, problem.attributes(), results, operands)
+    last, *others = call(library.FORWARD, static.attributes(), results, operands)
     found = (array[0] if one else None for one, array in zip(wanted, others, strict=True))
     return Forward(last[0], *found)
 
@@ -109,7 +109,7 @@ class Backward(NamedTuple):
 
 
 def backward(
-    problem: Problem,
+    static: StaticArguments,
     recurrent_matrix: jax.Array,
     step_size: jax.Array,
     kept: Forward,
@@ -123,27 +123,27 @@ def backward(
     """Runs a sequence back.
 
     Args:
-      problem: as in the forward pass.
+      static: as in the forward pass.
       recurrent_matrix: A.
       step_size: the step size.
       kept: what the forward pass kept.
       last: the gradient in the last state.
       states: the gradient in the states, if there is one.
-      inputs: x of a narrow problem, if the gradient in its parameters is wanted.
+      inputs: x of a narrow static, if the gradient in its parameters is wanted.
       slopes: whether these are wanted.
       gate_slopes: whether both kinds are wanted, each for itself.
     """
-    variant = problem.variant
+    variant = static.variant
     narrow = inputs is not None
-    sequence, state = floats(*problem.sequence), floats(*problem.state)
-    kernel = floats(problem.batch, variant.inputs, variant.units)
+    sequence, state = floats(*static.sequence), floats(*static.state)
+    kernel = floats(static.batch, variant.inputs, variant.units)
     gate = narrow and variant.gated
     wanted = (slopes, gate_slopes, True, True, narrow, narrow, gate, gate)
     types = (sequence, sequence, state, state, kernel, state, kernel, state)
     results = [kind if one else NOTHING for one, kind in zip(wanted, types, strict=True)]
     given = (recurrent_matrix, step_size, kept.candidate, kept.gate, last, states, inputs)
     operands = [member(array) for array in given]
-    found = call(library.BACKWARD, problem.attributes(), results, operands)
+    found = call(library.BACKWARD, static.attributes(), results, operands)
     return Backward._make(
         one[0] if is_one else None for is_one, one in zip(wanted, found, strict=True)
     )

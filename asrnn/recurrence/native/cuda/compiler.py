@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from asrnn.files import replacing
-from asrnn.recurrence.native.cache import Unavailable, cache_dir
+from asrnn.recurrence.native.compilation import Unavailable, cache_dir, run_compiler
 from asrnn.recurrence.native.cuda.nvrtc import Nvrtc, find_libraries
 from asrnn.recurrence.native.cuda.variant import Variant
-from asrnn.recurrence.native.tool import run
 
 SOURCES = Path(__file__).parent
 KERNELS = "kernels.cu"
@@ -58,14 +57,16 @@ class NvccCompiler:
     def __init__(self, path: str):
         self._path = path
         flags = (os.environ.get(f"NVCC_{part}_FLAGS", "") for part in ("PREPEND", "APPEND"))
-        self.name = " ".join([run([path, "--version"]).stdout, *flags])
+        self.name = " ".join([run_compiler([path, "--version"]).stdout, *flags])
 
     def __call__(self, options: Sequence[str]) -> tuple[bytes, str]:
         """The image, and what the assembler reports."""
         with tempfile.TemporaryDirectory() as folder:
             image = Path(folder) / "image.cubin"
             source = str(SOURCES / KERNELS)
-            done = run([self._path, "-cubin", "-Xptxas=-v", *options, "-o", str(image), source])
+            done = run_compiler(
+                [self._path, "-cubin", "-Xptxas=-v", *options, "-o", str(image), source]
+            )
             if done.returncode:
                 errors = [line for line in done.stdout.splitlines() if "error" in line]
                 detail = errors[0] if errors else f"exit status {done.returncode}"

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import jax
 
 from asrnn.recurrence.native import cpp
-from asrnn.recurrence.native.cache import Unavailable
+from asrnn.recurrence.native.compilation import Unavailable
 from asrnn.recurrence.native.cuda import compiler
 from asrnn.recurrence.native.cuda.variant import Variant
 

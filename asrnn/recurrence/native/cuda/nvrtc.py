@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from asrnn.recurrence.native.cache import Unavailable
+from asrnn.recurrence.native.compilation import Unavailable
 
 
 def find_libraries() -> Iterator[str]:

@@ -11,7 +11,7 @@ import pytest
 
 from asrnn.errors import ConfigError
 from asrnn.recurrence.native import cpp, cpu
-from asrnn.recurrence.native.cpu import build
+from asrnn.recurrence.native.cpu import library
 from tests.recurrence.native.reference import Sizes, as_jax, random_arguments
 
 PROGRAM = "from asrnn.recurrence.native import cpu; print(cpu.available())"
@@ -55,14 +55,14 @@ def test_a_finished_library_is_not_built_again(
     def fail(*_: object) -> None:
         raise AssertionError("built again")
 
-    library = build.library()  # another test may have loaded one from another cache
+    path = library.library_path()  # another test may have loaded one from another cache
     monkeypatch.setattr(cpp, "_build", fail)
-    assert build.library() == library
+    assert library.library_path() == path
 
 
 def test_nothing_of_one_processor_runs_when_the_library_is_loaded(kernel: None) -> None:
     # g++ names a file's initializer after the first symbol it defines, clang++ after the file.
-    content = build.library().read_bytes()
+    content = library.library_path().read_bytes()
     assert b"product_tile" in content  # names of local functions are kept
     initializers = re.findall(rb"_GLOBAL__sub_I_[\w.]*", content)
     assert not [name for name in initializers if b"kernel" in name]

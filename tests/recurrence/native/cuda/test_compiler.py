@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from asrnn.recurrence.native.cache import Unavailable
+from asrnn.recurrence.native.compilation import Unavailable
 from asrnn.recurrence.native.cuda import compiler, nvrtc
 from asrnn.recurrence.native.cuda.compiler import NvccCompiler, NvrtcCompiler
 from asrnn.recurrence.native.cuda.variant import Variant, make_variant

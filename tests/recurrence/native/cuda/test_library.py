@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import pytest
 
 from asrnn.recurrence.native import cpp, cuda
-from asrnn.recurrence.native.cache import Unavailable
+from asrnn.recurrence.native.compilation import Unavailable
 from asrnn.recurrence.native.cuda import compiler, library
 from asrnn.recurrence.native.cuda.library import Target
 from asrnn.recurrence.native.cuda.variant import Variant, make_variant

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 from asrnn.errors import CheckpointError, ConfigError, DivergedError, Interrupted
-from asrnn.training import lockstep
-from asrnn.training.lockstep import Lockstep
-from asrnn.training.signals import StopRequest
+from asrnn.signals import StopRequest
+from asrnn.training import process_group
+from asrnn.training.process_group import ProcessGroup
 
 TIMEOUT = 10.0  # seconds after which a process that nobody meets has failed the test
 
-Part = Callable[[Lockstep, StopRequest], Any]
+Part = Callable[[ProcessGroup, StopRequest], Any]
 
 
 class Together:
@@ -33,9 +33,9 @@ class Together:
         self.left: dict[int, int] = {}
         monkeypatch.setattr(jax, "process_count", lambda: count)
         monkeypatch.setattr(jax, "process_index", lambda: self._here.index)
-        monkeypatch.setattr(lockstep, "_gather", self._gather)
-        monkeypatch.setattr(lockstep, "_broadcast", lambda data: self._gather(data)[0])
-        monkeypatch.setattr(lockstep, "leave_without_goodbye", self._leave)
+        monkeypatch.setattr(process_group, "_gather", self._gather)
+        monkeypatch.setattr(process_group, "_broadcast", lambda data: self._gather(data)[0])
+        monkeypatch.setattr(process_group, "leave_without_goodbye", self._leave)
 
     def run(self, *parts: Part) -> list[Any]:
         assert len(parts) == self._count
@@ -45,8 +45,8 @@ class Together:
             self._here.index = index
             stop = StopRequest()
             try:
-                with Lockstep(stop) as together:
-                    results[index] = parts[index](together, stop)
+                with ProcessGroup(stop) as group:
+                    results[index] = parts[index](group, stop)
             except BaseException as error:
                 results[index] = error
 
@@ -79,19 +79,19 @@ def three(monkeypatch: pytest.MonkeyPatch) -> Together:
     return Together(monkeypatch, 3)
 
 
-def go_on(together: Lockstep, stop: StopRequest) -> str:
+def go_on(group: ProcessGroup, stop: StopRequest) -> str:
     """A process with nothing to say, for three meetings."""
     for _ in range(3):
-        together.meet()
+        group.meet()
     return "done"
 
 
 def failing(error: BaseException) -> Part:
     """A process that fails after its second meeting."""
 
-    def fail(together: Lockstep, stop: StopRequest) -> None:
-        together.meet()
-        together.meet()
+    def fail(group: ProcessGroup, stop: StopRequest) -> None:
+        group.meet()
+        group.meet()
         raise error
 
     return fail
@@ -99,35 +99,35 @@ def failing(error: BaseException) -> Part:
 
 def test_one_process_hears_of_its_own_signals_and_keeps_its_own_values() -> None:
     stop = StopRequest()
-    with Lockstep(stop) as together:
-        assert together.alone
-        assert together.first
-        assert together.meet(7) == 7
-        assert together.received is None
+    with ProcessGroup(stop) as group:
+        assert group.alone
+        assert group.first
+        assert group.meet(7) == 7
+        assert group.received is None
         stop.received = signal.SIGUSR1
-        assert together.received is None  # not before it is asked
-        together.meet()
-        assert together.received is signal.SIGUSR1
+        assert group.received is None  # not before it is asked
+        group.meet()
+        assert group.received is signal.SIGUSR1
         tree = {"a": np.ones(2)}
-        assert together.share_arrays(tree) is tree
-        assert together.share([1, None]) == [1, None]
+        assert group.share_arrays(tree) is tree
+        assert group.share([1, None]) == [1, None]
 
 
 def test_a_signal_to_one_process_is_one_to_all_from_the_same_meeting_on(two: Together) -> None:
-    def quiet(together: Lockstep, stop: StopRequest) -> list[Any]:
+    def quiet(group: ProcessGroup, stop: StopRequest) -> list[Any]:
         heard = []
         for _ in range(3):
-            together.meet()
-            heard.append(together.received)
+            group.meet()
+            heard.append(group.received)
         return heard
 
-    def told(together: Lockstep, stop: StopRequest) -> list[Any]:
-        together.meet()
-        heard = [together.received]
+    def told(group: ProcessGroup, stop: StopRequest) -> list[Any]:
+        group.meet()
+        heard = [group.received]
         stop.received = signal.SIGTERM
         for _ in range(2):
-            together.meet()
-            heard.append(together.received)
+            group.meet()
+            heard.append(group.received)
         return heard
 
     heard = [None, signal.SIGTERM, signal.SIGTERM]
@@ -136,7 +136,7 @@ def test_a_signal_to_one_process_is_one_to_all_from_the_same_meeting_on(two: Tog
 
 
 def test_the_value_of_the_first_process_is_that_of_all(three: Together) -> None:
-    parts = [lambda together, stop, i=i: together.meet(10 + i) for i in range(3)]
+    parts = [lambda group, stop, i=i: group.meet(10 + i) for i in range(3)]
     assert three.run(*parts) == [10, 10, 10]
 
 
@@ -149,11 +149,11 @@ def test_what_json_holds_and_arrays_are_shared_bit_for_bit(two: Together) -> Non
     }
     blank = jax.tree.map(np.zeros_like, tree)
 
-    def first(together: Lockstep, stop: StopRequest) -> Any:
-        return together.share(values), together.share(None), together.share_arrays(tree)
+    def first(group: ProcessGroup, stop: StopRequest) -> Any:
+        return group.share(values), group.share(None), group.share_arrays(tree)
 
-    def other(together: Lockstep, stop: StopRequest) -> Any:
-        return together.share(None), together.share("mine"), together.share_arrays(blank)
+    def other(group: ProcessGroup, stop: StopRequest) -> Any:
+        return group.share(None), group.share("mine"), group.share_arrays(blank)
 
     for found, none, arrays in two.run(first, other):
         assert found == values
@@ -175,8 +175,8 @@ def test_an_error_of_one_process_ends_the_other_with_its_kind(index: int, two: T
 
 
 def test_an_error_after_the_last_meeting_of_the_others_ends_them_too(two: Together) -> None:
-    def fail(together: Lockstep, stop: StopRequest) -> None:
-        go_on(together, stop)
+    def fail(group: ProcessGroup, stop: StopRequest) -> None:
+        go_on(group, stop)
         raise CheckpointError("no summary")
 
     results = two.run(fail, go_on)
@@ -196,9 +196,14 @@ def test_an_error_that_all_have_is_told_as_ones_own(two: Together) -> None:
 
 def test_a_long_text_in_any_script_fits_into_a_message() -> None:
     for text in ("\U0001f600" * 10_000, "\\" * 10_000, "\x00" * 10_000, "\udcff" * 10_000):
-        message = {"stop": 15, "value": 2**31, "code": 75, "error": text[: lockstep.TEXT_LENGTH]}
-        assert len(lockstep._encode(message)) == lockstep.MESSAGE_BYTES
-        assert json.loads(lockstep._encode(message).tobytes())["code"] == 75
+        message = {
+            "stop": 15,
+            "value": 2**31,
+            "code": 75,
+            "error": text[: process_group.TEXT_LENGTH],
+        }
+        assert len(process_group._encode(message)) == process_group.MESSAGE_BYTES
+        assert json.loads(process_group._encode(message).tobytes())["code"] == 75
 
 
 @pytest.mark.parametrize("error", [ValueError, RuntimeError])
@@ -218,10 +223,10 @@ def test_a_process_lost_in_the_last_meeting_is_an_interruption_too(
     def gone(message: Any) -> Any:
         raise ValueError("Gloo: gone")
 
-    monkeypatch.setattr(lockstep, "_gather", gone)
+    monkeypatch.setattr(process_group, "_gather", gone)
     config = ConfigError("mine")
-    done = lambda together, stop: None  # noqa: E731
-    results = two.run(done, lambda together, stop: (_ for _ in ()).throw(config))
+    done = lambda group, stop: None  # noqa: E731
+    results = two.run(done, lambda group, stop: (_ for _ in ()).throw(config))
     assert [type(result) for result in results] == [Interrupted, Interrupted]
 
 

@@ -1,4 +1,4 @@
-"""How the processes of a run stay together: they meet between what they compute.
+"""How the processes of a run stay group: they meet between what they compute.
 
 All processes run the same program on the same batches. What only one of them knows, a
 signal, the clock or a failure, becomes known to all in a meeting, to which every process
@@ -9,23 +9,30 @@ more meeting and says so: nobody waits for a process that has left.
 
 import json
 import signal
+import zlib
 from types import TracebackType
 from typing import Any, Literal
 
 import jax
 import numpy as np
 
-from asrnn.errors import AsrnnError, Interrupted
+from asrnn.config import flatten
+from asrnn.errors import AsrnnError, ConfigError, DataError, Interrupted
+from asrnn.runs.checkpoints import Checkpoint, Checkpoints
+from asrnn.signals import StopRequest
+from asrnn.tasks import ImageSet
+from asrnn.training.experiment import Experiment
 from asrnn.training.processes import leave_without_goodbye
-from asrnn.training.signals import StopRequest
 
 Message = dict[str, Any]
+
+MAY_DIFFER = ("task.data_dir",)
 
 TEXT_LENGTH = 600  # characters of an error
 MESSAGE_BYTES = 12 * TEXT_LENGTH + 200  # JSON takes up to twelve bytes for a character
 
 
-class Lockstep:
+class ProcessGroup:
     """The meetings of the processes of one run; with one process they cost nothing.
 
     Within this context an error of one process becomes one of all, and all leave with the
@@ -43,7 +50,7 @@ class Lockstep:
         self._index: int = jax.process_index()
         self._dispersed = False
 
-    def __enter__(self) -> "Lockstep":
+    def __enter__(self) -> "ProcessGroup":
         return self
 
     def __exit__(
@@ -137,6 +144,88 @@ class Lockstep:
                 said = text if text == mine["error"] else f"process {failed}: {text}"
                 raise kinds[code](said) from None
         return messages
+
+
+class SharedCheckpoints:
+    """What `Checkpoints` does, for all processes at once; they all have to call it.
+
+    So only the first need see the folder, and what one restored is what all restored.
+
+    Args:
+      own: the checkpoints, used by the first process.
+      group: the processes.
+    """
+
+    def __init__(self, own: Checkpoints, group: ProcessGroup):
+        self._own = own
+        self._group = group
+
+    def steps(self) -> list[int]:
+        """The steps that can be loaded; the other processes know of none."""
+        return self._own.steps() if self._group.first else []
+
+    def save(self, step: int, tree: Any, info: dict[str, Any], *, best: int | None) -> None:
+        """Writes a checkpoint; see `Checkpoints.save`. The others go on meanwhile."""
+        if self._group.first:
+            self._own.save(step, tree, info, best=best)
+
+    def latest(self, template: Any) -> Checkpoint | None:
+        """Restores the newest undamaged one; see `Checkpoints.latest`."""
+        found = self._own.latest(template) if self._group.first else None
+        return self._share(found, template)
+
+    def best(self, step: int, template: Any) -> Checkpoint | None:
+        """Restores that of the best step; see `Checkpoints.best`."""
+        found = self._own.best(step, template) if self._group.first else None
+        return self._share(found, template)
+
+    def _share(self, found: Checkpoint | None, template: Any) -> Checkpoint | None:
+        known = self._group.share(found and [found.step, found.info])
+        if known is None:
+            return None
+        step, info = known
+        tree = self._group.share_arrays(found.tree if found else template)
+        return Checkpoint(step, tree, info)
+
+
+def check_agreement(group: ProcessGroup, experiment: Experiment, images: ImageSet) -> None:
+    """Compares the config, the backend chosen and the data with those of the first process.
+
+    Raises:
+      ConfigError: if config or backend differ.
+      DataError: if the data differ.
+    """
+    if group.alone:
+        return
+    here = {
+        name: value
+        for name, value in flatten(experiment.config.to_dict()).items()
+        if name not in MAY_DIFFER
+    } | {"recurrence.backend": experiment.model.recurrence["backend"]}
+    first, data = group.share([here, _checksums(images)])
+    differing = [
+        f"{name}: {value}, there {first[name]}"
+        for name, value in here.items()
+        if first[name] != value
+    ]
+    if differing:
+        raise ConfigError(
+            f"config differs from that of process 0 ({', '.join(differing)});"
+            " start all processes with the same flags"
+        )
+    if data != _checksums(images):
+        raise DataError(
+            f"the data from {images.origin} differ from those of process 0; give all processes"
+            " the same files"
+        )
+
+
+def _checksums(images: ImageSet) -> list[int]:
+    return [
+        zlib.crc32(array.tobytes())
+        for split in (images.train, images.test)
+        for array in (split.images, split.labels)
+    ]
 
 
 def _lost_connection(error: BaseException) -> bool:

@@ -1,10 +1,45 @@
-"""Stopping on a signal: note it, finish the update at hand, save, leave with code 75."""
+"""Stop signals: a command leaves, a run notes them, saves and then leaves with code 75.
 
+The package takes them as it is imported, if that is for a command, for the other imports take
+seconds; `asrnn.command` and `StopRequest` follow. So this file imports next to nothing.
+"""
+
+import os
 import signal
+import sys
 import threading
 from types import FrameType, TracebackType
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+
+
+def take_for_a_command() -> None:
+    """Takes the signals if this process is a `python -m asrnn.<command>` that is being imported.
+
+    Whoever imports the package as a library keeps theirs.
+    """
+    if sys.argv[:1] != ["-m"] or "-m" not in sys.orig_argv:  # so it is while runpy imports
+        return
+    package, _, command = sys.orig_argv[sys.orig_argv.index("-m") + 1].partition(".")
+    if package == "asrnn" and command.isidentifier():
+        for number in STOP_SIGNALS:
+            signal.signal(number, leave)
+
+
+def leave(number: int, frame: FrameType | None) -> None:
+    """Ends the process at once: an exception would get lost where imports catch everything."""
+    from asrnn.errors import Interrupted
+
+    name = signal.Signals(number).name
+    said = f"stopped by {name}; what was saved is kept, run the same command again"
+    os.write(2, f"{command_name()}: {said}\n".encode())
+    os._exit(Interrupted.exit_code)
+
+
+def command_name() -> str:
+    """For example "asrnn.train"; "asrnn" as long as Python has not found out itself."""
+    spec = sys.modules["__main__"].__spec__
+    return spec.name if spec is not None else "asrnn"
 
 
 class StopRequest:

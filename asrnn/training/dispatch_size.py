@@ -13,7 +13,7 @@ def next_event(step: int, last: int, periods: tuple[int, ...]) -> int:
     return min(last, *(step - step % period + period for period in periods))
 
 
-class Pace:
+class DispatchSize:
     """How many updates to put into a dispatch, from the time that the last ones took.
 
     The choice is free to follow the clock: it changes nothing but the time at which the

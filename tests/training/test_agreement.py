@@ -8,15 +8,14 @@ import numpy as np
 import pytest
 
 from asrnn.errors import ConfigError, DataError
+from asrnn.signals import StopRequest
 from asrnn.tasks import ImageSet, Split
 from asrnn.training.experiment import Experiment, make_experiment
-from asrnn.training.likeness import check_alike
-from asrnn.training.lockstep import Lockstep
-from asrnn.training.signals import StopRequest
+from asrnn.training.process_group import ProcessGroup, check_agreement
 from tests.training.runs import tiny_config
 
 
-class Second(Lockstep):
+class Second(ProcessGroup):
     """The second of two processes; the first has given what it had to share."""
 
     alone = False  # type: ignore[assignment]
@@ -49,8 +48,8 @@ def image_set(pixel: int) -> ImageSet:
 
 def compare(mine: Experiment, theirs: Experiment, images: ImageSet) -> None:
     first = First(None)
-    check_alike(first, theirs, image_set(1))
-    check_alike(first.pass_on(), mine, images)
+    check_agreement(first, theirs, image_set(1))
+    check_agreement(first.pass_on(), mine, images)
 
 
 def test_the_same_run_may_find_its_data_elsewhere() -> None:

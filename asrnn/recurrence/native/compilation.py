@@ -1,8 +1,12 @@
-"""The private folder in which compiled kernels are kept."""
+"""Compiling kernels: the private folder in which they are kept, and how a compiler is run."""
 
 import os
 import stat
+import subprocess
+from collections.abc import Sequence
 from pathlib import Path
+
+COMPILER_SECONDS = 600
 
 
 class Unavailable(Exception):
@@ -36,3 +40,31 @@ def _cache_base() -> Path:
         return Path.home() / ".cache" / "asrnn"
     except RuntimeError as error:
         raise Unavailable("no home folder for the cache: set ASRNN_CACHE_DIR") from error
+
+
+def run_compiler(
+    command: Sequence[str], folder: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """What a compiler says, errors and all, and how it ended.
+
+    Args:
+      command: the program and its arguments.
+      folder: where it runs; here by default.
+
+    Raises:
+      Unavailable: if it cannot be run, or does not end.
+    """
+    try:
+        return subprocess.run(
+            command,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+            timeout=COMPILER_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise Unavailable(f"cannot run the compiler {command[0]}: {error}") from error

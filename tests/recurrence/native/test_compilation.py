@@ -4,20 +4,20 @@ from pathlib import Path
 
 import pytest
 
-from asrnn.recurrence.native import cache
+from asrnn.recurrence.native import compilation
 
 
 def test_the_cache_is_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ASRNN_CACHE_DIR", str(tmp_path))
-    folder = cache.cache_dir()
+    folder = compilation.cache_dir()
     assert folder == tmp_path / "native"
     assert folder.stat().st_mode & 0o777 == 0o700
     folder.chmod(0o777)
-    with pytest.raises(cache.Unavailable, match="can be written by others"):
-        cache.cache_dir()
+    with pytest.raises(compilation.Unavailable, match="can be written by others"):
+        compilation.cache_dir()
     monkeypatch.delenv("ASRNN_CACHE_DIR")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache.cache_dir() == tmp_path / "asrnn" / "native"
+    assert compilation.cache_dir() == tmp_path / "asrnn" / "native"
 
 
 def test_a_cache_that_cannot_be_made_is_a_reason(
@@ -25,5 +25,5 @@ def test_a_cache_that_cannot_be_made_is_a_reason(
 ) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("ASRNN_CACHE_DIR", str(tmp_path / "file"))
-    with pytest.raises(cache.Unavailable, match="cannot use the cache folder"):
-        cache.cache_dir()
+    with pytest.raises(compilation.Unavailable, match="cannot use the cache folder"):
+        compilation.cache_dir()

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from asrnn.training.signals import STOP_SIGNALS, StopRequest
+from asrnn.signals import STOP_SIGNALS, StopRequest
 
 
 @pytest.mark.parametrize("number", STOP_SIGNALS)
