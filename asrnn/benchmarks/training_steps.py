@@ -19,7 +19,7 @@ from asrnn.benchmarks.recurrences import backend_mesh
 from asrnn.benchmarks.repetition import accelerated, repeated
 from asrnn.benchmarks.system import Options, Prepared, compiled
 from asrnn.config import base_config
-from asrnn.tasks import SOURCES_OF, Split, batch_indices
+from asrnn.tasks import TASKS, Split, batch_indices
 from asrnn.training.devices import replicated
 from asrnn.training.dispatch_size import MAX_STEPS
 from asrnn.training.examples import Examples
@@ -46,7 +46,7 @@ def train_step_config(backend: str, workload: Workload) -> ConfigDict:
     size, task = workload.case.shape, images_of(workload).task
     config = base_config()
     config.task.name = task
-    config.task.source = SOURCES_OF[task][0]
+    config.task.source = TASKS[task].sources[0]
     config.model.cell = workload.cell
     config.model.hidden_size = size.n
     config.recurrence.backend = backend

@@ -1,13 +1,13 @@
 """What is learnt: image sets, the sequences made of them, and the batches of a step."""
 
 from asrnn.tasks.batches import batch_indices, evaluation_batches, split_validation
-from asrnn.tasks.images import ImageSet, Split
-from asrnn.tasks.preparation import prepare_task
-from asrnn.tasks.sources import load_image_set
-from asrnn.tasks.task import SOURCES_OF, TASKS, Task, make_task
+from asrnn.tasks.images.preparation import prepare_task
+from asrnn.tasks.images.sets import ImageSet, Split
+from asrnn.tasks.images.sources import load_image_set
+from asrnn.tasks.table import TASKS, make_task
+from asrnn.tasks.task import Task
 
 __all__ = [
-    "SOURCES_OF",
     "TASKS",
     "ImageSet",
     "Split",

@@ -12,7 +12,7 @@ from asrnn.dynamics import Coefficients
 from asrnn.errors import check_choice
 from asrnn.models import SequenceClassifier
 from asrnn.recurrence import BACKENDS, choose_backend
-from asrnn.tasks import SOURCES_OF, Task, make_task
+from asrnn.tasks import TASKS, Task, make_task
 from asrnn.training.devices import batch_mesh
 from asrnn.training.optimizers import make_optimizer
 from asrnn.training.step import Hyperparameters, KeyPurpose, Model, Snapshot, initial_snapshot
@@ -51,7 +51,7 @@ def make_experiment(config: ConfigDict) -> Experiment:
     """
     check_config(config)
     task = task_of(config)
-    check_choice(f"task.source for {task.name}", config.task.source, SOURCES_OF[task.name])
+    check_choice(f"task.source for {task.name}", config.task.source, TASKS[task.name].sources)
     settings = config.optimizer.to_dict() | {"steps": config.training.steps}
     hyper = Hyperparameters(
         Coefficients(float(config.model.step_size), float(config.model.diffusion)),
@@ -63,7 +63,7 @@ def make_experiment(config: ConfigDict) -> Experiment:
         config.model.cell,
         task.input_size,
         config.model.hidden_size,
-        task.num_classes,
+        task.output_size,
         discretization=config.model.discretization,
         init_scale=config.model.init_scale,
         rngs=nnx.Rngs(params=init_key),
@@ -93,14 +93,11 @@ def task_of(config: ConfigDict) -> Task:
     """The task that a config names.
 
     Raises:
-      ConfigError: if there is no such task.
+      ConfigError: if there is no such task, or it cannot use a value.
     """
-    return make_task(
-        config.task.name,
-        permutation_seed=config.task.permutation_seed,
-        noise=config.task.noise,
-        noise_seed=config.seed,
-    )
+    frame = ("name", "source", "data_dir", "validation_size")
+    values = {name: value for name, value in config.task.items() if name not in frame}
+    return make_task(config.task.name, noise_seed=config.seed, **values)
 
 
 def parameter_table(params: Any) -> str:

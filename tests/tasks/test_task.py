@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 
 from asrnn.errors import ConfigError
-from asrnn.tasks import SOURCES_OF, TASKS, make_task, sequences
+from asrnn.tasks import TASKS, make_task
+from asrnn.tasks.images import sequences
+from asrnn.tasks.images.sets import IMAGE_SETS
 from asrnn.tasks.streams import Stream, permutation
-
-IMAGE_SHAPES = {"digits": (8, 8, 1), "mnist": (28, 28, 1), "cifar10": (32, 32, 3)}
 
 
 def images(image_set: str, count: int = 3) -> jax.Array:
-    shape = (count, *IMAGE_SHAPES[image_set])
+    shape = (count, *IMAGE_SETS[image_set].shape)
     return jnp.asarray(np.random.default_rng(0).integers(0, 256, shape, np.uint8))
 
 
@@ -32,7 +32,9 @@ def keys(count: int, seed: int = 0) -> jax.Array:
         ("digits", "digits", 64, 1),
         ("mnist", "mnist", 784, 1),
         ("pmnist", "mnist", 784, 1),
+        ("fashion_mnist", "fashion_mnist", 784, 1),
         ("cifar10", "cifar10", 1024, 3),
+        ("permuted_cifar10", "cifar10", 1024, 3),
         ("noise_padded_cifar10", "cifar10", 1000, 96),
     ],
 )
@@ -41,7 +43,7 @@ def test_a_task_has_the_shape_it_states(
     name: str, image_set: str, length: int, input_size: int, noise: str
 ) -> None:
     task = make_task(name, noise=noise)
-    assert (task.name, task.image_set, task.num_classes) == (name, image_set, 10)
+    assert (task.name, task.image_set, task.output_size) == (name, image_set, 10)
     assert (task.length, task.input_size) == (length, input_size)
     steps = jax.jit(task.sequence)(images(image_set), keys(3))
     assert steps.shape == (length, 3, input_size) and steps.dtype == jnp.float32
@@ -49,8 +51,30 @@ def test_a_task_has_the_shape_it_states(
     assert 0 <= signal.min() < 0.1 and 0.9 < signal.max() <= 1
 
 
-def test_every_task_has_sources() -> None:
-    assert SOURCES_OF.keys() == TASKS.keys()
+@pytest.mark.parametrize("name", list(TASKS))
+def test_images_can_be_pooled_and_standardized(name: str) -> None:
+    task = make_task(name, pool=2, pixels="standardized")
+    plain = make_task(name)
+    rows = name == "noise_padded_cifar10"
+    assert task.length == (plain.length if rows else plain.length // 4)
+    assert task.input_size == (plain.input_size // 2 if rows else plain.input_size)
+    steps = jax.jit(task.sequence)(images(task.image_set), keys(3))
+    assert steps.shape == (task.length, 3, task.input_size) and steps.dtype == jnp.float32
+    assert steps.min() < 0
+    assert (task.notes["pool"], task.notes["pixels"]) == (2, "standardized")
+    assert not {"pool", "pixels"} & plain.notes.keys()
+
+
+def test_a_pool_that_does_not_divide_the_side_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"pool must divide .* of mnist, 28; found 3$"):
+        make_task("mnist", pool=3)
+
+
+def test_every_task_says_where_its_data_come_from() -> None:
+    assert TASKS["digits"].sources == ("bundled",)
+    assert {entry.sources for name, entry in TASKS.items() if name != "digits"} == {
+        ("tfds", "files")
+    }
 
 
 @pytest.mark.parametrize("name", ["digits", "mnist", "pmnist", "cifar10"])
@@ -95,13 +119,18 @@ def test_fixed_noise_changes_with_its_seed_only() -> None:
 
 
 def test_an_unknown_task_is_refused_with_the_names_and_the_nearest() -> None:
-    with pytest.raises(ConfigError, match=r"'pmnits'.* noise_padded_cifar10; .* pmnist\?"):
+    with pytest.raises(ConfigError, match=r"noise_padded_cifar10; found 'pmnits'; .* 'pmnist'\?"):
         make_task("pmnits")
 
 
 def test_an_unknown_noise_is_refused_whatever_the_task() -> None:
-    with pytest.raises(ConfigError, match=r"'fixd'; there are fresh, fixed; .* fixed\?"):
+    with pytest.raises(ConfigError, match=r"task.noise must be one of fresh, fixed, found 'fixd'"):
         make_task("digits", noise="fixd")
+
+
+def test_an_unknown_option_is_refused_with_the_nearest() -> None:
+    with pytest.raises(ConfigError, match=r"no task has an option 'pol'; did you mean 'pool'\?"):
+        make_task("digits", pol=2)
 
 
 def test_importing_the_tasks_stays_light() -> None:

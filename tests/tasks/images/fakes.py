@@ -7,13 +7,13 @@ import hashlib
 import io
 import struct
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from asrnn.tasks.images import Split
-from asrnn.tasks.registered import REGISTERED, RegisteredFile
+from asrnn.tasks.images.sets import IMAGE_SETS, OriginalFile, Split
 
 MNIST_PARTS = (("train", 30), ("t10k", 20))
 CIFAR10_FILES = (*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin")
@@ -98,11 +98,12 @@ def write_cifar10(folder: Path) -> None:
 def register(monkeypatch: pytest.MonkeyPatch, image_set: str, folder: Path, url: str) -> None:
     """Makes the files in `folder` the registered originals, to be downloaded below `url`."""
     files = []
-    for original in REGISTERED[image_set]:
+    for original in IMAGE_SETS[image_set].files:
         content = (folder / original.name).read_bytes()
         sha256 = hashlib.sha256(content).hexdigest()
-        files.append(RegisteredFile(original.name, url + original.name, len(content), sha256))
-    monkeypatch.setitem(REGISTERED, image_set, tuple(files))
+        files.append(OriginalFile(original.name, url + original.name, len(content), sha256))
+    facts = replace(IMAGE_SETS[image_set], files=tuple(files))
+    monkeypatch.setitem(IMAGE_SETS, image_set, facts)
 
 
 def assert_same(found: Split, expected: Split) -> None:

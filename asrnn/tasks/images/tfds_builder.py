@@ -1,4 +1,4 @@
-"""The stock MNIST and CIFAR-10 builders of tfds, changed to work without TensorFlow.
+"""The stock builders of the image sets of tfds, changed to work without TensorFlow.
 
 The stock ones unpack and read files through TensorFlow, and encode pixels with it (issue
 tensorflow/datasets#11058). These read the files with `originals` and pass PNG bytes on, which tfds
@@ -14,10 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from asrnn.tasks import cifar_binary
-from asrnn.tasks.images import Split
-from asrnn.tasks.originals import read_originals
-from asrnn.tasks.registered import REGISTERED
+from asrnn.tasks.images import cifar_binary
+from asrnn.tasks.images.originals import read_originals
+from asrnn.tasks.images.sets import IMAGE_SETS, Split
 
 
 def _png(image: np.ndarray) -> bytes:
@@ -43,31 +42,29 @@ def make_builder(image_set: str, data_dir: Path) -> Any:
     """Returns a `tfds.core.DatasetBuilder` that prepares `image_set` as array_record.
 
     Its class is not registered, so `tfds.builder` goes on finding the stock one. Sizes and sha256
-    of what it reads are held against `REGISTERED` by tfds.
+    of what it reads are held against `IMAGE_SETS` by tfds.
     """
     import tensorflow_datasets as tfds
     from tensorflow_datasets.core import registered
     from tensorflow_datasets.core.download import checksums
     from tensorflow_datasets.core.units import Size
 
-    files = REGISTERED[image_set]
+    facts = IMAGE_SETS[image_set]
 
     def split_generators(self: Any, downloads: Any) -> dict[str, Iterator[Any]]:
-        paths = downloads.download([file.url for file in files])
+        paths = downloads.download([file.url for file in facts.files])
         train, test = read_originals(image_set, [Path(path) for path in paths])
-        if image_set == "mnist":
+        if facts.format == "idx":
             return {"train": _mnist_examples(train), "test": _mnist_examples(test)}
         self.info.features["label"].names = list(cifar_binary.LABEL_NAMES)
         return {"train": _cifar10_examples(train, "train"), "test": _cifar10_examples(test, "test")}
 
-    stock = {
-        "mnist": tfds.image_classification.MNIST,
-        "cifar10": tfds.image_classification.Cifar10,
-    }[image_set]
+    stock = getattr(tfds.image_classification, facts.builder)
     members = {
         "name": image_set,
         "url_infos": {
-            file.url: checksums.UrlInfo(Size(file.size), file.sha256, file.name) for file in files
+            file.url: checksums.UrlInfo(Size(file.size), file.sha256, file.name)
+            for file in facts.files
         },
         "_split_generators": split_generators,
     }

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from asrnn.errors import DataError
-from asrnn.tasks.downloads import check_folder, fetch
-from asrnn.tasks.registered import REGISTERED
-from tests.tasks.fakes import register, write_mnist
+from asrnn.tasks.images.downloads import check_folder, fetch
+from asrnn.tasks.images.sets import IMAGE_SETS
+from tests.tasks.images.fakes import register, write_mnist
 
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):
@@ -63,7 +63,7 @@ def test_what_is_there_is_not_downloaded_again_and_what_is_damaged_is(
 def test_other_content_is_refused_and_not_kept(
     served: Path, tmp_path: Path, content: bytes
 ) -> None:
-    file = REGISTERED["mnist"][0]
+    file = IMAGE_SETS["mnist"].files[0]
     (served / file.name).write_bytes(content)
     expected = f"^{file.url} did not give .*{file.sha256} expected.*--raw_dir"
     with pytest.raises(DataError, match=expected):
@@ -72,7 +72,7 @@ def test_other_content_is_refused_and_not_kept(
 
 
 def test_a_file_that_the_server_lacks_is_said(served: Path, tmp_path: Path) -> None:
-    file = REGISTERED["mnist"][0]
+    file = IMAGE_SETS["mnist"].files[0]
     (served / file.name).unlink()
     with pytest.raises(DataError, match=f"cannot download {file.name} .*404.*{file.sha256}"):
         fetch("mnist", tmp_path / "downloads", lambda line: None)
@@ -87,7 +87,7 @@ def test_no_network_is_said_with_what_to_do(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", range(4))
 def test_a_file_missing_from_a_folder_is_named_with_its_address(served: Path, number: int) -> None:
-    file = REGISTERED["mnist"][number]
+    file = IMAGE_SETS["mnist"].files[number]
     (served / file.name).unlink()
     with pytest.raises(DataError, match=f"^{file.name} not found.*{file.url}.*{file.sha256}"):
         check_folder("mnist", served)
@@ -97,7 +97,7 @@ def test_a_file_missing_from_a_folder_is_named_with_its_address(served: Path, nu
 def test_a_changed_file_in_a_folder_is_named_with_what_was_expected(
     served: Path, same_size: bool
 ) -> None:
-    file = REGISTERED["mnist"][1]
+    file = IMAGE_SETS["mnist"].files[1]
     content = bytearray((served / file.name).read_bytes())
     content[-1] ^= 1
     (served / file.name).write_bytes(content if same_size else content[:-1])

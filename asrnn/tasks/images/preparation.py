@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from asrnn.errors import ConfigError, DataError
-from asrnn.tasks import downloads, prepared
-from asrnn.tasks.task import SOURCES_OF, make_task
+from asrnn.tasks.images import downloads, prepared
+from asrnn.tasks.images.sets import IMAGE_SETS
+from asrnn.tasks.table import TASKS, make_task
 
 
 @contextlib.contextmanager
@@ -42,7 +43,7 @@ def _quiet() -> Iterator[None]:
 def _build(image_set: str, data_dir: Path, raw_dir: Path) -> None:
     import tensorflow_datasets as tfds
 
-    from asrnn.tasks.tfds_builder import make_builder
+    from asrnn.tasks.images.tfds_builder import make_builder
 
     config = tfds.download.DownloadConfig(
         manual_dir=str(raw_dir), try_download_gcs=False, force_checksums_validation=True
@@ -55,7 +56,7 @@ def _build(image_set: str, data_dir: Path, raw_dir: Path) -> None:
 def _prepare_alone(
     image_set: str, root: Path, raw_dir: str | None, report: Callable[[str], None]
 ) -> None:
-    folder = root / prepared.FOLDERS[image_set]
+    folder = root / IMAGE_SETS[image_set].tfds
     root.mkdir(parents=True, exist_ok=True)
     with _lock(root / f".asrnn-{image_set}.lock", report):
         if prepared.is_prepared(image_set, root):
@@ -102,10 +103,10 @@ def prepare_task(
         data cannot be written.
     """
     image_set = make_task(task_name).image_set
-    if "tfds" not in SOURCES_OF[task_name]:
+    if "tfds" not in TASKS[task_name].sources:
         raise ConfigError(f"task {task_name} has nothing to prepare: its images are bundled")
     root = prepared.resolve_data_dir(data_dir)
-    folder = root / prepared.FOLDERS[image_set]
+    folder = root / IMAGE_SETS[image_set].tfds
     # Without the lock, so that a folder that is only to be read will do.
     if prepared.is_prepared(image_set, root):
         report(f"{image_set} is already prepared in {folder}")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from asrnn.errors import DataError
-from asrnn.tasks.raw_files import RawFile, gunzip, read_raw
+from asrnn.tasks.images.raw_files import RawFile, gunzip, read_raw
 
 CONTENT = bytes(range(256)) * 40
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from asrnn.tasks import cache
-from asrnn.tasks.images import Located, Split
-from tests.tasks.fakes import assert_same, fake_split
+from asrnn.tasks.images import cache
+from asrnn.tasks.images.sets import Located, Split
+from tests.tasks.images.fakes import assert_same, fake_split
 
 TRAIN, TEST = fake_split((4, 5, 3), 30, 0), fake_split((4, 5, 3), 10, 1)
 

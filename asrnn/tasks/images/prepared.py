@@ -17,11 +17,8 @@ from typing import Any
 import numpy as np
 
 from asrnn.errors import DataError
-from asrnn.tasks.images import Located, Split
+from asrnn.tasks.images.sets import IMAGE_SETS, Located, Split
 
-# The folder below data_dir that holds each image set, and the shape of one image.
-FOLDERS = {"mnist": "mnist/3.0.1", "cifar10": "cifar10/3.0.2"}
-_SHAPES = {"mnist": (28, 28, 1), "cifar10": (32, 32, 3)}
 _CLASSES = 10
 # Written by tfds as the last file.
 _INFO = "dataset_info.json"
@@ -37,7 +34,7 @@ def resolve_data_dir(data_dir: str) -> Path:
 
 def is_prepared(image_set: str, data_dir: Path) -> bool:
     """Says whether tfds has finished preparing `image_set` below `data_dir`, in any format."""
-    return (data_dir / FOLDERS[image_set] / _INFO).is_file()
+    return (data_dir / IMAGE_SETS[image_set].tfds / _INFO).is_file()
 
 
 def one_line(error: BaseException) -> str:
@@ -94,7 +91,7 @@ def _decode(image_set: str, folder: Path, advice: str) -> tuple[Split, Split]:
             f"task.source=tfds needs tensorflow-datasets ({one_line(error)}); run: "
             "python -m pip install tensorflow-datasets array_record"
         ) from error
-    shape = _SHAPES[image_set]
+    shape = IMAGE_SETS[image_set].shape
     try:
         builder = tfds.builder_from_directory(folder)
         file_format = builder.info.file_format.value
@@ -125,7 +122,7 @@ def locate_prepared(image_set: str, data_dir: str) -> Located:
     `decode` returns the examples in the order of the original files, as `originals` does.
 
     Args:
-      image_set: mnist | cifar10.
+      image_set: one of `IMAGE_SETS` that has a folder of tfds.
       data_dir: as for tfds; empty for $TFDS_DATA_DIR or ~/tensorflow_datasets.
 
     Raises:
@@ -133,12 +130,12 @@ def locate_prepared(image_set: str, data_dir: str) -> Located:
         library that is not installed.
     """
     root = resolve_data_dir(data_dir)
-    folder = root / FOLDERS[image_set]
+    folder = root / IMAGE_SETS[image_set].tfds
     advice = f"python -m asrnn.prepare --task={image_set} --data_dir={shlex.quote(str(root))}"
     if not is_prepared(image_set, root):
         raise DataError(f"{image_set} is not prepared: no {folder / _INFO}; run: {advice}")
     return Located(
-        f"tfds {FOLDERS[image_set]} in {root}, in the order of the original files",
+        f"tfds {IMAGE_SETS[image_set].tfds} in {root}, in the order of the original files",
         _fingerprint(folder),
         lambda: _decode(image_set, folder, advice),
     )

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from asrnn.errors import ConfigError, DataError
-from asrnn.tasks.originals import locate_cifar10, locate_mnist, read_originals
-from asrnn.tasks.registered import REGISTERED
-from tests.tasks.fakes import (
+from asrnn.tasks.images.originals import locate_cifar10, locate_idx, read_originals
+from asrnn.tasks.images.sets import IMAGE_SETS
+from tests.tasks.images.fakes import (
     assert_same,
     cifar10_files,
     cifar10_splits,
@@ -40,7 +41,7 @@ def write(folder: Path, files: dict[str, bytes]) -> None:
 def test_packed_mnist_is_read(tmp_path: Path) -> None:
     write_mnist(tmp_path)
     for found, expected in zip(
-        locate_mnist(str(tmp_path), ignore).decode(), mnist_splits(), strict=True
+        locate_idx("mnist", str(tmp_path), ignore).decode(), mnist_splits(), strict=True
     ):
         assert_same(found, expected)
 
@@ -50,7 +51,7 @@ def test_unpacked_mnist_is_read_also_beside_packed_files(tmp_path: Path) -> None
     images = files.pop("train-images-idx3-ubyte")
     write(tmp_path, {**files, "train-images-idx3-ubyte.gz": gzip.compress(images)})
     for found, expected in zip(
-        locate_mnist(str(tmp_path), ignore).decode(), mnist_splits(), strict=True
+        locate_idx("mnist", str(tmp_path), ignore).decode(), mnist_splits(), strict=True
     ):
         assert_same(found, expected)
 
@@ -62,18 +63,18 @@ def test_the_registered_files_are_taken_without_a_word(
     write_cifar10(tmp_path)
     for image_set in ("mnist", "cifar10"):
         register(monkeypatch, image_set, tmp_path, "https://example.org/")
-    locate_mnist(str(tmp_path), refuse)
+    locate_idx("mnist", str(tmp_path), refuse)
     locate_cifar10(str(tmp_path), refuse)
 
 
 def test_other_files_are_taken_with_one_line_that_names_them(tmp_path: Path) -> None:
     write_mnist(tmp_path)
     lines: list[str] = []
-    locate_mnist(str(tmp_path), lines.append)
+    locate_idx("mnist", str(tmp_path), lines.append)
     assert len(lines) == 1 and "\n" not in lines[0]
     assert "not the registered original" in lines[0]
     assert "is right" not in lines[0]  # for nothing was decoded yet
-    assert all(file.name in lines[0] for file in REGISTERED["mnist"])
+    assert all(file.name in lines[0] for file in IMAGE_SETS["mnist"].files)
 
 
 def test_only_the_file_that_differs_is_named(
@@ -84,16 +85,16 @@ def test_only_the_file_that_differs_is_named(
     path = tmp_path / "t10k-labels-idx1-ubyte.gz"
     path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()), 9))
     lines: list[str] = []
-    locate_mnist(str(tmp_path), lines.append)
+    locate_idx("mnist", str(tmp_path), lines.append)
     assert "t10k-labels" in lines[0] and "train" not in lines[0]
 
 
-@pytest.mark.parametrize("missing", [file.name for file in REGISTERED["mnist"]])
+@pytest.mark.parametrize("missing", [file.name for file in IMAGE_SETS["mnist"].files])
 def test_a_missing_mnist_file_is_named_with_where_to_get_it(tmp_path: Path, missing: str) -> None:
     write_mnist(tmp_path)
     (tmp_path / missing).unlink()
     with pytest.raises(DataError, match=f"^{missing} not found in {tmp_path}.*https://.*{missing}"):
-        locate_mnist(str(tmp_path), ignore)
+        locate_idx("mnist", str(tmp_path), ignore)
 
 
 def test_a_truncated_mnist_file_is_named(tmp_path: Path) -> None:
@@ -101,7 +102,7 @@ def test_a_truncated_mnist_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "train-images-idx3-ubyte.gz"
     path.write_bytes(path.read_bytes()[:-1000])
     with pytest.raises(DataError, match=f"{path} is damaged"):
-        locate_mnist(str(tmp_path), ignore).decode()
+        locate_idx("mnist", str(tmp_path), ignore).decode()
 
 
 @pytest.mark.parametrize("place", [".", "cifar-10-batches-bin"])
@@ -159,7 +160,7 @@ def test_no_cifar10_at_all_says_where_to_get_it(tmp_path: Path) -> None:
         locate_cifar10(str(tmp_path / "nowhere"), ignore)
 
 
-@pytest.mark.parametrize("locate", [locate_mnist, locate_cifar10])
+@pytest.mark.parametrize("locate", [partial(locate_idx, "fashion_mnist"), locate_cifar10])
 def test_files_need_a_folder(locate: Callable[..., object]) -> None:
     with pytest.raises(ConfigError, match=r"needs task.data_dir"):
         locate("", ignore)
@@ -169,6 +170,6 @@ def test_the_files_to_download_are_read_by_their_paths(tmp_path: Path) -> None:
     write_mnist(tmp_path)
     write_cifar10(tmp_path)
     for image_set, expected in (("mnist", mnist_splits()), ("cifar10", cifar10_splits())):
-        paths = [tmp_path / file.name for file in REGISTERED[image_set]]
+        paths = [tmp_path / file.name for file in IMAGE_SETS[image_set].files]
         for found, split in zip(read_originals(image_set, paths), expected, strict=True):
             assert_same(found, split)

@@ -1,4 +1,4 @@
-"""The IDX format of the original MNIST files.
+"""The IDX format of the original files of MNIST and Fashion-MNIST.
 
 Big-endian: int32 magic number (2051 images, 2049 labels), int32 count, for images also int32 rows
 and int32 columns, then one byte a pixel or label (Y. LeCun, "The MNIST database").
@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from asrnn.errors import DataError
-from asrnn.tasks.images import Split
+from asrnn.tasks.images.sets import Split
 
 _IMAGES_MAGIC = 2051
 _LABELS_MAGIC = 2049

@@ -6,10 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from asrnn.errors import ConfigError, DataError
-from asrnn.tasks import cifar_binary, idx
-from asrnn.tasks.images import Located, Split
-from asrnn.tasks.raw_files import RawFile, gunzip, read_raw
-from asrnn.tasks.registered import REGISTERED
+from asrnn.tasks.images import cifar_binary, idx
+from asrnn.tasks.images.raw_files import RawFile, gunzip, read_raw
+from asrnn.tasks.images.sets import IMAGE_SETS, Facts, Located, Split
 
 # gzip makes what it cannot compress a little larger.
 _GZIP_OVERHEAD = 1 << 16
@@ -30,8 +29,8 @@ def _warn(different: list[RawFile], report: Callable[[str], None]) -> None:
         )
 
 
-def decode_mnist(files: Sequence[RawFile]) -> tuple[Split, Split]:
-    """Decodes the four files, in the order of `REGISTERED`; those called .gz are packed.
+def decode_idx(files: Sequence[RawFile]) -> tuple[Split, Split]:
+    """Decodes the four files, in the order of `IMAGE_SETS`; those called .gz are packed.
 
     Returns:
       (train, test) with images uint8 [N, 28, 28, 1] and labels int32 [N], in file order.
@@ -69,56 +68,59 @@ def decode_cifar10(archive: RawFile) -> tuple[Split, Split]:
 
 
 def read_originals(image_set: str, paths: Sequence[Path]) -> tuple[Split, Split]:
-    """Decodes the files to download of an image set, in the order of `REGISTERED`.
+    """Decodes the files to download of an image set, in the order of `IMAGE_SETS`.
 
     Raises:
       DataError: a file cannot be read or is damaged.
     """
-    if image_set == "cifar10":
+    if IMAGE_SETS[image_set].format == "cifar":
         return decode_cifar10(read_raw(paths[0], cifar_binary.ARCHIVE_LIMIT + _GZIP_OVERHEAD))
-    return decode_mnist([_read_mnist(path) for path in paths])
+    return decode_idx([_read_idx(path) for path in paths])
 
 
-def _read_mnist(path: Path) -> RawFile:
+def _read_idx(path: Path) -> RawFile:
     return read_raw(path, idx.size_limit(path.name) + _GZIP_OVERHEAD)
 
 
-def _find_mnist(folder: Path) -> list[Path]:
-    """Returns the four files in the order of `REGISTERED`, each packed or else unpacked."""
+def _find_idx(facts: Facts, folder: Path) -> list[Path]:
+    """Returns the four files in the order of `IMAGE_SETS`, each packed or else unpacked."""
     found = []
-    for file in REGISTERED["mnist"]:
+    for file in facts.files:
         candidates = (folder / file.name, folder / file.name.removesuffix(".gz"))
         present = next((path for path in candidates if path.exists()), None)
         if present is None:
             raise DataError(
-                f"{file.name} not found in {folder}; the four original MNIST files are expected "
-                f"there, .gz or unpacked: get it from {file.url} (sha256 {file.sha256})"
+                f"{file.name} not found in {folder}; the four original {facts.builder} files are "
+                f"expected there, .gz or unpacked: get it from {file.url} (sha256 {file.sha256})"
             )
         found.append(present)
     return found
 
 
-def locate_mnist(data_dir: str, report: Callable[[str], None]) -> Located:
-    """Finds the four original MNIST files, `*-ubyte.gz` or unpacked `*-ubyte`, in `data_dir`.
+def locate_idx(image_set: str, data_dir: str, report: Callable[[str], None]) -> Located:
+    """Finds the four original files of MNIST or Fashion-MNIST, which bear the same names.
+
+    They are `*-ubyte.gz`, or unpacked `*-ubyte`, in `data_dir`.
 
     Raises:
       ConfigError: `data_dir` is empty.
       DataError: a file is missing or cannot be read; from `decode`: a file is damaged.
     """
-    folder = _folder(data_dir, "the four original MNIST files")
-    files = [_read_mnist(path) for path in _find_mnist(folder)]
+    facts = IMAGE_SETS[image_set]
+    folder = _folder(data_dir, f"the four original {facts.builder} files")
+    files = [_read_idx(path) for path in _find_idx(facts, folder)]
     different = [
         file
-        for file, original in zip(files, REGISTERED["mnist"], strict=True)
+        for file, original in zip(files, facts.files, strict=True)
         if file.sha256 not in (original.sha256, original.unpacked_sha256)
     ]
     _warn(different, report)
-    return Located(f"original MNIST files in {folder}", None, lambda: decode_mnist(files))
+    return Located(f"original {facts.builder} files in {folder}", None, lambda: decode_idx(files))
 
 
 def _locate_cifar10_archive(path: Path, report: Callable[[str], None]) -> Located:
     archive = read_raw(path, cifar_binary.ARCHIVE_LIMIT + _GZIP_OVERHEAD)
-    if archive.sha256 != REGISTERED["cifar10"][0].sha256:
+    if archive.sha256 != IMAGE_SETS["cifar10"].files[0].sha256:
         _warn([archive], report)
     return Located(
         f"CIFAR-10 binary archive {path}", archive.sha256, lambda: decode_cifar10(archive)
@@ -151,7 +153,7 @@ def locate_cifar10(data_dir: str, report: Callable[[str], None]) -> Located:
       ConfigError: `data_dir` is empty.
       DataError: no data, or they cannot be read; from `decode`: they are damaged.
     """
-    original = REGISTERED["cifar10"][0]
+    original = IMAGE_SETS["cifar10"].files[0]
     folder = _folder(data_dir, f"{original.name} or its record files")
     if (folder / original.name).exists():
         return _locate_cifar10_archive(folder / original.name, report)

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import IO
 
 from asrnn.errors import DataError
-from asrnn.tasks.registered import REGISTERED, RegisteredFile
+from asrnn.tasks.images.sets import IMAGE_SETS, OriginalFile
 
 _CHUNK = 1 << 20
 _TIMEOUT = 30.0  # seconds without a byte
 
 
-def _is_registered(path: Path, file: RegisteredFile) -> bool:
+def _is_registered(path: Path, file: OriginalFile) -> bool:
     if not path.is_file() or path.stat().st_size != file.size:
         return False
     with path.open("rb") as content:
@@ -32,7 +32,7 @@ def check_folder(image_set: str, folder: Path) -> None:
     Raises:
       DataError: naming the first file that is missing or not the registered one.
     """
-    for file in REGISTERED[image_set]:
+    for file in IMAGE_SETS[image_set].files:
         path = folder / file.name
         if not path.is_file():
             raise DataError(
@@ -59,7 +59,7 @@ def _copy(response: IO[bytes], target: IO[bytes], limit: int) -> None:
         left -= len(block)
 
 
-def _download(file: RegisteredFile, path: Path) -> None:
+def _download(file: OriginalFile, path: Path) -> None:
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with (
@@ -86,7 +86,7 @@ def fetch(image_set: str, folder: Path, report: Callable[[str], None]) -> None:
       DataError: no network, a server that fails, or content that is not the registered one.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for file in REGISTERED[image_set]:
+    for file in IMAGE_SETS[image_set].files:
         path = folder / file.name
         if _is_registered(path, file):
             continue

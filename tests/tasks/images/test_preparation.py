@@ -11,7 +11,7 @@ import pytest
 
 from asrnn.errors import ConfigError, DataError
 from asrnn.tasks import load_image_set, prepare_task
-from tests.tasks.fakes import assert_same, mnist_splits, register, write_cifar10, write_mnist
+from tests.tasks.images.fakes import assert_same, mnist_splits, register, write_cifar10, write_mnist
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_a_folder_of_original_files_becomes_a_dataset(
 
 
 @pytest.mark.parametrize(
-    ("task", "folder"), [("pmnist", "mnist/3.0.1"), ("noise_padded_cifar10", "cifar10/3.0.2")]
+    ("task", "folder"), [("pmnist", "mnist/3.0.1"), ("permuted_cifar10", "cifar10/3.0.2")]
 )
 def test_tasks_with_the_same_images_share_the_dataset(
     prepared_root: Path, task: str, folder: str
@@ -97,14 +97,14 @@ def test_the_digits_have_nothing_to_prepare(tmp_path: Path) -> None:
 
 
 def test_an_unknown_task_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"unknown task 'mnits'"):
+    with pytest.raises(ConfigError, match=r"found 'mnits'; did you mean 'mnist'"):
         prepare_task("mnits", str(tmp_path), None)
 
 
 SECOND_PROCESS = """
 import sys, pytest, pathlib
 from asrnn.tasks import prepare_task
-from tests.tasks.fakes import register
+from tests.tasks.images.fakes import register
 data, raw = sys.argv[1:]
 with pytest.MonkeyPatch.context() as patch:
     register(patch, "mnist", pathlib.Path(raw), "https://example.org/")

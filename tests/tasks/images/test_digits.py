@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from asrnn.errors import DataError
-from asrnn.tasks.digits import is_test, locate_digits
+from asrnn.tasks.images.digits import is_test, locate_digits
 
 
 def test_both_parts_together_are_the_digits_of_scikit_learn() -> None:

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from asrnn.tasks import sequences
-from tests.tasks.fakes import fake_split
+from asrnn.tasks.images import sequences
+from tests.tasks.images.fakes import fake_split
 
 IMAGES = fake_split((4, 5, 3), 6, 0).images
 # One rounding: XLA may multiply by 1/255 where NumPy divides.
@@ -43,6 +43,27 @@ def test_permuted_pixels_show_pixel_permutation_t_at_step_t() -> None:
 def test_a_permutation_of_another_length_is_refused() -> None:
     with pytest.raises(ValueError, match="permutation of 20 pixels expected"):
         sequences.permuted_pixels(jnp.asarray(IMAGES), np.arange(19))
+
+
+@pytest.mark.parametrize("size", [1, 2, 4])
+def test_pooling_takes_the_mean_over_squares(size: int) -> None:
+    images = fake_split((4, 8, 3), 6, 0).images
+    found = np.asarray(jax.jit(sequences.pooled, static_argnums=1)(images, size))
+    assert found.shape == (6, 4 // size, 8 // size, 3) and found.dtype == np.float32
+    for i in range(4 // size):
+        for j in range(8 // size):
+            square = images[:, size * i : size * (i + 1), size * j : size * (j + 1)]
+            expected = square.astype(np.float64).mean((1, 2)) / 255
+            np.testing.assert_allclose(found[:, i, j], expected, rtol=1e-6)
+
+
+def test_standardized_pixels_have_mean_0_and_deviation_1_where_the_constants_are_theirs() -> None:
+    scaled = IMAGES / 255.0
+    mean, std = scaled.mean((0, 1, 2)), scaled.std((0, 1, 2))
+    found = np.asarray(sequences.standardized(jnp.asarray(IMAGES), tuple(mean), tuple(std)))
+    np.testing.assert_allclose(found.mean((0, 1, 2)), np.zeros(3), atol=1e-6)
+    np.testing.assert_allclose(found.std((0, 1, 2)), np.ones(3), rtol=1e-6)
+    np.testing.assert_allclose(found, (scaled - mean) / std, rtol=1e-5, atol=1e-6)
 
 
 def test_a_row_has_its_channels_innermost() -> None:

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from asrnn.tasks.images import Located, Split
+from asrnn.tasks.images.sets import Located, Split
 
 # Change it whenever the layout below, or what the decoders return, changes.
 _MAGIC = b"asrnn-1\n"

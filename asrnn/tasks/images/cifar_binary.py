@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from asrnn.errors import DataError
-from asrnn.tasks.images import Split
+from asrnn.tasks.images.sets import Split
 
 FOLDER = "cifar-10-batches-bin"
 TRAIN_FILES = tuple(f"data_batch_{i}.bin" for i in range(1, 6))

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from asrnn.errors import DataError
-from asrnn.tasks.idx import decode, size_limit
-from tests.tasks.fakes import assert_same, fake_split, idx_images, idx_labels
+from asrnn.tasks.images.idx import decode, size_limit
+from tests.tasks.images.fakes import assert_same, fake_split, idx_images, idx_labels
 
 SPLIT = fake_split((28, 28, 1), 12, 0)
 IMAGES, LABELS = idx_images(SPLIT.images), idx_labels(SPLIT.labels)

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from asrnn.errors import ConfigError, DataError
-from asrnn.tasks import ImageSet, load_image_set, originals
-from asrnn.tasks.images import Split
-from tests.tasks.fakes import (
+from asrnn.tasks import ImageSet, load_image_set
+from asrnn.tasks.images import originals
+from asrnn.tasks.images.sets import Split
+from tests.tasks.images.fakes import (
     assert_same,
     cifar10_splits,
     mnist_splits,
@@ -95,20 +96,22 @@ def test_a_changed_file_is_not_taken_from_the_cache(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("image_set", "source", "offered"),
     [
-        ("digits", "tfds", "use bundled"),
-        ("digits", "files", "use bundled"),
-        ("mnist", "bundled", "use tfds or files"),
-        ("cifar10", "file", "use tfds or files"),
+        ("digits", "tfds", "bundled"),
+        ("digits", "files", "bundled"),
+        ("mnist", "bundled", "tfds, files"),
+        ("cifar10", "file", "tfds, files"),
     ],
 )
 def test_a_source_that_a_set_does_not_have_is_refused(
     tmp_path: Path, image_set: str, source: str, offered: str
 ) -> None:
-    with pytest.raises(ConfigError, match=f"'{source}' cannot be used for {image_set}; {offered}"):
+    with pytest.raises(
+        ConfigError, match=f"for {image_set} must be one of {offered}; found '{source}'"
+    ):
         load(image_set, source, tmp_path)
 
 
 @pytest.mark.parametrize("name", ["imagenet", "pmnist"])
 def test_an_unknown_image_set_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ConfigError, match=f"unknown image set '{name}'"):
+    with pytest.raises(ConfigError, match=f"an image set must be one of .*; found '{name}'"):
         load(name, "files", tmp_path)

@@ -7,7 +7,7 @@ import importlib.metadata
 import numpy as np
 
 from asrnn.errors import DataError
-from asrnn.tasks.images import Located, Split
+from asrnn.tasks.images.sets import Located, Split
 
 _LEVELS = 16
 _FOLD = 5

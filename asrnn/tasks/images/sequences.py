@@ -1,4 +1,8 @@
-"""From images to sequences: pure functions on the device, images [B, H, W, Ch] to [T, B, m]."""
+"""From images to sequences: pure functions on the device, images [B, H, W, Ch] to [T, B, m].
+
+Images are uint8, or float32 where `pooled` or `standardized` has been at work; these are taken
+as they are.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,37 @@ import numpy as np
 
 def _scaled(pixels: jax.Array) -> jax.Array:
     """uint8 0..255 to float32 x / 255 in [0, 1], the scaling of the paper's successors."""
-    return pixels.astype(jnp.float32) / 255.0
+    return pixels.astype(jnp.float32) / 255.0 if pixels.dtype == jnp.uint8 else pixels
+
+
+def pooled(images: jax.Array, size: int) -> jax.Array:
+    """The mean over each square of size x size pixels, of x / 255.
+
+    Args:
+      images: uint8 [B, H, W, Ch]; `size` divides H and W.
+      size: k.
+
+    Returns:
+      float32 [B, H / k, W / k, Ch] in [0, 1].
+    """
+    batch, height, width, channels = images.shape
+    squares = images.reshape(batch, height // size, size, width // size, size, channels)
+    return _scaled(squares).mean((2, 4))
+
+
+def standardized(images: jax.Array, mean: tuple[float, ...], std: tuple[float, ...]) -> jax.Array:
+    """(x / 255 - mean) / std for each channel.
+
+    Args:
+      images: uint8 [B, H, W, Ch], or what `pooled` returned.
+      mean: one for each channel.
+      std: likewise.
+
+    Returns:
+      float32 [B, H, W, Ch].
+    """
+    offset, scale = (jnp.array(v, jnp.float32).reshape(1, 1, 1, -1) for v in (mean, std))
+    return (_scaled(images) - offset) / scale
 
 
 def pixels(images: jax.Array) -> jax.Array:

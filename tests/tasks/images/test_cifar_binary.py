@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from asrnn.errors import DataError
-from asrnn.tasks import cifar_binary
-from tests.tasks.fakes import (
+from asrnn.tasks.images import cifar_binary
+from tests.tasks.images.fakes import (
     CIFAR10_FILES,
     assert_same,
     cifar10_files,

@@ -1,0 +1,1 @@
+"""The image sets: found, decoded, kept, prepared, and made into sequences."""
