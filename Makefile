@@ -5,11 +5,12 @@ BIN := $(VENV)/bin
 # A plain path, so that a script beside the clone finds the package and not the folder.
 EDITABLE := --config-settings editable_mode=compat --editable
 
-.PHONY: help train test test-slow test-sanitized test-gpu test-gpu-sanitized lint clean
+.PHONY: help train test test-ci test-slow test-sanitized test-gpu test-gpu-sanitized lint clean
 
 help:
 	@echo "make train      train on the bundled digits: the main job, a minute"
-	@echo "make test       the tests"
+	@echo "make test       the tests: six minutes on two cores"
+	@echo "make test-ci    one of each kind of slow test"
 	@echo "make lint       ruff and mypy"
 	@echo "make test-slow, make test-sanitized: what takes minutes"
 	@echo "make test-gpu, make test-gpu-sanitized: what needs an NVIDIA GPU"
@@ -18,10 +19,14 @@ train: $(VENV)/installed
 	$(BIN)/python -m asrnn.train --config=configs/digits.py
 
 # Where `make test-gpu` has installed CUDA, jax would take the GPU for these.
-test test-slow test-sanitized: export JAX_PLATFORMS := cpu
+test test-ci test-slow test-sanitized: export JAX_PLATFORMS := cpu
 
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest
+
+# The kinds: a simulated GPU, kills, several processes, a Ray cluster, a browser, sanitizers.
+test-ci: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -m "slow and ci"
 
 test-slow: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m slow

@@ -15,6 +15,14 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_default_matmul_precision", "highest")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what runs on the simulated GPU as slow; a test of either kind marks its parameter."""
+    for item in items:
+        if isinstance(item, pytest.Function) and "simulated_gpu" in item.fixturenames:
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture
 def key() -> jax.Array:
     return jax.random.key(20190501)

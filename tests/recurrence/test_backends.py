@@ -12,7 +12,12 @@ from asrnn.dynamics import CELLS, Coefficients, make_cell
 from asrnn.errors import ConfigError
 from asrnn.recurrence import BACKENDS, backends, choose_backend, native, unroll
 
-KERNELS = ("fused", "native", "simulated", pytest.param("gpu", marks=pytest.mark.gpu))
+KERNELS = (
+    "fused",
+    "native",
+    pytest.param("simulated", marks=pytest.mark.slow),
+    pytest.param("gpu", marks=pytest.mark.gpu),
+)
 FIELDS = ("antisymmetric", "gated_antisymmetric", "ablation")
 # T, B, n, m: single steps and rows, odd sizes, the inputs of noise-padded CIFAR-10.
 SIZES = [

@@ -14,7 +14,10 @@ from tests.reports.browser import Browser, find_chromium
 from tests.reports.workdirs import write_diverged, write_run, write_sweep
 
 CHROMIUM = find_chromium()
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH"),
+]
 
 LONG = "a-name-that-is-far-too-long-for-a-phone-" * 4
 
@@ -99,6 +102,7 @@ def test_the_page_can_be_seen(screen: Screen, page: str, browser: Browser, tmp_p
     assert other > 0.01 * screen.width * screen.height  # the text
 
 
+@pytest.mark.ci
 def test_nothing_is_asked_for_but_the_file_and_nothing_is_complained_of(
     page: str, browser: Browser
 ) -> None:

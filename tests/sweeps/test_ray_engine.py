@@ -158,6 +158,7 @@ def test_a_signal_saves_all_trials_and_another_engine_goes_on(cluster, flags, ex
 
 @needs_ray
 @pytest.mark.slow
+@pytest.mark.ci
 def test_when_a_node_dies_its_trial_goes_on_elsewhere(cluster, flags, expected, tmp_path):
     ray = ["--engine=ray", f"--ray_address={cluster.address}", f"--workdir={tmp_path / 'sweep'}"]
     with Process(command("sweep", *flags, *ray), tmp_path) as process:

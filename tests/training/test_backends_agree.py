@@ -10,7 +10,12 @@ from asrnn.recurrence import native
 from asrnn.training.loop import train_and_evaluate
 from tests.training.runs import rows, tiny_config
 
-KERNELS = ["fused", "native", "simulated", pytest.param("gpu", marks=pytest.mark.gpu)]
+KERNELS = [
+    "fused",
+    "native",
+    pytest.param("simulated", marks=pytest.mark.slow),
+    pytest.param("gpu", marks=pytest.mark.gpu),
+]
 
 
 @pytest.mark.parametrize("kernel", KERNELS)

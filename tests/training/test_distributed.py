@@ -120,6 +120,8 @@ def test_the_summary_counts_processes_and_devices(finished: Path) -> None:
     assert re.match(r"2 processes, \d+ devices: cpu", summary(finished / "run")["device"])
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_signal_to_one_process_stops_both_at_the_same_step_and_one_process_goes_on(
     tmp_path: Path,
 ) -> None:

@@ -30,7 +30,13 @@ scan_run = partial(scan, return_states=True)
 Run = Callable[..., Any]
 
 
-@pytest.fixture(params=["cpu", "simulated", pytest.param("gpu", marks=pytest.mark.gpu)])
+@pytest.fixture(
+    params=[
+        "cpu",
+        pytest.param("simulated", marks=pytest.mark.slow),
+        pytest.param("gpu", marks=pytest.mark.gpu),
+    ]
+)
 def run(request: pytest.FixtureRequest, kernel_cache: str) -> Run:
     """A kernel's `unroll`, with all states."""
     if request.param == "gpu":
@@ -217,14 +223,14 @@ def test_shard_map_sums_gradients_of_replicated_arguments(
     assert_close(found, jax.grad(partial(weighted, scan_run), wanted)(*args))
 
 
-@pytest.mark.parametrize("kernel", ["cpu", "simulated"])
+@pytest.mark.parametrize("kernel", ["cpu", pytest.param("simulated", marks=pytest.mark.slow)])
 def test_the_same_over_two_devices(
     kernel: str, kernel_cache: str, request: pytest.FixtureRequest
 ) -> None:
     """The number of devices is that of a process, so the tests above run again in another."""
     if kernel == "cpu" and (reason := cpu.available()):
         pytest.skip(reason)
-    tests = ["-k", f"shard_map and {kernel}-", "-p", "no:cacheprovider", "-rs"]
+    tests = ["-k", f"shard_map and {kernel}-", "-m", "not gpu", "-p", "no:cacheprovider", "-rs"]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *tests, __file__],
         env={**os.environ, "JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": "2"},

@@ -39,10 +39,11 @@ SIZES = [
     Sizes(4, 15, 300, 2, True),
 ]
 IDS = [f"T{s.steps}-B{s.batch}-n{s.units}-m{s.inputs}-{s.gated}" for s in SIZES]
+# Of two neighbours one returns its states.
+CASES = [(sizes, i % 3 != 1) for i, sizes in enumerate(SIZES)]
 
 
-@pytest.mark.parametrize("return_states", [False, True])
-@pytest.mark.parametrize("sizes", SIZES, ids=IDS)
+@pytest.mark.parametrize(("sizes", "return_states"), CASES, ids=IDS)
 def test_agrees_with_float64(sizes: Sizes, return_states: bool, instruction_set: str) -> None:
     assert_agrees_with_float64(cpu.unroll, sizes, return_states=return_states)
 
@@ -99,11 +100,12 @@ def test_same_bits_when_activations_are_computed_again(
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("place", ["input", "state", "matrix"])
+@pytest.mark.parametrize(
+    ("place", "value"), [("input", np.inf), ("state", np.nan), ("matrix", -np.inf)]
+)
 @pytest.mark.parametrize("gated", [False, True])
 def test_nan_and_infinity_spread_as_in_scan(
-    value: float, place: str, gated: bool, instruction_set: str
+    place: str, value: float, gated: bool, instruction_set: str
 ) -> None:
     assert_spreads_as_in_scan(cpu.unroll, Sizes(3, 18, 20, 2, gated), place, value)
 

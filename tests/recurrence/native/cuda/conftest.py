@@ -19,7 +19,12 @@ def on_a_gpu() -> None:
         pytest.fail("these tests need a GPU: make test-gpu")
 
 
-@pytest.fixture(params=["simulated", pytest.param("gpu", marks=pytest.mark.gpu)])
+@pytest.fixture(
+    params=[
+        pytest.param("simulated", marks=pytest.mark.slow),
+        pytest.param("gpu", marks=pytest.mark.gpu),
+    ]
+)
 def kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Kernels that run; simulated threads in another order after each meeting of theirs."""
     if request.param == "simulated":

@@ -19,17 +19,18 @@ from tests.recurrence.native.cuda import simulator
 MAIN = Path(__file__).parent / "races.cc"
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(sys.platform != "linux", reason="the simulator needs Linux"),
     pytest.mark.skipif(simulator.compiler() is None, reason="no g++"),
 ]
 
 VARIANTS = [
-    Variant(units=33, inputs=2, gated=True),
-    pytest.param(Variant(units=33, inputs=0, gated=False), marks=pytest.mark.slow),
-    pytest.param(Variant(units=70, inputs=2, gated=False), marks=pytest.mark.slow),
-    pytest.param(Variant(units=70, inputs=0, gated=True), marks=pytest.mark.slow),
+    pytest.param(Variant(units=33, inputs=2, gated=True), marks=pytest.mark.ci),
+    Variant(units=33, inputs=0, gated=False),
+    Variant(units=70, inputs=2, gated=False),
+    Variant(units=70, inputs=0, gated=True),
     # A part of A is in shared memory.
-    pytest.param(Variant(units=200, inputs=1, gated=True), marks=pytest.mark.slow),
+    Variant(units=200, inputs=1, gated=True),
 ]
 
 
@@ -56,7 +57,6 @@ def test_a_sanitizer_finds_nothing(variant: Variant, sanitizer: str, folder: Pat
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("sanitizer", ["thread"], indirect=True)
 @pytest.mark.parametrize("file", ["forward.cuh", "backward.cuh"])
 def test_a_barrier_taken_out_of_the_loop_is_reported(

@@ -46,10 +46,15 @@ SIZES = [
     Sizes(5, 2, 256, 96, True),
 ]
 IDS = [f"T{s.steps}-B{s.batch}-n{s.units}-m{s.inputs}-{s.gated}" for s in SIZES]
+EACH_KERNEL = [Sizes(9, 5, 33, 3, True), Sizes(12, 3, 70, 5, False)]
+CASES = [
+    pytest.param(sizes, id=name, marks=pytest.mark.ci if sizes in EACH_KERNEL else ())
+    for sizes, name in zip(SIZES, IDS, strict=True)
+]
 
 
 @pytest.mark.parametrize("return_states", [False, True])
-@pytest.mark.parametrize("sizes", SIZES, ids=IDS)
+@pytest.mark.parametrize("sizes", CASES)
 def test_agrees_with_float64(sizes: Sizes, return_states: bool, kernel: None) -> None:
     assert_agrees_with_float64(cuda.unroll, sizes, return_states=return_states)
 

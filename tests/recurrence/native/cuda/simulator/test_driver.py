@@ -14,6 +14,7 @@ DYNAMIC_SHARED = 8  # CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
 RELAXED = 2
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(sys.platform != "linux", reason="the simulator needs Linux"),
     pytest.mark.skipif(simulator.compiler() is None, reason="no g++"),
 ]

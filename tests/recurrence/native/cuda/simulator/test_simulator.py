@@ -17,6 +17,7 @@ SAMPLES = Path(__file__).parent / "samples"
 UNWRITTEN = 0x7FA00000  # a signalling NaN
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(sys.platform != "linux", reason="the simulator needs Linux"),
     pytest.mark.skipif(simulator.compiler() is None, reason="no g++"),
 ]
