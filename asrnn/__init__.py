@@ -10,17 +10,19 @@ from typing import TYPE_CHECKING, Any
 from asrnn.signals import take_for_a_command
 
 if TYPE_CHECKING:
-    from asrnn.models import AntisymmetricCell, SequenceClassifier
+    from asrnn.models import AntisymmetricCell, SequenceNetwork
     from asrnn.recurrence import unroll
+    from asrnn.trained import load
     from asrnn.training.loop import train_and_evaluate
 
 __version__ = "0.1.0"
 
-__all__ = ["AntisymmetricCell", "SequenceClassifier", "train_and_evaluate", "unroll"]
+__all__ = ["AntisymmetricCell", "SequenceNetwork", "load", "train_and_evaluate", "unroll"]
 
 _HOMES = {
     "AntisymmetricCell": "asrnn.models",
-    "SequenceClassifier": "asrnn.models",
+    "SequenceNetwork": "asrnn.models",
+    "load": "asrnn.trained",
     "train_and_evaluate": "asrnn.training.loop",
     "unroll": "asrnn.recurrence",
 }

@@ -110,16 +110,21 @@ def define_config_flag() -> flags.FlagHolder[ConfigDict]:
 def read_config_flag(flag: flags.FlagHolder[ConfigDict]) -> ConfigDict:
     """The config of a `--config` flag; ml_collections may run its file only now.
 
+    Where another flag chooses a component, what the file says for the former one is reset.
+
     Raises:
       ConfigError: for a file that is missing or fails.
     """
+    from asrnn.config import follow_choices
+
     with _config_errors():
         config = flag.value
         if config is None:
             raise ConfigError("no config given; for example --config=configs/digits.py")
         getattr(config, "to_dict", None)  # raises on what stands for a file that failed to load
-    if not isinstance(config, ConfigDict):
-        raise ConfigError(f"get_config must return a ConfigDict, found {type(config).__name__}")
+        if not isinstance(config, ConfigDict):
+            raise ConfigError(f"get_config must return a ConfigDict, found {type(config).__name__}")
+        follow_choices(config, config_flags.get_override_values(flags.FLAGS[flag.name]))
     return config
 
 
@@ -132,6 +137,25 @@ def required(flag: flags.FlagHolder[str | None], example: str) -> str:
     if not flag.value:
         raise ConfigError(f"no {flag.name} given; for example --{flag.name}={example}")
     return str(flag.value)
+
+
+def network_flags() -> Callable[[], str | Path]:
+    """Defines --workdir and --pretrained; returns what reads them, for `asrnn.load`.
+
+    It gives the folder of a run as a path or the name of a network that ships, and raises
+    ConfigError unless exactly one of them was given.
+    """
+    workdir = flags.DEFINE_string("workdir", None, "The folder of a run.")
+    pretrained = flags.DEFINE_string("pretrained", None, "A trained network that ships, by name.")
+
+    def given() -> str | Path:
+        if workdir.value and pretrained.value:
+            raise ConfigError("--workdir and --pretrained cannot be combined; leave one out")
+        if pretrained.value:
+            return str(pretrained.value)
+        return Path(required(workdir, "runs/my-run"))
+
+    return given
 
 
 def goes_only(how: str, used: bool, *given: flags.FlagHolder[Any]) -> None:
@@ -147,7 +171,7 @@ def goes_only(how: str, used: bool, *given: flags.FlagHolder[Any]) -> None:
     """
     for flag in given:
         if flag.present and not used:
-            raise ConfigError(f"--{flag.name} goes only {how}; leave it out")
+            raise ConfigError(f"--{flag.name} can be used only {how}; leave it out")
 
 
 def _parse(argv: Sequence[str], choices: Collection[str]) -> list[str]:
@@ -212,7 +236,12 @@ def _reason(error: Exception | SystemExit) -> str:
 
 def _help() -> str:
     module = sys.modules["__main__"]
-    return f"{(module.__doc__ or '').strip()}\n\nFlags:{flags.FLAGS.main_module_help()}"
+    text = f"{(module.__doc__ or '').strip()}\n\nFlags:{flags.FLAGS.main_module_help()}"
+    if "config" not in flags.FLAGS:
+        return text
+    from asrnn.config import field_table
+
+    return f"{text}\n\nFields of --config, their defaults, and who reads them:\n{field_table()}"
 
 
 def _sentence(error: BaseException | str) -> str:

@@ -1,133 +1,164 @@
-"""The configuration of a run: its fields and defaults, their checks, its JSON form."""
+"""The configuration of a run: the union of what its components can be told.
+
+A config has the fields of the frame, which every run reads, and the options of every cell,
+scheme, task, objective, optimizer and schedule, whichever of them it chooses. A field that the
+chosen ones do not read has to stay at its default.
+"""
 
 import hashlib
 import json
-import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
 
+from asrnn.dynamics import CELLS, SCHEMES, MapCell
 from asrnn.errors import ConfigError, check_choice, near_miss
+from asrnn.objectives import OBJECTIVES
+from asrnn.optimizers import OPTIMIZERS, SCHEDULES
+from asrnn.options import (
+    COUNT,
+    COUNT_OR_ZERO,
+    NON_NEGATIVE,
+    POSITIVE,
+    SEED,
+    Component,
+    Option,
+    Use,
+    Value,
+    check_value,
+    one_of,
+    union,
+)
+from asrnn.tasks import TASKS
 
 Variants = Mapping[str, Mapping[str, Any]]
 """The fields that each variant of a config file changes, by dotted name."""
+
+SEED_OPTION = Option(
+    "seed", 0, "initial parameters, order of the examples, noise", SEED, Use.INITIAL
+)
+
+FRAME: dict[str, tuple[Option, ...]] = {
+    "task": (
+        Option("name", "digits", f"one of {', '.join(TASKS)}"),
+        Option("source", "bundled", "where the data come from: bundled, tfds, files"),
+        Option("data_dir", "", "folder of the data; empty with tfds: its own default"),
+        Option(
+            "validation_size",
+            0,
+            "examples that the seed takes from the training part",
+            COUNT_OR_ZERO,
+        ),
+    ),
+    "model": (
+        Option("cell", "antisymmetric", f"one of {', '.join(CELLS)}"),
+        Option("hidden_size", 128, "n", COUNT),
+        Option("num_layers", 1, "layers of this cell, one on the states of the other", COUNT),
+        Option(
+            "readout",
+            "last",
+            "what the head sees: last (hidden state), mean (over time), every_step",
+            one_of("last", "mean", "every_step"),
+        ),
+        Option("discretization", "euler", f"one of {', '.join(SCHEMES)}; of cells that are ODEs"),
+    ),
+    "recurrence": (
+        Option("backend", "auto", "auto (the fastest that is there), native, adjoint, scan"),
+        Option("unroll", 1, "scan: time steps per iteration of the loop", COUNT),
+        Option("remat", False, "O(√T) memory for one more forward pass"),
+    ),
+    "objective": (Option("name", "cross_entropy", f"one of {', '.join(OBJECTIVES)}"),),
+    "optimizer": (
+        Option("name", "adagrad", f"one of {', '.join(OPTIMIZERS)}"),
+        Option("learning_rate", 0.1, "η", POSITIVE, Use.RUN_TIME),
+        Option("schedule", "constant", f"of the learning rate: {', '.join(SCHEDULES)}"),
+        Option(
+            "clip_norm",
+            0.0,
+            "global norm above which gradients are scaled down; 0: off",
+            NON_NEGATIVE,
+            Use.RUN_TIME,
+        ),
+    ),
+    "training": (
+        Option("batch_size", 128, "B", COUNT),
+        Option("steps", 50_000, "updates", COUNT),
+        Option("log_every", 100, "updates between two training rows of metrics.jsonl", COUNT),
+        Option("eval_every", 1_000, "updates between two validations", COUNT),
+        Option("checkpoint_every", 1_000, "updates between two checkpoints", COUNT),
+        Option("tensorboard", False, "also write TensorBoard events (extra `tensorboard`)"),
+    ),
+}
+"""The fields that every run reads, by section."""
+
+CHOICES: dict[str, Mapping[str, Component]] = {
+    "task.name": TASKS,
+    "model.cell": CELLS,
+    "model.discretization": SCHEMES,
+    "objective.name": OBJECTIVES,
+    "optimizer.name": OPTIMIZERS,
+    "optimizer.schedule": SCHEDULES,
+}
+"""The fields that choose a component, and the table that each chooses from."""
+
+IN_EVERY_VERSION = ("seed", "task.name", "model.cell", "optimizer.name", "training.steps")
+"""The fields without which a config.json is not that of a run."""
+
+
+def all_options() -> dict[str, Option]:
+    """Every field of a config by dotted name, in the order of `base_config`."""
+    found = {SEED_OPTION.name: SEED_OPTION}
+    for section, frame in FRAME.items():
+        tables = [table for field, table in CHOICES.items() if _section(field) == section]
+        components = (component for table in tables for component in table.values())
+        found |= {f"{section}.{option.name}": option for option in frame}
+        found |= {f"{section}.{name}": option for name, option in union(components).items()}
+    return found
 
 
 def base_config() -> ConfigDict:
     """Every field with its default; the files in configs/ start from here."""
     config = ConfigDict()
-    config.seed = 0  # initial parameters, order of the examples, noise
-
-    config.task = ConfigDict()
-    config.task.name = "digits"  # digits, mnist, pmnist, cifar10, noise_padded_cifar10
-    config.task.source = "bundled"  # bundled (digits), tfds, files
-    config.task.data_dir = ""  # folder of the data; "" with tfds: its own default
-    config.task.validation_size = 0  # examples taken from the training part by the seed
-    config.task.permutation_seed = 0  # pmnist: which fixed permutation
-    config.task.noise = "fresh"  # noise_padded_cifar10: fresh per example, or one fixed tensor
-
-    config.model = ConfigDict()
-    config.model.cell = "antisymmetric"  # a name of asrnn.dynamics.CELLS
-    config.model.hidden_size = 128  # n
-    config.model.step_size = 0.01  # ε
-    config.model.diffusion = 0.01  # γ
-    config.model.init_scale = 1.0  # σ_w: W ~ N(0, σ_w²/n)
-    config.model.discretization = "euler"  # euler (the paper's), midpoint, rk4
-
-    config.recurrence = ConfigDict()
-    config.recurrence.backend = "auto"  # auto: the fastest that is there
-    config.recurrence.unroll = 1  # scan: time steps per loop iteration
-    config.recurrence.remat = False  # O(√T) memory for one more forward pass
-
-    config.optimizer = ConfigDict()
-    config.optimizer.name = "adagrad"  # sgd, adagrad, adam, rmsprop
-    config.optimizer.learning_rate = 0.1
-    config.optimizer.momentum = 0.9  # sgd
-    config.optimizer.nesterov = False  # sgd
-    config.optimizer.initial_accumulator = 0.1  # adagrad: Σ g² starts here
-    config.optimizer.epsilon = 1e-7  # adagrad, adam, rmsprop
-    config.optimizer.beta1 = 0.9  # adam
-    config.optimizer.beta2 = 0.999  # adam; rmsprop: decay of the mean square
-    config.optimizer.clip_norm = 0.0  # global norm above which gradients are scaled; 0: off
-    config.optimizer.schedule = "constant"  # constant, step, cosine
-    config.optimizer.decay_every = 10_000  # step: steps between two decays
-    config.optimizer.decay_factor = 0.1  # step: what each multiplies the rate with
-
-    config.training = ConfigDict()
-    config.training.batch_size = 128
-    config.training.steps = 50_000
-    config.training.log_every = 100  # steps between two training rows of metrics.jsonl
-    config.training.eval_every = 1_000  # steps between two evaluations on the validation part
-    config.training.checkpoint_every = 1_000
-    config.training.tensorboard = False  # also write TensorBoard events (extra `tensorboard`)
+    for field, option in all_options().items():
+        section, _, name = field.rpartition(".")
+        if section and section not in config:
+            config[section] = ConfigDict()
+        (config[section] if section else config)[name] = option.default
     return config
 
 
-@dataclass(frozen=True)
-class Check:
-    """What a field must satisfy, in words and as a predicate."""
-
-    words: str
-    holds: Callable[[Any], bool]
-
-
-POSITIVE = Check("positive and finite", lambda v: math.isfinite(v) and v > 0)
-NON_NEGATIVE = Check("finite and at least 0", lambda v: math.isfinite(v) and v >= 0)
-FRACTION = Check("in [0, 1)", lambda v: 0 <= v < 1)
-SEED = Check("in [0, 2^32)", lambda v: 0 <= v < 2**32)
-COUNT = Check("in [1, 2^31)", lambda v: 1 <= v < 2**31)
-COUNT_OR_ZERO = Check("in [0, 2^31)", lambda v: 0 <= v < 2**31)
-
-CHECKS: dict[str, Check] = {
-    "seed": SEED,
-    "task.validation_size": COUNT_OR_ZERO,
-    "task.permutation_seed": SEED,
-    "model.hidden_size": COUNT,
-    "model.step_size": POSITIVE,
-    "model.diffusion": NON_NEGATIVE,
-    "model.init_scale": NON_NEGATIVE,
-    "recurrence.unroll": COUNT,
-    "optimizer.learning_rate": POSITIVE,
-    "optimizer.momentum": FRACTION,
-    "optimizer.initial_accumulator": NON_NEGATIVE,
-    "optimizer.epsilon": POSITIVE,
-    "optimizer.beta1": FRACTION,
-    "optimizer.beta2": FRACTION,
-    "optimizer.clip_norm": NON_NEGATIVE,
-    "optimizer.decay_every": COUNT,
-    "optimizer.decay_factor": POSITIVE,
-    "training.batch_size": COUNT,
-    "training.steps": COUNT,
-    "training.log_every": COUNT,
-    "training.eval_every": COUNT,
-    "training.checkpoint_every": COUNT,
-}
+def field_table() -> str:
+    """All fields for a person: name, default, what it is, and who reads it if not every run."""
+    lines = []
+    for field, option in all_options().items():
+        some = f" [{_reader_names(field)}]" if _readers(field) else ""
+        lines.append(f"  {field:<32}{option.default!s:<14} {option.help}{some}")
+    return "\n".join(lines)
 
 
 def check_config(config: ConfigDict) -> None:
-    """Checks that all fields are there, of their types and in their ranges.
-
-    Which cells, tasks, backends and optimizers there are is for their rooms to say, when
-    they are asked for one by name.
+    """Checks that all fields are there, of their types, in their ranges, and read by somebody.
 
     Raises:
       ConfigError: for the first field that cannot be used, in one line.
     """
     fields = flatten(config.to_dict())
-    defaults = flatten(base_config().to_dict())
-    for name in fields:
-        if name not in defaults:
-            raise ConfigError(f"unknown config field {name!r}{near_miss(name, defaults)}")
-    for name, default in defaults.items():
-        if name not in fields:
-            raise ConfigError(f"config field {name!r} is missing; asrnn.config.base_config has it")
-        _check_type(name, fields[name], type(default))
-    for name, check in CHECKS.items():
-        if not check.holds(fields[name]):
-            raise ConfigError(f"config.{name} must be {check.words}, found {fields[name]}")
+    options = all_options()
+    check_known(fields)
+    for field, option in options.items():
+        if field not in fields:
+            raise ConfigError(f"config field {field!r} is missing; asrnn.config.base_config has it")
+        check_value(field, option, fields[field])
+    _check_choices(fields)
+    for field in _unread(fields):
+        if fields[field] != options[field].default:
+            chosen = ", ".join(f"{choice}={fields[choice]}" for choice in _choosers(field))
+            raise ConfigError(
+                f"config.{field}={fields[field]!r} is not read by {chosen}; read by"
+                f" {_reader_names(field)}; leave it at its default {options[field].default!r}"
+            )
     if fields["task.source"] == "files" and not fields["task.data_dir"]:
         raise ConfigError(
             "config.task.source is 'files' but config.task.data_dir is empty;"
@@ -135,13 +166,131 @@ def check_config(config: ConfigDict) -> None:
         )
 
 
-def _check_type(name: str, value: Any, expected: type) -> None:
-    fits = type(value) is expected or (expected is float and type(value) is int)
-    if not fits:
-        raise ConfigError(
-            f"config.{name} must be of type {expected.__name__},"
-            f" found {value!r} of type {type(value).__name__}"
-        )
+def check_known(fields: Mapping[str, Any]) -> None:
+    """Checks that there are fields of these dotted names.
+
+    Raises:
+      ConfigError: for the first that there is not.
+    """
+    options = all_options()
+    for field in fields:
+        if field not in options:
+            raise ConfigError(f"unknown config field {field!r}{near_miss(field, options)}")
+
+
+def _check_choices(fields: Mapping[str, Any]) -> None:
+    for field, table in CHOICES.items():
+        if field not in fields:
+            raise ConfigError(f"config field {field!r} is missing; asrnn.config.base_config has it")
+        check_choice(field, fields[field], table)
+
+
+def completed(fields: Mapping[str, Any]) -> ConfigDict:
+    """A config of an earlier version, by dotted name, as one of today.
+
+    Fields that it lacks have today's defaults, and so have those that nobody reads.
+
+    Raises:
+      ConfigError: for a field that there is not, that every version has and this config lacks,
+        or that cannot be used.
+    """
+    check_known(fields)
+    for field in IN_EVERY_VERSION:
+        if field not in fields:
+            raise ConfigError(f"config field {field!r} is missing; every version writes it")
+    config, options = base_config(), all_options()
+    for field, value in fields.items():
+        check_value(field, options[field], value)
+    config.update_from_flattened_dict(dict(fields))
+    _check_choices(flatten(config.to_dict()))
+    config = normalized(config)
+    check_config(config)
+    return config
+
+
+def normalized(config: ConfigDict) -> ConfigDict:
+    """The config with every field that nobody reads at its default."""
+    config = ConfigDict(config.to_dict())
+    _reset_unread(config)
+    return config
+
+
+def follow_choices(config: ConfigDict, changed: Collection[str]) -> None:
+    """Resets what nobody reads any more, if one of the fields that changed chooses a component.
+
+    The fields that changed stay as they are: whoever sets one that is not read is told so by
+    `check_config`.
+
+    Raises:
+      ConfigError: if a choice is missing, or names no component.
+    """
+    if CHOICES.keys() & set(changed):
+        _check_choices(flatten(config.to_dict()))
+        _reset_unread(config, kept=changed)
+
+
+def _reset_unread(config: ConfigDict, kept: Collection[str] = ()) -> None:
+    options = all_options()
+    unread = set(_unread(flatten(config.to_dict()))) - set(kept)
+    config.update_from_flattened_dict({field: options[field].default for field in unread})
+
+
+def fields_of(*uses: Use) -> list[str]:
+    """The dotted names of all fields of some uses."""
+    return [field for field, option in all_options().items() if option.use in uses]
+
+
+def section_values(config: ConfigDict, section: str, use: Use) -> dict[str, Any]:
+    """The values in a section that are of a use and are read, by name without the section."""
+    fields = flatten(config.to_dict())
+    unread = set(_unread(fields))
+    return {
+        field.removeprefix(f"{section}."): fields[field]
+        for field in fields_of(use)
+        if _section(field) == section and field not in unread
+    }
+
+
+def _section(field: str) -> str:
+    return field.rpartition(".")[0]
+
+
+def _choosers(field: str) -> list[str]:
+    """The choices of whose options a field may be: for `model.step_size` cell and scheme."""
+    name = field.rpartition(".")[2]
+    return [
+        choice
+        for choice, table in CHOICES.items()
+        if _section(choice) == _section(field) and name in union(table.values())
+    ] or (["model.cell"] if field == "model.discretization" else [])
+
+
+def _readers(field: str) -> list[tuple[str, str]]:
+    """The components that read a field, each as (choice, name); none: every run reads it."""
+    name = field.rpartition(".")[2]
+    if field == "model.discretization":
+        return [("model.cell", cell) for cell, it in CELLS.items() if not isinstance(it, MapCell)]
+    return [
+        (choice, component)
+        for choice in _choosers(field)
+        for component, it in CHOICES[choice].items()
+        if name in {option.name for option in it.options}
+    ]
+
+
+def _reader_names(field: str) -> str:
+    return ", ".join(component for _, component in _readers(field))
+
+
+def _unread(fields: Mapping[str, Any]) -> Iterator[str]:
+    """The fields that the components chosen by a config do not read."""
+    chosen = {(choice, fields[choice]) for choice in CHOICES}
+    if isinstance(CELLS[fields["model.cell"]], MapCell):
+        chosen.remove(("model.discretization", fields["model.discretization"]))
+    for field in fields:
+        readers = _readers(field)
+        if readers and not chosen & set(readers):
+            yield field
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -158,13 +307,17 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def apply_variants(config: ConfigDict, arg: str, variants: Variants) -> ConfigDict:
     """Applies the comma-separated variants that follow the colon of `--config=file.py:arg`.
 
+    Where one chooses another component (`model.cell`, say), fields that the new one does not read
+    are reset, as `follow_choices` does.
+
     Args:
-      config: what to change.
+      config: is changed and returned.
       arg: for example "gated,quick"; "" for none.
       variants: the fields that each name changes, by dotted name.
 
     Raises:
-      ConfigError: for an unknown variant, or two that set a field to different values.
+      ConfigError: for an unknown variant, two that set a field to different values, or one that
+        chooses a component that there is not.
     """
     setter: dict[str, str] = {}
     for name in filter(None, arg.split(",")):
@@ -177,13 +330,45 @@ def apply_variants(config: ConfigDict, arg: str, variants: Variants) -> ConfigDi
                     f" both {variants[other][field]!r} and {value!r}"
                 )
         config.update_from_flattened_dict(variants[name])
+    follow_choices(config, setter)
+    return config
+
+
+def changed(config: ConfigDict, values: Mapping[str, Any]) -> ConfigDict:
+    """A copy of the config with other values of some fields, after `follow_choices`.
+
+    Args:
+      config: what to change; it stays as it is.
+      values: by dotted name.
+
+    Raises:
+      ConfigError: for a component that there is not.
+      TypeError: for a value of another type.
+    """
+    config = ConfigDict(config.to_dict())
+    config.update_from_flattened_dict(dict(values))
+    follow_choices(config, values)
     return config
 
 
 def default_workdir(config: ConfigDict) -> Path:
-    """runs/<task>-<cell>-<hash of the resolved config>: the same command finds its run."""
-    digest = hashlib.sha256(to_json(config).encode()).hexdigest()
+    """runs/<task>-<cell>-<hash of the fields that are not at their defaults>.
+
+    The same command finds its run, and a field that a later version adds changes no name.
+    """
+    differing = json.dumps(differing_fields(config), sort_keys=True, allow_nan=False)
+    digest = hashlib.sha256(differing.encode()).hexdigest()
     return Path("runs") / f"{config.task.name}-{config.model.cell}-{digest[:8]}"
+
+
+def differing_fields(config: ConfigDict) -> dict[str, Value]:
+    """The fields that are read and not at their defaults, by dotted name."""
+    fields, options = flatten(normalized(config).to_dict()), all_options()
+    return {
+        field: type(options[field].default)(value)
+        for field, value in fields.items()
+        if value != options[field].default
+    }
 
 
 def to_json(config: ConfigDict) -> str:

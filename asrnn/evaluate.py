@@ -1,32 +1,32 @@
-"""Evaluates the best checkpoint of a workdir.
+"""Evaluates the best checkpoint of a workdir, or a trained network that ships.
 
 python -m asrnn.evaluate --workdir=DIR [--split=test]
+python -m asrnn.evaluate --pretrained=mnist-gated --source=files --data_dir=DIR
 """
-
-from pathlib import Path
 
 from absl import flags
 
-from asrnn.command import required, run
+from asrnn.command import network_flags, run
 
-WORKDIR = flags.DEFINE_string("workdir", None, "The folder of a run.")
+NETWORK = network_flags()
 SPLIT = flags.DEFINE_enum(
     "split", "test", ["train", "validation", "test"], "The part of the data to evaluate on."
 )
+SOURCE = flags.DEFINE_string("source", "", "Where the data come from, instead of task.source.")
+DATA_DIR = flags.DEFINE_string("data_dir", "", "Their folder, instead of task.data_dir.")
 
 
 def main() -> None:
-    """Prints loss and accuracy of one part of the data."""
-    from asrnn.console import loss_text
+    """Prints the metrics of one part of the data, that by which runs are compared first."""
+    from asrnn.trained import load
     from asrnn.training.devices import configure_jax
-    from asrnn.training.evaluation import evaluate_workdir
 
     configure_jax()
-    result = evaluate_workdir(Path(required(WORKDIR, "runs/my-run")), SPLIT.value)
-    print(
-        f"{SPLIT.value} accuracy {result['accuracy']:.2%}, loss {loss_text(result['loss'])},"
-        f" checkpoint {result['step']}, {result['examples']:,} examples"
-    )
+    network = load(NETWORK(), source=SOURCE.value, data_dir=DATA_DIR.value)
+    result, objective = network.evaluate(SPLIT.value), network.experiment.objective
+    names = sorted(objective.metrics, key=lambda name: name != objective.monitored)
+    metrics = ", ".join(f"{name} {objective.metrics[name].text(result[name])}" for name in names)
+    print(f"{SPLIT.value} {metrics}, checkpoint {result['step']}, {result['examples']:,} examples")
 
 
 if __name__ == "__main__":

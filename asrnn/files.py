@@ -52,5 +52,5 @@ def cannot_write(path: Path, error: Exception) -> CheckpointError:
 def damaged(path: Path, found: str) -> CheckpointError:
     """What to say of a file of a workdir that is not what was written."""
     return CheckpointError(
-        f"{path} cannot be read ({found}); mend it, or move its folder elsewhere"
+        f"{path} cannot be read ({found}); repair the file or move the folder away"
     )

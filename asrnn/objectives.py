@@ -80,7 +80,7 @@ class Objective:
 
     def sums(
         self, outputs: Array, targets: Array, mask: Array | None = None, **values: Any
-    ) -> dict[str, Array]:
+    ) -> dict[str, Any]:
         """The sum of each metric over the targets that count, and "count", their number.
 
         Args:
@@ -91,7 +91,7 @@ class Objective:
           **values: of the options.
 
         Returns:
-          float32 scalars.
+          float32 scalars; without a mask the count is a Python number, known when compiling.
         """
         every_step = outputs.ndim == 3
         if every_step:
@@ -102,7 +102,7 @@ class Objective:
         terms = self.terms(outputs, targets, **values)
         if mask is None:
             sums = {name: term.astype(jnp.float32).sum() for name, term in terms.items()}
-            return sums | {"count": jnp.float32(terms["loss"].size)}
+            return sums | {"count": float(terms["loss"].size)}
         sums = {
             name: jnp.where(mask, term.astype(jnp.float32), 0.0).sum()
             for name, term in terms.items()

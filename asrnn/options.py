@@ -118,5 +118,14 @@ def check_value(field: str, option: Option, value: Any) -> None:
             f"config.{field} must be of type {expected.__name__},"
             f" found {value!r} of type {type(value).__name__}"
         )
+    if expected is float:
+        value = _as_float(value)
     if option.check is not None and not option.check.holds(value):
         raise ConfigError(f"config.{field} must be {option.check.words}, found {value!r}")
+
+
+def _as_float(value: Any) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # a whole number beyond the largest float
+        return math.inf if value > 0 else -math.inf

@@ -12,7 +12,7 @@ from absl import flags
 
 from asrnn.command import required, run
 
-TASK = flags.DEFINE_string("task", None, "A task with the source tfds, for example mnist.")
+TASK = flags.DEFINE_string("task", None, "A task of MNIST, Fashion-MNIST or CIFAR-10.")
 DATA_DIR = flags.DEFINE_string("data_dir", None, "Where the dataset goes.")
 RAW_DIR = flags.DEFINE_string(
     "raw_dir", None, "A folder with the original files; nothing is downloaded then."

@@ -1,4 +1,4 @@
-"""Runs or continues a set of trials and picks the best by validation accuracy.
+"""Runs or continues a set of trials and picks the best by validation.
 
 python -m asrnn.sweep --config=configs/mnist.py --space=experiments/spaces/FILE.py
                       [--rungs=500,1500 --reduction=3 | --search=optuna --trials=50]

@@ -11,7 +11,7 @@ from pathlib import Path
 from absl import flags
 
 from asrnn.command import define_config_flag, goes_only, read_config_flag, run
-from asrnn.config import check_config, default_workdir, to_json
+from asrnn.config import check_config, default_workdir, flatten, to_json
 from asrnn.errors import CheckpointError
 
 CONFIG = define_config_flag()
@@ -37,11 +37,12 @@ PROCESS_ID = flags.DEFINE_integer(
 
 def main() -> None:
     """Reads the flags and trains."""
+    from asrnn.objectives import objective_of
     from asrnn.reports.closing_tables import summary_table
     from asrnn.reports.learning_curve import draw_learning_curve
     from asrnn.training.devices import configure_jax
     from asrnn.training.experiment import parameter_shapes, parameter_table
-    from asrnn.training.loop import train_and_evaluate
+    from asrnn.training.loop import train
     from asrnn.training.processes import is_first, join
 
     config = read_config_flag(CONFIG)
@@ -55,12 +56,13 @@ def main() -> None:
     if DISTRIBUTED.value:
         join(COORDINATOR_ADDRESS.value, NUM_PROCESSES.value, PROCESS_ID.value)
     workdir = Path(WORKDIR.value) if WORKDIR.value else default_workdir(config)
-    summary = train_and_evaluate(config, workdir)
+    summary = train(config, workdir)
     if not is_first():
         return
-    print(summary_table(summary))
+    objective = objective_of(flatten(config.to_dict()))
+    print(summary_table(summary, objective))
     try:
-        print(f"{'learning curve':<20} {draw_learning_curve(workdir)}")
+        print(f"{'learning curve':<20} {draw_learning_curve(workdir, objective)}")
     except OSError as error:
         raise CheckpointError(f"cannot draw the learning curve: {error}") from None
     print(f"{'workdir':<20} {workdir}")

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import jax
+import jax.numpy as jnp
 
 Array = jax.Array
 Key = jax.Array
@@ -21,15 +22,23 @@ Key = jax.Array
 Params = dict[str, Array]
 """The parameters of one cell, by name."""
 
+State = Any
+"""The state of an ODE: a pytree of `[B, n]` arrays."""
+
 Carry = Any
-"""What a cell hands from one step to the next: a pytree of `[B, n]` arrays."""
+"""What a cell hands from one step to the next: its state, and what a scheme remembers."""
 
 Step = Callable[[Carry, Array], Carry]
 """One time step, `(carry, x [B, m]) -> carry`."""
 
 
-class Field(Protocol):
-    """The right-hand side of an ODE, `(h [B, n], x [B, m]) -> h' [B, n]`."""
+def is_floating(array: Array) -> bool:
+    """Whether one can differentiate in it: a state, and not the counter of a scheme, say."""
+    return bool(jnp.issubdtype(array.dtype, jnp.floating))
 
-    def __call__(self, h: Array, x: Array, /) -> Array:
+
+class VectorField(Protocol):
+    """The right-hand side of an ODE, `(h, x [B, m]) -> h'`; h and h' are alike, `[B, n]` arrays."""
+
+    def __call__(self, h: State, x: Array, /) -> State:
         """Evaluates f(h, x)."""

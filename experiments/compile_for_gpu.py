@@ -20,14 +20,14 @@ from jax.experimental import topologies
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from asrnn.benchmarks.cases import CASES, CELLS, TRAIN_STEP, Workload
-from asrnn.benchmarks.training_steps import images_of, random_images, train_step_config
+from asrnn.benchmarks.training_steps import images_of, random_examples, train_step_config
 from asrnn.recurrence import native
 from asrnn.recurrence.native import cpp, cuda
 from asrnn.recurrence.native.cuda import library
 from asrnn.training.dispatch_size import MAX_STEPS
-from asrnn.training.examples import Examples
+from asrnn.training.examples import Examples, KeyPurpose
 from asrnn.training.experiment import make_experiment
-from asrnn.training.step import KeyPurpose, empty_window, train_steps_function
+from asrnn.training.step import empty_window, train_steps_function
 
 H200 = """
 gpu_device_info {
@@ -72,12 +72,14 @@ def compiled(workload: Workload, placement: NamedSharding) -> Any:
     """The train steps of a workload, as training dispatches them."""
     experiment = make_experiment(train_step_config("native", workload))
     assert experiment.model.recurrence["backend"] == "native", experiment.note
-    steps = train_steps_function(experiment.model, experiment.task.sequence, experiment.settings)
+    steps = train_steps_function(
+        experiment.model, experiment.task, experiment.objective, experiment.settings
+    )
     arguments = (
         experiment.initial_snapshot().state,
-        empty_window(),
+        empty_window(experiment.objective),
         experiment.hyper,
-        Examples(*random_images(images_of(workload))),
+        Examples(random_examples(images_of(workload))),
         np.zeros((MAX_STEPS, workload.case.shape.B), np.int32),
         np.int32(1),
         experiment.key(KeyPurpose.TRAINING_NOISE),

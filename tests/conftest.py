@@ -3,9 +3,11 @@
 import os
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import jax
 import pytest
+from jax.experimental.compilation_cache import compilation_cache as cache
 
 from asrnn.recurrence.native.cuda.library import Target
 from tests.recurrence.native.cuda import simulator
@@ -13,6 +15,11 @@ from tests.recurrence.native.cuda.target import in_place_of_the_gpu, simulated
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_default_matmul_precision", "highest")
+
+CACHE_SETTINGS = {
+    "jax_persistent_cache_min_compile_time_secs": 0.0,
+    "jax_persistent_cache_min_entry_size_bytes": 0,
+}
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -33,6 +40,23 @@ def x64() -> Iterator[None]:
     """Double precision, for what follows from the theory."""
     with jax.enable_x64(True):
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compilation_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """What one test compiled, the next need not; commands are handed it by `environment`."""
+    folder = tmp_path_factory.mktemp("compilations")
+    settings = {"jax_compilation_cache_dir": str(folder)} | CACHE_SETTINGS
+    before = {name: getattr(jax.config, name) for name in settings}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in settings.items():
+            jax.config.update(name, value)
+            patch.setenv(name.upper(), str(value))
+        cache.reset_cache()
+        yield folder
+    for name, value in before.items():
+        jax.config.update(name, value)
+    cache.reset_cache()
 
 
 @pytest.fixture(scope="session")

@@ -15,9 +15,7 @@ from ml_collections import ConfigDict, config_flags
 from asrnn import errors
 from asrnn.command import run
 from asrnn.config import default_workdir
-from tests.training.runs import REPOSITORY, call, compilation_cache, one_line, write_config
-
-__all__ = ["compilation_cache"]
+from tests.training.runs import REPOSITORY, call, one_line, write_config
 
 # ml_collections loads config files in the way of Python 3.11
 pytestmark = pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")
@@ -74,7 +72,7 @@ def train(
         noted.append((config, workdir))
         raise errors.DataError("far enough")
 
-    monkeypatch.setattr("asrnn.training.loop.train_and_evaluate", note)
+    monkeypatch.setattr("asrnn.training.loop.train", note)
     monkeypatch.setattr("asrnn.training.devices.split_cpu_into_cores", lambda: None)
 
     def call_train(*args: str) -> Outcome:
@@ -101,7 +99,7 @@ def train(
         ("training.steps=0", r"training.steps must be in \[1, "),
         ("model.cell=antisymetric", "did you mean 'antisymmetric'"),
         ("task.name=digit", "did you mean 'digits'|did you mean digits"),
-        ("optimizer.name=adamw", "did you mean 'adam'"),
+        ("optimizer.name=adamm", "did you mean 'adam'"),
         ("task.source=files", "data_dir"),
         ("task.source=tfds", "bundled"),
     ],
@@ -162,6 +160,7 @@ def test_train_then_evaluate_from_the_shell(tmp_path: Path) -> None:
     assert "Warning" not in trained.stderr
     (workdir,) = (tmp_path / "runs").iterdir()
     summary = json.loads((workdir / "summary.json").read_text())
+    assert summary["matmul_precision"] == "highest"
     percent = f"{summary['test_accuracy']:.2%}"
     assert f"{'test accuracy':<20} {percent}" in trained.stdout.splitlines()
     assert f"{'workdir':<20} {Path('runs') / workdir.name}" in trained.stdout.splitlines()

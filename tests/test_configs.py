@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import jax
+import numpy as np
 import pytest
 
 from asrnn.config import check_config, default_workdir, to_json
@@ -24,6 +25,16 @@ def load(path):
     return module
 
 
+def write_npz(folder, variant):
+    """A file of the targets that a variant of configs/npz.py is for."""
+    targets = {
+        "real": np.zeros(20),
+        "every_step": np.arange(100).reshape(20, 5) % 2,
+    }.get(variant, np.arange(20) % 2)
+    np.savez(folder / "data.npz", inputs=np.zeros((20, 5, 3)), targets=targets)
+    return folder / "data.npz"
+
+
 every_file = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 every_variant = pytest.mark.parametrize(
     ("path", "variant"),
@@ -37,8 +48,10 @@ def test_every_task_has_its_file():
 
 
 @every_variant
-def test_a_variant_builds_an_experiment_without_data(path, variant):
+def test_a_variant_builds_an_experiment_without_other_data(path, variant, tmp_path):
     config = load(path).get_config(variant)
+    if path.stem == "npz":
+        config.task.data_dir = str(write_npz(tmp_path, variant))
     config.lock()
     check_config(config)
     assert config.task.name == path.stem

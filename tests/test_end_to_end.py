@@ -9,9 +9,7 @@ import pytest
 from asrnn.runs.metrics import read_rows
 from asrnn.training.evaluation import evaluate_workdir
 from asrnn.training.loop import train_and_evaluate
-from tests.training.runs import compilation_cache, tiny_config
-
-__all__ = ["compilation_cache"]
+from tests.training.runs import tiny_config
 
 
 @pytest.mark.slow

@@ -50,6 +50,6 @@ def made(dispatch: Dispatch, count: int) -> Any:
       AssertionError: if it made another number of them.
     """
     done = dispatch(count)
-    if not np.all(np.asarray(done.steps) == count):
-        raise AssertionError(f"{done.steps} of {count} updates were made")
+    if not np.all(np.asarray(done["steps"]) == count):
+        raise AssertionError(f"{done['steps']} of {count} updates were made")
     return done

@@ -10,7 +10,7 @@ from asrnn.files import replacing
 LABELS = {"T": "time steps T", "B": "batch size B", "n": "hidden size n"}
 COLOURS = {
     "native": "#d62728",
-    "fused": "#ff7f0e",
+    "adjoint": "#ff7f0e",
     "scan": "#1f77b4",
     "scan-graph": "#aec7e8",
     "flax-lstm": "#17becf",

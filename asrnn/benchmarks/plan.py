@@ -78,7 +78,7 @@ def make_plan(
     sizes = _sizes(population)
     own = [name for name in cases if name in POPULATION_CASES and name not in CASES]
     if own and not sizes:
-        raise ConfigError(f"--cases={own[0]} goes only with --population=SIZES, such as 8,32")
+        raise ConfigError(f"--cases={own[0]} needs --population=SIZES, such as 8,32")
     spelled = [name.replace("_", " ").replace("-", " ") for name in works]
     return Plan(
         selected("--cases", cases or POPULATION_DEFAULT, POPULATION_CASES)

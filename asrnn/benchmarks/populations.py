@@ -18,14 +18,14 @@ from asrnn.benchmarks.dispatches import paced
 from asrnn.benchmarks.rows import Row, make_row
 from asrnn.benchmarks.system import Prepared, compiled
 from asrnn.benchmarks.timing import interleaved
-from asrnn.benchmarks.training_steps import images_of, random_images, train_step_config
-from asrnn.tasks import ImageSet, batch_indices
+from asrnn.benchmarks.training_steps import images_of, random_examples, train_step_config
+from asrnn.tasks import DataSet, batch_indices
 from asrnn.training import dispatch_size
 from asrnn.training.devices import replicated
-from asrnn.training.examples import place_examples
+from asrnn.training.examples import KeyPurpose, place_examples
 from asrnn.training.experiment import make_experiment
 from asrnn.training.members import make_program, place_members, place_parts, place_stacked
-from asrnn.training.step import KeyPurpose, make_train_steps
+from asrnn.training.step import make_train_steps
 
 
 def measure_population(
@@ -64,11 +64,14 @@ def _noting_cpu(run: Callable[[], Any], seconds: list[float]) -> Callable[[], An
 def _prepare_alone(backend: str, workload: Workload) -> Prepared:
     experiment = make_experiment(_config(backend, workload, 0))
     everywhere = replicated(experiment.model.mesh)
-    examples = jax.device_put(place_examples(_images(workload), 0, 0).train, everywhere)
+    examples = jax.device_put(
+        place_examples(experiment.task, _data(workload), 0, 0).train, everywhere
+    )
     state, window = jax.device_put(experiment.initial_snapshot(), everywhere)
     indices = jax.device_put(_batches(workload, 0), everywhere)
     key = experiment.key(KeyPurpose.TRAINING_NOISE)
-    train_steps = make_train_steps(experiment.model, experiment.task.sequence, experiment.settings)
+    parts = (experiment.model, experiment.task, experiment.objective)
+    train_steps = make_train_steps(*parts, experiment.settings)
     rest = (window, experiment.hyper, examples, indices)
     executable, seconds = compiled(train_steps, state, *rest, 1, key)
 
@@ -82,8 +85,8 @@ def _prepare_alone(backend: str, workload: Workload) -> Prepared:
 
 def _prepare_population(backend: str, workload: Workload, size: int) -> Prepared:
     experiments = [make_experiment(_config(backend, workload, i)) for i in range(size)]
-    program = make_program(experiments[0], size)
-    examples = place_parts(_images(workload), 0, range(size), program.mesh).train
+    program, task = make_program(experiments[0], size), experiments[0].task
+    examples = place_parts(task, _data(workload), 0, range(size), program.mesh).train
     snapshots = [experiment.initial_snapshot() for experiment in experiments]
     state, window = place_members(snapshots, program.mesh)
     hyper = place_members([experiment.hyper for experiment in experiments], program.mesh)
@@ -110,9 +113,9 @@ def _config(backend: str, workload: Workload, index: int) -> ConfigDict:
     return config
 
 
-def _images(workload: Workload) -> ImageSet:
-    split = random_images(images_of(workload))
-    return ImageSet(split, split, "random")
+def _data(workload: Workload) -> DataSet:
+    examples = random_examples(images_of(workload))
+    return DataSet(examples, examples, "random")
 
 
 def _batches(workload: Workload, seed: int) -> np.ndarray:

@@ -16,14 +16,14 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from asrnn.benchmarks.cases import FORWARD, Workload
 from asrnn.benchmarks.repetition import repeated
 from asrnn.benchmarks.system import Options, Prepared, compiled
-from asrnn.dynamics import Coefficients, make_cell
+from asrnn.dynamics import Coefficients, Scalars, make_cell
 from asrnn.recurrence import choose_backend, unroll
 from asrnn.training.devices import BATCH, batch_mesh, replicated
 from asrnn.typing import Array
 
 COEFFICIENTS = Coefficients(step_size=0.01, diffusion=0.01)
 
-LastState = Callable[[Any, Coefficients, Array], Array]
+LastState = Callable[[Any, Scalars, Array], Array]
 """(parameters, coefficients, inputs [T, B, m]) -> h_T [B, n]."""
 
 
@@ -47,7 +47,7 @@ def prepare_backend(backend: str, workload: Workload, options: Options | None = 
     cell = make_cell(workload.cell)
     params = cell.init(jax.random.key(1), size.m, size.n, init_scale=1.0)
 
-    def last_state(params: Any, coefficients: Coefficients, inputs: Array) -> Array:
+    def last_state(params: Any, coefficients: Scalars, inputs: Array) -> Array:
         carry, _ = unroll(cell, params, coefficients, inputs, backend=backend)
         return cell.hidden(carry)
 
@@ -62,7 +62,7 @@ def prepare_flax_lstm(workload: Workload) -> Prepared:
     graphdef, params, *others = nnx.split(rnn, nnx.Param, ...)
     zeros = cell.initialize_carry((size.B, size.m), nnx.Rngs(0))
 
-    def last_state(params: Any, coefficients: Coefficients, inputs: Array) -> Array:
+    def last_state(params: Any, coefficients: Scalars, inputs: Array) -> Array:
         del coefficients
         (_, h), _ = nnx.merge(graphdef, params, *others)(inputs, initial_carry=zeros)
         hidden: Array = h
@@ -90,11 +90,11 @@ def _prepare(
         jax.device_put(weights, NamedSharding(mesh, rows)),
     )
 
-    def forward(params: Any, coefficients: Coefficients, inputs: Array, weights: Array) -> Array:
+    def forward(params: Any, coefficients: Scalars, inputs: Array, weights: Array) -> Array:
         del weights
         return last_state(params, coefficients, inputs)
 
-    def scalar(params: Any, coefficients: Coefficients, inputs: Array, weights: Array) -> Array:
+    def scalar(params: Any, coefficients: Scalars, inputs: Array, weights: Array) -> Array:
         return (last_state(params, coefficients, inputs) * weights).sum()
 
     def forward_backward(*args: Any) -> Any:

@@ -55,7 +55,7 @@ def _torch(module: str, precision: str = EXACT) -> System:
 SYSTEMS: dict[str, System] = {
     "scan": _backend("scan"),
     "scan-graph": _backend("scan", GRAPH, gpu_obstacle),
-    "fused": _backend("fused"),
+    "adjoint": _backend("adjoint"),
     "native": _backend("native", obstacle=recurrences.native_obstacle),
     "flax-lstm": System(RECURRENCE_WORKS, recurrences.prepare_flax_lstm),
     "torch-rnn": _torch("RNN"),

@@ -19,12 +19,12 @@ from asrnn.benchmarks.recurrences import backend_mesh
 from asrnn.benchmarks.repetition import accelerated, repeated
 from asrnn.benchmarks.system import Options, Prepared, compiled
 from asrnn.config import base_config
-from asrnn.tasks import TASKS, Split, batch_indices
+from asrnn.tasks import TASKS, Data, batch_indices
 from asrnn.training.devices import replicated
 from asrnn.training.dispatch_size import MAX_STEPS
-from asrnn.training.examples import Examples
+from asrnn.training.examples import Examples, KeyPurpose
 from asrnn.training.experiment import Experiment, make_experiment
-from asrnn.training.step import KeyPurpose, empty_window, make_eval_step, make_train_steps
+from asrnn.training.step import empty_window, make_eval_step, make_train_steps
 
 NUM_CLASSES = 10  # of each task
 UPDATES = 3  # in a dispatch on a CPU; in case A they fill the quarter of a second it may last
@@ -34,8 +34,7 @@ def prepare_backend(backend: str, workload: Workload, options: Options | None = 
     """A train step or an evaluation step with a backend of `asrnn.unroll`; compiler options."""
     experiment = _experiment(backend, workload)
     everywhere = replicated(experiment.model.mesh)
-    images, labels = random_images(images_of(workload))
-    examples = jax.device_put(Examples(images, labels), everywhere)  # type: ignore[arg-type]
+    examples = jax.device_put(Examples(random_examples(images_of(workload))), everywhere)
     if workload.work == TRAIN_STEP:
         return _train_step(experiment, examples, everywhere, options)
     return _evaluation(experiment, examples, everywhere, options)
@@ -66,11 +65,11 @@ def images_of(workload: Workload) -> Images:
     return images
 
 
-def random_images(images: Images) -> Split:
-    """Random images and labels, as many and as large as those of a task."""
+def random_examples(images: Images) -> Data:
+    """Random images and classes, as many and as large as those of a task."""
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (images.number, *images.shape), np.uint8)
-    return Split(pixels, rng.integers(0, NUM_CLASSES, images.number, np.int32))
+    return {"inputs": pixels, "targets": rng.integers(0, NUM_CLASSES, images.number, np.int32)}
 
 
 def _experiment(backend: str, workload: Workload) -> Experiment:
@@ -87,11 +86,12 @@ def _train_step(
 ) -> Prepared:
     size = experiment.config.training.batch_size
     indices = batch_indices(0, 0, MAX_STEPS, examples.number, size)
-    window = jax.device_put(empty_window(), everywhere)
+    window = jax.device_put(empty_window(experiment.objective), everywhere)
     rest = (window, experiment.hyper, examples, indices)
     key = experiment.key(KeyPurpose.TRAINING_NOISE)
     state = jax.device_put(experiment.initial_snapshot().state, everywhere)
-    train_steps = make_train_steps(experiment.model, experiment.task.sequence, experiment.settings)
+    parts = (experiment.model, experiment.task, experiment.objective)
+    train_steps = make_train_steps(*parts, experiment.settings)
     executable, seconds = compiled(train_steps, state, *rest, UPDATES, key, options=options)
 
     def dispatch(count: int) -> Any:
@@ -111,13 +111,13 @@ def _evaluation(
     size = experiment.config.training.batch_size
     args = (
         jax.device_put(experiment.initial_params, everywhere),
-        experiment.hyper.coefficients,
+        experiment.hyper,
         examples,
         np.arange(size, dtype=np.int32),
         np.ones(size, np.bool_),
         experiment.key(KeyPurpose.EVALUATION_NOISE),
     )
-    eval_step = make_eval_step(experiment.model, experiment.task.sequence)
+    eval_step = make_eval_step(experiment.model, experiment.task, experiment.objective)
     executable, seconds = compiled(eval_step, *args, options=options)
     run, times = repeated(partial(executable, *args), jax.block_until_ready)
     return Prepared(run, times, seconds, {"devices": experiment.model.mesh.size})

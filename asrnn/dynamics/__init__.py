@@ -1,38 +1,29 @@
 """The maths of one time step: pure functions on arrays, with the paper's symbols."""
 
-from dataclasses import replace
+from typing import Any
 
-from asrnn.dynamics.antisymmetric import (
-    antisymmetric_field,
+from asrnn.dynamics.cells import CELLS
+from asrnn.dynamics.cells.antisymmetric import (
     antisymmetric_matrix,
-    gated_antisymmetric_field,
-    init_antisymmetric,
-    init_gated_antisymmetric,
     packed_triangle,
     recurrent_matrix,
 )
-from asrnn.dynamics.baselines import (
-    ablation_field,
-    gru_step,
-    init_ablation,
-    init_gru,
-    init_lstm,
-    init_vanilla,
-    lstm_step,
-    vanilla_step,
-)
-from asrnn.dynamics.cell import Cell, Coefficients, MapCell, OdeCell
-from asrnn.dynamics.field import TanhField
-from asrnn.dynamics.integrators import INTEGRATORS
-from asrnn.errors import check_choice
+from asrnn.dynamics.contract import Cell, Coefficients, MapCell, Ode, OdeCell, Scalars, Scheme
+from asrnn.dynamics.schemes import SCHEMES
+from asrnn.dynamics.tanh_field import TanhField
+from asrnn.errors import ConfigError, check_choice, near_miss
+from asrnn.options import check_value, values_of
 
 __all__ = [
     "CELLS",
-    "INTEGRATORS",
+    "SCHEMES",
     "Cell",
     "Coefficients",
     "MapCell",
+    "Ode",
     "OdeCell",
+    "Scalars",
+    "Scheme",
     "TanhField",
     "antisymmetric_matrix",
     "make_cell",
@@ -40,25 +31,47 @@ __all__ = [
     "recurrent_matrix",
 ]
 
-CELLS: dict[str, OdeCell | MapCell] = {
-    "antisymmetric": OdeCell(init_antisymmetric, antisymmetric_field),
-    "gated_antisymmetric": OdeCell(init_gated_antisymmetric, gated_antisymmetric_field),
-    "ablation": OdeCell(init_ablation, ablation_field),
-    "vanilla": MapCell(init_vanilla, vanilla_step),
-    "lstm": MapCell(init_lstm, lstm_step, num_states=2),
-    "gru": MapCell(init_gru, gru_step),
-}
 
+def make_cell(name: str, discretization: str = "euler", **values: Any) -> Cell:
+    """The cell of that name; a discretisation applies to the cells that are ODEs.
 
-def make_cell(name: str, discretization: str = "euler") -> Cell:
-    """The cell of that name; a discretisation applies to the ODE cells.
+    Args:
+      name: of `CELLS`.
+      discretization: of `SCHEMES`.
+      **values: of the scheme's options; those that are missing have their defaults.
 
     Raises:
-      ConfigError: for a name that is not in `CELLS` or `INTEGRATORS`.
+      ConfigError: for a name that is not in the tables, a scheme that asks for more than the
+        field of the cell offers, or a value that the scheme does not read or cannot have.
     """
     check_choice("model.cell", name, CELLS)
-    check_choice("model.discretization", discretization, INTEGRATORS)
-    cell = CELLS[name]
-    if isinstance(cell, OdeCell):
-        return replace(cell, discretization=discretization)
-    return cell
+    check_choice("model.discretization", discretization, SCHEMES)
+    cell, scheme = CELLS[name], SCHEMES[discretization]
+    if isinstance(cell, MapCell):
+        for given in values:
+            raise ConfigError(f"model.cell={name} has no scheme to read {given!r}; leave it out")
+        return cell
+    if scheme.needs not in cell.offers:
+        raise ConfigError(_misfit(name, cell, discretization, scheme))
+    known = {option.name for option in scheme.options}
+    for given in values:
+        if given not in known:
+            raise ConfigError(
+                f"model.discretization={discretization} does not read {given!r};"
+                f" it reads {', '.join(known) or 'no value'}{near_miss(given, known)}"
+            )
+    for option in scheme.options:
+        check_value(f"model.{option.name}", option, values.get(option.name, option.default))
+    return OdeCell(cell, discretization, scheme, tuple(values_of(scheme, values).items()))
+
+
+def _misfit(name: str, cell: Ode, discretization: str, scheme: Scheme) -> str:
+    schemes = [other for other, it in SCHEMES.items() if it.needs in cell.offers]
+    cells = [
+        other for other, it in CELLS.items() if isinstance(it, Ode) and scheme.needs in it.offers
+    ]
+    return (
+        f"model.discretization={discretization} needs a {scheme.needs} form, which"
+        f" model.cell={name} does not have; {name} goes with {', '.join(schemes)},"
+        f" {discretization} goes with {', '.join(cells) or 'no cell'}"
+    )

@@ -10,11 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
-from asrnn.typing import Array, Carry, Step
+from asrnn.typing import Array, Carry, Step, is_floating
 
 
 def step_jacobian(step: Step, carry: Carry, x: Array) -> Array:
-    """∂F/∂h `[N, N]` of one step; N counts all entries of the carry.
+    """∂F/∂h `[N, N]` of one step; N counts the entries of all floating-point arrays of the carry.
 
     Args:
       step: what `Cell.prepare` returns.
@@ -33,22 +33,38 @@ def end_to_end_jacobians(step: Step, carry: Carry, inputs: Array, *, every: int)
       inputs: `[T, ...]`, the input of each step.
       every: a divisor of T.
     """
-    flat, unravel = ravel_pytree(carry)
+    flat, _ = ravel_pytree(_floats(carry))
 
-    def advance(state: tuple[Array, Array], x: Array) -> tuple[tuple[Array, Array], None]:
+    def advance(state: tuple[Carry, Array], x: Array) -> tuple[tuple[Carry, Array], None]:
         """J_t P for the product P so far: one tangent for each of its columns."""
-        h, product = state
-        h_next, push = jax.linearize(lambda h: ravel_pytree(step(unravel(h), x))[0], h)
-        return (h_next, jax.vmap(push, in_axes=1, out_axes=1)(product)), None
+        carry, product = state
+        flat, unravel = ravel_pytree(_floats(carry))
 
-    def segment(state: tuple[Array, Array], xs: Array) -> tuple[tuple[Array, Array], Array]:
+        def moved(flat: Array) -> tuple[Array, Carry]:
+            after = step(_with_floats(carry, unravel(flat)), x)
+            return ravel_pytree(_floats(after))[0], after
+
+        _, push, after = jax.linearize(moved, flat, has_aux=True)
+        return (after, jax.vmap(push, in_axes=1, out_axes=1)(product)), None
+
+    def segment(state: tuple[Carry, Array], xs: Array) -> tuple[tuple[Carry, Array], Array]:
         state, _ = jax.lax.scan(advance, state, xs)
         return state, state[1]
 
-    start = flat, jnp.eye(flat.size, dtype=flat.dtype)
+    start = carry, jnp.eye(flat.size, dtype=flat.dtype)
     segments = inputs.reshape(-1, every, *inputs.shape[1:])
     _, jacobians = jax.lax.scan(segment, start, segments)
     return jacobians
+
+
+def _floats(carry: Carry) -> list[Array]:
+    """The arrays that one can differentiate in."""
+    return [leaf for leaf in jax.tree.leaves(carry) if is_floating(leaf)]
+
+
+def _with_floats(carry: Carry, floats: list[Array]) -> Carry:
+    left = iter(floats)
+    return jax.tree.map(lambda leaf: next(left) if is_floating(leaf) else leaf, carry)
 
 
 def absolute_eigenvalues(matrix: Array) -> np.ndarray:

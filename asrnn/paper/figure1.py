@@ -14,8 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from asrnn.dynamics import TanhField
-from asrnn.dynamics.baselines import vanilla_step
-from asrnn.dynamics.integrators import euler
+from asrnn.dynamics.cells.baselines import vanilla_step
+from asrnn.dynamics.schemes import SCHEMES
 from asrnn.dynamics.stability import absolute_eigenvalues, step_jacobian
 from asrnn.files import replacing
 from asrnn.typing import Array
@@ -62,9 +62,9 @@ def step_of(panel: Panel) -> Any:
     matrix = jnp.asarray(panel.matrix)
     still = {"input_kernel": jnp.zeros((1, 2)), "bias": jnp.zeros(2)}
     if panel.feedback:
-        return euler(TanhField(matrix, **still), STEP_SIZE)
+        return SCHEMES["euler"].step(TanhField(matrix, **still), STEP_SIZE)
     params = still | {"recurrent_kernel": matrix.T}  # its states are rows
-    return lambda h, x: vanilla_step(params, (h,), x)[0]
+    return lambda h, x: vanilla_step(params, {}, (h,), x)[0]
 
 
 def trajectories(panel: Panel) -> np.ndarray:

@@ -38,6 +38,8 @@ class Row(NamedTuple):
     printed_parameters: str
     source: str
     """Who published the number."""
+    recipe: str = ""
+    """`paper's` (its optimizers at a constant rate) or `ours`; empty: neither is meant."""
     config: str | None = None
     """Config file and variant, from the checkout; None for what can only be cited."""
     overrides: Overrides | None = None

@@ -64,6 +64,7 @@ def make_result(
         "task": row.task,
         "cell": None if config is None else config.model.cell,
         "method": row.method,
+        "recipe": row.recipe,
         "paper": row.paper,
         "source": row.source,
         "cited": config is None,

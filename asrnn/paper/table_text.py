@@ -7,17 +7,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from asrnn.console import duration
-from asrnn.dynamics import CELLS, OdeCell
+from asrnn.dynamics import CELLS, Ode
 
 Row = Mapping[str, Any]
 """A row as `asrnn.paper.table_results` makes it; accuracies in %, None: not measured."""
 
 COLUMNS = (
-    *("task", "method", "paper", "ours", "seeds", "validation", "units"),
+    *("task", "method", "recipe", "paper", "ours", "seeds", "validation", "units"),
     *("parameters", "printed", "steps", "time of a run", "hardware"),
 )
 SETTINGS = {
     "σ_w": "model.init_scale",
+    "V": "model.input_scale",
     "optimizer": "optimizer.name",
     "rate": "optimizer.learning_rate",
 }
@@ -72,6 +73,7 @@ def _cells(row: Row, source: int) -> list[str]:
     return [
         row["task"],
         row["method"],
+        row["recipe"],
         f"{row['paper']:.1f} {mark}[{source}]",
         _ours(row),
         ", ".join(map(str, row["seeds"])),
@@ -96,7 +98,7 @@ def _ours(row: Row) -> str:
 
 
 def _settings(row: Row) -> str:
-    names = ODE_SETTINGS if isinstance(CELLS[row["cell"]], OdeCell) else SETTINGS
+    names = ODE_SETTINGS if isinstance(CELLS[row["cell"]], Ode) else SETTINGS
     return ", ".join(f"{label} {row['settings'][name]}" for label, name in names.items())
 
 

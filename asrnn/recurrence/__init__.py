@@ -1,5 +1,5 @@
 """A cell along a sequence: several backends, one signature, one meaning."""
 
-from asrnn.recurrence.backends import BACKENDS, Choice, choose_backend, unroll
+from asrnn.recurrence.kernels import BACKENDS, FORMER_NAMES, Choice, choose_backend, unroll
 
-__all__ = ["BACKENDS", "Choice", "choose_backend", "unroll"]
+__all__ = ["BACKENDS", "FORMER_NAMES", "Choice", "choose_backend", "unroll"]

@@ -4,7 +4,7 @@ from functools import partial
 
 from jax import lax
 
-from asrnn.dynamics import Cell, Coefficients
+from asrnn.dynamics import Cell, Scalars
 from asrnn.recurrence.segments import by_segments
 from asrnn.typing import Array, Carry, Params
 
@@ -12,7 +12,7 @@ from asrnn.typing import Array, Carry, Params
 def scan(
     cell: Cell,
     params: Params,
-    coefficients: Coefficients,
+    coefficients: Scalars,
     inputs: Array,
     initial_carry: Carry,
     *,
@@ -25,7 +25,7 @@ def scan(
     Args:
       cell: the cell.
       params: its parameters.
-      coefficients: ε and γ.
+      coefficients: its run-time scalars.
       inputs: `[T, B, m]`.
       initial_carry: the state before the first step.
       unroll: steps per loop iteration.

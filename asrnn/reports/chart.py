@@ -99,7 +99,7 @@ def swatch(style: str, *, dot: bool = False) -> Markup:
     return element("svg", piece, class_="swatch", viewBox="0 0 24 10", aria_hidden="true")
 
 
-def accuracy_axis(values: Sequence[float]) -> Axis:
+def percent_axis(label: str, values: Sequence[float]) -> Axis:
     """In percent, from a round number below the smallest value to one above the largest."""
     low, high = min(values, default=0.0), max(values, default=100.0)
     first, second, *_ = linear_ticks(low, max(high, low + 1))
@@ -108,15 +108,15 @@ def accuracy_axis(values: Sequence[float]) -> Axis:
     top = min(math.ceil(high / step - 1e-9) * step, 100.0)
     if top - bottom < step / 2:  # all values are equal
         bottom, top = (bottom - step, top) if bottom >= step else (bottom, bottom + step)
-    return Axis("accuracy (%)", bottom, top)
+    return Axis(label, bottom, top)
 
 
-def loss_axis(values: Sequence[float], most: float = 100.0) -> Axis:
-    """In nats, logarithmic; what a diverging run reaches above `most` is not shown."""
+def log_axis(label: str, values: Sequence[float], most: float = 100.0) -> Axis:
+    """Logarithmic; what a diverging run reaches above `most` is not shown."""
     shown = [min(value, most) for value in values if value > 0]
     low, high = min(shown, default=0.1), max(shown, default=1.0)
     low = max(low, high * 1e-6)
-    return Axis("cross-entropy (nats)", low * 0.9, high * 1.1, log=True)
+    return Axis(label, low * 0.9, high * 1.1, log=True)
 
 
 def thinned(points: Sequence[Point], most: int = MOST_POINTS) -> list[Point]:

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from asrnn.console import duration, percent
+from asrnn.console import duration
+from asrnn.objectives import CROSS_ENTROPY, Metric, Objective
 from asrnn.sweeps.halving import setting
 from asrnn.sweeps.progress_table import describe
 from asrnn.sweeps.sweep import Result
@@ -12,12 +13,13 @@ from asrnn.sweeps.trials import Trial
 SHOWN = 10
 
 
-def summary_table(summary: Mapping[str, Any]) -> str:
+def summary_table(summary: Mapping[str, Any], objective: Objective = CROSS_ENTROPY) -> str:
     """A few aligned lines from the summary of a run."""
+    name, metric = objective.monitored, objective.metric
     rows = {
         "task, cell": f"{summary['task']}, {summary['cell']}",
-        "test accuracy": _percent(summary["test_accuracy"]) + _stand_in(summary),
-        "validation accuracy": _percent(summary["validation_accuracy"])
+        f"test {name}": _text(metric, summary[f"test_{name}"]) + _stand_in(summary),
+        f"validation {name}": _text(metric, summary[f"validation_{name}"])
         + (f" (best, step {summary['best_step']:,})" if summary["best_step"] else ""),
         "parameters": f"{summary['num_parameters']:,}",
         "steps": f"{summary['steps']:,} in {duration(summary['seconds'])}",
@@ -36,19 +38,20 @@ def _stand_in(summary: Mapping[str, Any]) -> str:
     return f" (step {tested:,}: the best checkpoint is damaged)"
 
 
-def _percent(value: float | None) -> str:
-    return "none" if value is None else f"{value:.2%}"
+def _text(metric: Metric, value: float | None) -> str:
+    return "none" if value is None else metric.text(value)
 
 
 def sweep_table(result: Result) -> str:
     """The leading settings, one a line, and the best as flags of `asrnn.train`."""
+    found = result.outcomes.values()
+    objective = next(iter(found)).objective
     lines = [f"{'validation':>10}  {'seeds':>5}  setting"]
     for score, group in result.ranking[:SHOWN]:
-        lines.append(f"{percent(score):>10}  {len(group):>5}  {_setting(group)}")
-    found = result.outcomes.values()
+        lines.append(f"{objective.metric.text(score):>10}  {len(group):>5}  {_setting(group)}")
     dropped = len(found) - sum(len(group) for _, group in result.ranking)
     lines.append(
-        f"picked by validation accuracy, never by test; {len(found)} trials,"
+        f"picked by validation {objective.monitored}, never by test; {len(found)} trials,"
         f" {dropped} dropped at a rung,"
         f" {sum(one.status == 'diverged' for one in found)} diverged,"
         f" {sum(not one.finished for one in found)} not finished yet"

@@ -1,8 +1,9 @@
 """Learning curves: of many runs in one pair of charts, and of one run with all its parts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from asrnn.reports.chart import Axis, Line, Point, accuracy_axis, chart, loss_axis, swatch
+from asrnn.objectives import Metric, Objective
+from asrnn.reports.chart import Axis, Line, Point, chart, log_axis, percent_axis, swatch
 from asrnn.reports.markup import Markup, element, tally
 from asrnn.reports.runs import Run
 
@@ -13,15 +14,15 @@ NAMED = 3
 
 
 def ranked(runs: Sequence[Run]) -> list[Run]:
-    """Best validation accuracy first, those without one last."""
-    return sorted(runs, key=lambda run: (-(run.validation_accuracy or -1.0), run.name))
+    """Best validation first, those without one last; the runs have one objective."""
+    return sorted(runs, key=lambda run: (run.objective.metric.cost(run.validation_score), run.name))
 
 
 def curves_of_runs(runs: Sequence[Run]) -> Markup:
-    """Loss and accuracy of the runs of one task.
+    """The metrics of the runs of one task and objective.
 
     Up to six runs each have a colour, a thick line for validation and a thin one for
-    training. Of more, the six best by validation accuracy have one, and the others are grey
+    training. Of more, the six best by validation have one, and the others are grey
     lines behind them; only validation is drawn then. A run without validation, such as one
     without a validation part, is drawn by its training rows.
     """
@@ -35,30 +36,31 @@ def curves_of_runs(runs: Sequence[Run]) -> Markup:
             for run in reversed(best)
             for line in _lines(run, name, styles.get(run.name, "other"), few)
         ]
-        for name in ("loss", "accuracy")
+        for name in best[0].objective.metrics
     }
     if not any(line.points for line in lines["loss"]):
         return element("p", "No curve: no run has come to its first row.")
     leader = best[0]
     about = f"of {len(runs)} run{'s' * (len(runs) > 1)} of {leader.task} over steps"
-    if leader.validation_accuracy is not None:
-        about += f"; best validation accuracy {leader.validation_accuracy:.2%}, {leader.name}"
+    if leader.validation_score is not None:
+        score = leader.objective.metric.text(leader.validation_score)
+        about += f"; best validation {leader.objective.monitored} {score}, {leader.name}"
     return element(
         "figure",
-        _pair(lines["loss"], lines["accuracy"], about),
+        _charts(lines, leader.objective, about),
         element("figcaption", _legend(drawn, styles), *_notes(runs, few)),
     )
 
 
 def curves_of_run(run: Run) -> Markup:
-    """Loss and accuracy of one run in training, validation and test."""
+    """The metrics of one run in training, validation and test."""
     parts = {"train": "hue-0 train", "validation": "hue-1", "test": "hue-2"}
     lines = {
         name: [
             Line(split, _points(run, split, name), style, run.status == "diverged")
             for split, style in parts.items()
         ]
-        for name in ("loss", "accuracy")
+        for name in run.objective.metrics
     }
     if not any(line.points for line in lines["loss"]):
         return element("p", "No curve: the run has not come to its first row.")
@@ -69,23 +71,28 @@ def curves_of_run(run: Run) -> Markup:
     ]
     return element(
         "figure",
-        _pair(lines["loss"], lines["accuracy"], f"of {run.name} over steps"),
+        _charts(lines, run.objective, f"of {run.name} over steps"),
         element("figcaption", element("ul", *legend, class_="legend")),
     )
 
 
-def _pair(loss: Sequence[Line], accuracy: Sequence[Line], about: str) -> Markup:
-    steps = max(int(line.points[-1][0]) for line in [*loss, *accuracy] if line.points)
+def _charts(lines: Mapping[str, Sequence[Line]], objective: Objective, about: str) -> Markup:
+    """A chart of each metric, side by side."""
+    drawn = [line for several in lines.values() for line in several]
+    steps = max(int(line.points[-1][0]) for line in drawn if line.points)
 
-    def drawn(name: str, lines: Sequence[Line], axis: Axis) -> Markup:
-        return chart(f"{name} {about}", lines, steps, axis)
+    def axis(metric: Metric, values: Sequence[float]) -> Axis:
+        return (
+            percent_axis(metric.label, values) if metric.percent else log_axis(metric.label, values)
+        )
 
-    return element(
-        "div",
-        drawn("Loss", loss, loss_axis(_values(loss))),
-        drawn("Accuracy", accuracy, accuracy_axis(_values(accuracy))),
-        class_="pair",
-    )
+    charts = [
+        chart(
+            f"{name.capitalize()} {about}", lines[name], steps, axis(metric, _values(lines[name]))
+        )
+        for name, metric in objective.metrics.items()
+    ]
+    return element("div", *charts, class_="pair")
 
 
 def _lines(run: Run, name: str, style: str, few: bool) -> list[Line]:
@@ -103,7 +110,7 @@ def _lines(run: Run, name: str, style: str, few: bool) -> list[Line]:
 
 
 def _points(run: Run, split: str, name: str) -> list[Point]:
-    scale = 100 if name == "accuracy" else 1
+    scale = 100 if run.objective.metrics[name].percent else 1
     return [(step, scale * value) for step, value in run.points(split, name)]
 
 
@@ -123,14 +130,12 @@ def _legend(drawn: Sequence[Run], styles: dict[str, str]) -> Markup:
 
 
 def _score(run: Run) -> str:
-    score = run.validation_accuracy
-    return f"({run.status})" if score is None else f"{score:.2%}"
+    score = run.validation_score
+    return f"({run.status})" if score is None else run.objective.metric.text(score)
 
 
 def _notes(runs: Sequence[Run], few: bool) -> list[Markup]:
-    notes = [
-        "Thick: validation; thin: training." if few else "Coloured: best by validation accuracy."
-    ]
+    notes = ["Thick: validation; thin: training." if few else "Coloured: best by validation."]
     without = [run for run in runs if not run.rows]
     if without:
         named = ", ".join(f"{run.name} ({run.status} at step {run.steps})" for run in without)
@@ -139,5 +144,5 @@ def _notes(runs: Sequence[Run], few: bool) -> list[Markup]:
     if any(run.status == "diverged" and run.rows for run in runs):
         notes.append("A cross: the run diverged.")
     if any(value > 100 for run in runs for _, value in run.points("train", "loss")):
-        notes.append("Losses above 100 nats are cut off.")
+        notes.append("Losses above 100 are cut off.")
     return [element("p", " ".join(notes))]

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from asrnn.objectives import Metric
+
 VOID = ("img", "meta")
 
 LONG = 36
@@ -99,6 +101,11 @@ def details(summary: str, *children: str, **attributes: str) -> Markup:
 def number(value: float | None, shape: str) -> Cell:
     """A number written by a format such as ".2%", or the sign for none."""
     return Cell(NOTHING) if value is None else Cell(format(value, shape), float(value))
+
+
+def score(value: float | None, metric: Metric) -> Cell:
+    """A value of a metric, or the sign for none."""
+    return Cell(NOTHING) if value is None else Cell(metric.text(value), float(value))
 
 
 def _data(cell: Cell, numeric: bool) -> Markup:

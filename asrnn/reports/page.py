@@ -96,7 +96,7 @@ def _document(title: str, head: Markup, sections: Sequence[Section]) -> str:
         element("main", *map(_section, sections)),
         element(
             "footer",
-            "Runs are ranked by validation accuracy; the test accuracy is that of the checkpoint"
+            "Runs are ranked by validation; the test score is that of the checkpoint"
             " with the best validation. Columns are sorted by a click on their heading.",
         ),
         element("script", Markup(SCRIPT)),

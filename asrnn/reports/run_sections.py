@@ -15,6 +15,7 @@ from asrnn.reports.markup import (
     element,
     join,
     number,
+    score,
     status_mark,
     table,
     tally,
@@ -27,9 +28,12 @@ MANY = 12
 
 
 def by_task(runs: Sequence[Run]) -> list[list[Run]]:
-    """The runs of each task, best validation accuracy first."""
-    ordered = sorted(runs, key=lambda run: run.task)
-    return [ranked(list(group)) for _, group in groupby(ordered, key=lambda run: run.task)]
+    """The runs of each task and objective, best validation first."""
+
+    def key(run: Run) -> tuple[str, str]:
+        return run.task, run.objective.name
+
+    return [ranked(list(group)) for _, group in groupby(sorted(runs, key=key), key=key)]
 
 
 def overview(runs: Sequence[Run]) -> Markup:
@@ -38,13 +42,14 @@ def overview(runs: Sequence[Run]) -> Markup:
     cards = [_card(f"run{'s' * (len(runs) != 1)}", str(len(runs)), counts)]
     for group in by_task(runs):
         best = group[0]
-        if best.validation_accuracy is None:
+        if best.validation_score is None:
             continue
-        test = (
-            "" if best.test_accuracy is None else f"; its test accuracy: {best.test_accuracy:.2%}"
-        )
-        name = f"best validation accuracy, {best.task}"
-        cards.append(_card(name, f"{best.validation_accuracy:.2%}", join([_link(best), test])))
+        monitored, metric = best.objective.monitored, best.objective.metric
+        tested = best.test_score
+        test = "" if tested is None else f"; its test {monitored}: {metric.text(tested)}"
+        name = f"best validation {monitored}, {best.task}"
+        value = metric.text(best.validation_score)
+        cards.append(_card(name, value, join([_link(best), test])))
     return element("ul", *cards, class_="cards")
 
 
@@ -64,8 +69,8 @@ def runs_table(runs: Sequence[Run]) -> Markup:
         [
             Cell(_link(run)),
             Cell(status_mark(run.status)),
-            number(run.validation_accuracy, ".2%"),
-            number(run.test_accuracy, ".2%"),
+            score(run.validation_score, run.objective.metric),
+            score(run.test_score, run.objective.metric),
             number(run.steps, ",.0f"),
             Cell(run.task),
             Cell(run.cell),
@@ -78,7 +83,7 @@ def runs_table(runs: Sequence[Run]) -> Markup:
         for group in by_task(runs)
         for run in group
     ]
-    return table("Runs, best validation accuracy first within each task", header, rows)
+    return table("Runs, best validation first within each task", header, rows)
 
 
 def curves(runs: Sequence[Run]) -> Markup:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from asrnn.config import flatten
 from asrnn.errors import ConfigError
 from asrnn.files import damaged
+from asrnn.objectives import Objective, objective_of
 from asrnn.runs.metrics import Row, read_rows
 from asrnn.runs.summary import SUMMARY
 from asrnn.runs.workdir import CONFIG, METRICS
@@ -17,7 +18,7 @@ from asrnn.runs.workdir import CONFIG, METRICS
 UNFINISHED = "unfinished"
 ABSENT = object()
 """In the place of a field that a config does not have."""
-SUMMARY_NUMBERS = ("steps", "num_parameters", "test_accuracy", "seconds", "peak_memory_bytes")
+SUMMARY_NUMBERS = ("steps", "num_parameters", "seconds", "peak_memory_bytes")
 
 
 class Run(NamedTuple):
@@ -61,15 +62,21 @@ class Run(NamedTuple):
         return max((row["step"] for row in self.rows), default=0)
 
     @property
-    def validation_accuracy(self) -> float | None:
-        """The best so far."""
-        scores = [accuracy for _, accuracy in self.points("validation", "accuracy")]
-        return max(scores, default=None)
+    def objective(self) -> Objective:
+        """What it minimised, and by which metric it is compared."""
+        return objective_of(self.config)
 
     @property
-    def test_accuracy(self) -> float | None:
+    def validation_score(self) -> float | None:
+        """The best so far."""
+        scores = [score for _, score in self.points("validation", self.objective.monitored)]
+        return min(scores, key=self.objective.metric.cost, default=None)
+
+    @property
+    def test_score(self) -> float | None:
         """Of the best checkpoint, once the run is done."""
-        return self.summary.get("test_accuracy") if self.status == "done" else None
+        name = f"test_{self.objective.monitored}"
+        return self.summary.get(name) if self.status == "done" else None
 
     def points(self, split: str, name: str) -> list[tuple[float, float]]:
         """(step, value) of the rows of a part that have the value."""
@@ -108,10 +115,12 @@ def read_run(workdir: Path, root: Path) -> Run:
     relative = workdir.relative_to(root)
     name = relative.as_posix() if relative.parts else workdir.resolve().name
     summary = workdir / SUMMARY
+    config = _read_object(workdir / CONFIG, ("training.steps",))
+    numbers = (*SUMMARY_NUMBERS, f"test_{objective_of(config).monitored}")
     return Run(
         name,
-        _read_object(workdir / CONFIG, ("training.steps",)),
-        _read_object(summary, SUMMARY_NUMBERS) if summary.exists() else {},
+        config,
+        _read_object(summary, numbers) if summary.exists() else {},
         read_rows(workdir / METRICS),
     )
 

@@ -7,13 +7,15 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from asrnn.config import flatten
 from asrnn.errors import CheckpointError
-from asrnn.runs.workdir import TRIALS
+from asrnn.objectives import CROSS_ENTROPY, Objective, objective_of
+from asrnn.runs.workdir import CONFIG, TRIALS
 from asrnn.sweeps.folder import SCALES, TABLE, read_trials
 from asrnn.sweeps.halving import ranked
 from asrnn.sweeps.trials import FINISHED, Outcome, Trial
 
-COLUMNS = ("id", "status", "steps", "rung", "validation_accuracy")
+COLUMNS = ("id", "status", "steps", "rung")
 
 Value = float | str | None
 """Of a field: a number, a name, or None where the trial does not set it."""
@@ -26,7 +28,8 @@ class Entry(NamedTuple):
     status: str
     steps: str
     rung: str
-    validation_accuracy: float | None
+    score: float | None
+    """The best value of the monitored metric on the validation part."""
     values: dict[str, Value]
 
 
@@ -34,12 +37,13 @@ class Setting(NamedTuple):
     """Trials that differ in nothing but the seed."""
 
     score: float | None
-    """Their mean validation accuracy; None unless all of them are done."""
+    """Their mean; None unless all of them are done."""
     entries: list[Entry]
+    objective: Objective = CROSS_ENTROPY
 
     def __str__(self) -> str:
         first, seeds = self.entries[0].id, len(self.entries)
-        score = "no score" if self.score is None else f"{self.score:.2%}"
+        score = "no score" if self.score is None else self.objective.metric.text(self.score)
         which = f"mean of {seeds} seeds, first trial {first}" if seeds > 1 else f"trial {first}"
         return f"{score} ({which})"
 
@@ -52,6 +56,7 @@ class TrialTable(NamedTuple):
     fields: list[str]
     scales: dict[str, str]
     """Either "log" or "linear", for fields of which the space says it."""
+    objective: Objective = CROSS_ENTROPY
 
     @property
     def ranking(self) -> list[Setting]:
@@ -59,14 +64,26 @@ class TrialTable(NamedTuple):
 
         A setting of a higher rung comes before all of a lower one, whatever their scores.
         """
-        found = [setting for rung in self._rungs() for setting in _ranked(rung)]
+        found = [setting for rung in self._rungs() for setting in self._ranked(rung)]
         return sorted(found, key=lambda setting: setting.score is None)
 
     @property
     def best(self) -> Setting | None:
         """The best setting of the highest rung, the first of equals, once one is done."""
         highest = next(iter(self._rungs()), [])
-        return next((s for s in _ranked(highest) if s.score is not None), None)
+        return next((s for s in self._ranked(highest) if s.score is not None), None)
+
+    def _ranked(self, entries: list[Entry]) -> list[Setting]:
+        by_id = {entry.id: entry for entry in entries}
+        outcomes = {
+            e.id: Outcome(e.status in FINISHED, e.status, 0, e.score, self.objective)
+            for e in entries
+        }
+        trials = [Trial(entry.id, dict(entry.values)) for entry in entries]
+        return [
+            Setting(score, [by_id[trial.id] for trial in group], self.objective)
+            for score, group in ranked(trials, outcomes)
+        ]
 
     def _rungs(self) -> list[list[Entry]]:
         """The trials by the rung they came to, highest first."""
@@ -76,18 +93,6 @@ class TrialTable(NamedTuple):
         for entry in self.entries:
             rungs.setdefault(int(entry.rung) if entry.rung.isdecimal() else 0, []).append(entry)
         return [rungs[rung] for rung in sorted(rungs, reverse=True)]
-
-
-def _ranked(entries: list[Entry]) -> list[Setting]:
-    by_id = {entry.id: entry for entry in entries}
-    outcomes = {
-        e.id: Outcome(e.status in FINISHED, e.status, 0, e.validation_accuracy) for e in entries
-    }
-    trials = [Trial(entry.id, dict(entry.values)) for entry in entries]
-    return [
-        Setting(score, [by_id[trial.id] for trial in group])
-        for score, group in ranked(trials, outcomes)
-    ]
 
 
 def find_sweeps(root: Path) -> list[Path]:
@@ -109,15 +114,25 @@ def read_sweep(path: Path, name: str) -> TrialTable:
             header, *lines = [line for line in csv.reader(file) if line] or [[]]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise _damaged(path, str(error)) from None
-    for column in COLUMNS:
-        if column not in header:
-            raise _damaged(path, f"no column {column!r}")
+    objective = _read_objective(path.with_name(CONFIG))
+    column = f"validation_{objective.monitored}"
+    for expected in (*COLUMNS, column):
+        if expected not in header:
+            raise _damaged(path, f"no column {expected!r}")
     for i, line in enumerate(lines, start=2):
         if len(line) != len(header):
             raise _damaged(path, f"line {i} has {len(line)} cells of {len(header)}")
-    fields = [column for column in header if column not in COLUMNS]
-    entries = [_entry(dict(zip(header, line, strict=True)), fields, path) for line in lines]
-    return TrialTable(name, entries, fields, _read_scales(path.with_name(SCALES)))
+    fields = [name for name in header if name not in (*COLUMNS, column)]
+    entries = [_entry(dict(zip(header, line, strict=True)), fields, column, path) for line in lines]
+    return TrialTable(name, entries, fields, _read_scales(path.with_name(SCALES)), objective)
+
+
+def _read_objective(path: Path) -> Objective:
+    """That of the config which all trials share."""
+    try:
+        return objective_of(flatten(json.loads(path.read_text())))
+    except (OSError, ValueError, AttributeError):
+        return CROSS_ENTROPY
 
 
 def _read_scales(path: Path) -> dict[str, str]:
@@ -130,16 +145,17 @@ def _read_scales(path: Path) -> dict[str, str]:
         raise CheckpointError(f"{path} cannot be read ({error}); run the sweep again") from None
 
 
-def _entry(cells: dict[str, str], fields: list[str], path: Path) -> Entry:
-    accuracy = _value(cells["validation_accuracy"])
-    if isinstance(accuracy, str):
-        raise _damaged(path, f"trial {cells['id']} has the validation accuracy {accuracy!r}")
+def _entry(cells: dict[str, str], fields: list[str], column: str, path: Path) -> Entry:
+    score = _value(cells[column])
+    if isinstance(score, str):
+        name = column.replace("_", " ")
+        raise _damaged(path, f"trial {cells['id']} has the {name} {score!r}")
     return Entry(
         cells["id"],
         cells["status"],
         cells["steps"],
         cells["rung"],
-        accuracy,
+        score,
         {name: _value(cells[name]) for name in fields},
     )
 

@@ -1,4 +1,6 @@
-"""Pictures of a sweep: what each setting did to the validation accuracy, never to the test's."""
+"""Pictures of a sweep: what each setting did to the validation, never to the test.
+
+Where less is better the axis is turned round: the best is always on top."""
 
 import io
 import math
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
 GOLDEN = (math.sqrt(5) - 1) / 2
 LOST, UNKNOWN, BEST = "#d62728", "#9aa3ad", "#e8590c"
-INK = "#444c56"  # of axes, and in the key of lines whose colour is their accuracy
+INK = "#444c56"  # of axes, and in the key of lines whose colour is their score
 PANELS_ACROSS = 4
 
 
@@ -44,12 +46,18 @@ def sweep_pictures(sweep: TrialTable) -> list[Picture]:
     """Parallel coordinates and a panel for each parameter; none if no field is set."""
     if not sweep.fields or not sweep.entries:
         return []
-    about = f"{len(sweep.entries)} trials of {sweep.name}, by validation accuracy"
+    about = (
+        f"{len(sweep.entries)} trials of {sweep.name}, by validation {sweep.objective.monitored}"
+    )
     if sweep.best is not None:
         about += f"; best {sweep.best}"
     return [
         Picture("parallel_coordinates", _png(parallel_coordinates(sweep)), f"Settings of {about}"),
-        Picture("parameters", _png(parameter_panels(sweep)), f"Accuracy by parameter of {about}"),
+        Picture(
+            "parameters",
+            _png(parameter_panels(sweep)),
+            f"{sweep.objective.monitored.capitalize()} by parameter of {about}",
+        ),
     ]
 
 
@@ -62,11 +70,11 @@ def varying_fields(sweep: TrialTable) -> list[str]:
 
 
 def parallel_coordinates(sweep: TrialTable) -> "Figure":
-    """A line for each trial through its settings to its validation accuracy.
+    """A line for each trial through its settings to its validation score.
 
     Trials that are done have solid lines, those not finished dashed ones; the colour is the
-    accuracy. Diverged trials are red dots to the foot of the last axis, and trials without
-    an accuracy yet are grey and end before it.
+    score. Diverged trials are red dots to the foot of the last axis, and trials without
+    a score yet are grey and end before it.
     """
     from matplotlib.cm import ScalarMappable
     from matplotlib.figure import Figure
@@ -81,7 +89,7 @@ def parallel_coordinates(sweep: TrialTable) -> "Figure":
     jitter = _jitter(len(sweep.entries))
     offsets = {entry.id: offset for entry, offset in zip(sweep.entries, jitter, strict=True)}
     best = _best(sweep)
-    for entry in sorted(sweep.entries, key=_drawing_order):
+    for entry in sorted(sweep.entries, key=lambda entry: _drawing_order(sweep, entry)):
         places = [
             _within(
                 scales[name].position(entry.values[name])
@@ -89,20 +97,20 @@ def parallel_coordinates(sweep: TrialTable) -> "Figure":
             )
             for name in fields
         ]
-        style = _line_style(entry, colours, best=entry in best)
+        style = _line_style(entry, sweep, colours, best=entry in best)
         if entry.status == "diverged":
             places.append(-0.1)
-        elif entry.validation_accuracy is not None:
-            places.append(float(norm(100 * entry.validation_accuracy)))
+        elif entry.score is not None:
+            places.append(float(norm(_height(sweep, entry.score))))
         axes.plot(range(len(places)), places, **style)
     for i, name in enumerate(fields):
         _draw_scale(axes, i, scales[name])
-    _draw_accuracy_scale(axes, len(fields), colours)
+    _draw_score_scale(axes, len(fields), sweep, colours)
     lost = "diverged" in _kinds(sweep)
     if lost:
         _tick(axes, len(fields), -0.1, "diverged")
     labels = [name.replace(".", ".\n", 1) for name in fields]
-    axes.set_xticks(range(len(fields) + 1), [*labels, "validation\naccuracy"])
+    axes.set_xticks(range(len(fields) + 1), [*labels, f"validation\n{sweep.objective.monitored}"])
     axes.tick_params(axis="x", length=0)
     axes.xaxis.tick_top()
     axes.set(xlim=(-0.35, len(fields) + 0.45), ylim=(-0.16 if lost else -0.04, 1.07), yticks=[])
@@ -113,7 +121,7 @@ def parallel_coordinates(sweep: TrialTable) -> "Figure":
 
 
 def parameter_panels(sweep: TrialTable) -> "Figure":
-    """A panel for each parameter: validation accuracy against its value."""
+    """A panel for each parameter: the validation score against its value."""
     from matplotlib.figure import Figure
 
     fields = varying_fields(sweep)
@@ -128,7 +136,8 @@ def parameter_panels(sweep: TrialTable) -> "Figure":
     for panel in panels.flat[len(fields) :]:
         panel.set_axis_off()
     for row in panels:
-        row[0].set_ylabel("validation accuracy (%)")
+        row[0].set_ylabel(f"validation {sweep.objective.metric.label}")
+        row[0].yaxis.set_major_formatter(lambda height, _: f"{_sign(sweep) * height:.6g}")
     figure.suptitle(_title(sweep), fontsize=11, x=0.01, ha="left")
     _legend(figure, sweep, _dot_key(sweep))
     return figure
@@ -150,7 +159,10 @@ def _draw_panel(
     offsets, best = _jitter(len(sweep.entries)), _best(sweep)
     for kind, style in _dot_key(sweep).items():
         dots = [
-            (scale.position(entry.values[name]) + offset * scale.room, _height(entry, floor))
+            (
+                scale.position(entry.values[name]) + offset * scale.room,
+                _dot_height(sweep, entry, floor),
+            )
             for entry, offset in zip(sweep.entries, offsets, strict=True)
             if (entry in best if kind == "best" else _kind(entry) == kind)
         ]
@@ -179,13 +191,14 @@ def _draw_scale(axes: "Axes", x: int, scale: Scale) -> None:
         axes.text(x, 1.035, "log", ha="center", va="bottom", fontsize=7.5, color="#57606a")
 
 
-def _draw_accuracy_scale(axes: "Axes", x: int, colours: Any) -> None:
+def _draw_score_scale(axes: "Axes", x: int, sweep: TrialTable, colours: Any) -> None:
     norm = colours.norm
     shades = [[norm.vmin + (norm.vmax - norm.vmin) * i / 99] for i in range(100)]
     bar = ([x, x + 0.04], [i / 100 for i in range(101)])
     axes.pcolormesh(*bar, shades, norm=norm, cmap=colours.cmap, zorder=3)
     for tick in linear_ticks(norm.vmin, norm.vmax):
-        _tick(axes, x, float(norm(tick)), f"{tick:g} %")
+        unit = " %" if sweep.objective.metric.percent else ""
+        _tick(axes, x, float(norm(tick)), f"{_sign(sweep) * tick:g}{unit}")
 
 
 def _tick(axes: "Axes", x: int, place: float, label: str) -> None:
@@ -194,15 +207,28 @@ def _tick(axes: "Axes", x: int, place: float, label: str) -> None:
     axes.text(x + 0.05, place, label, va="center", fontsize=8, zorder=6, bbox=box)
 
 
+def _sign(sweep: TrialTable) -> int:
+    """-1 where less is better."""
+    return 1 if sweep.objective.metric.better == "higher" else -1
+
+
+def _height(sweep: TrialTable, score: float) -> float:
+    """How high a score is drawn, the better the higher: in percent where it is a fraction."""
+    return _sign(sweep) * (100 * score if sweep.objective.metric.percent else score)
+
+
 def _limits(sweep: TrialTable) -> tuple[float, float]:
-    """The lowest and highest accuracy in percent, never the same."""
-    scores = [
-        100 * entry.validation_accuracy
+    """The lowest and highest height, never the same."""
+    heights = [
+        _height(sweep, entry.score)
         for entry in sweep.entries
-        if entry.validation_accuracy is not None and entry.status != "diverged"
+        if entry.score is not None and entry.status != "diverged"
     ]
-    low, high = min(scores, default=0.0), max(scores, default=100.0)
-    return (low, high) if high > low else (low - 1, high + 1)
+    low, high = min(heights, default=0.0), max(heights, default=100.0)
+    if high > low:
+        return low, high
+    room = 1.0 if sweep.objective.metric.percent else abs(low) / 10 or 1.0
+    return low - room, high + room
 
 
 def _norm(sweep: TrialTable) -> Any:
@@ -211,21 +237,21 @@ def _norm(sweep: TrialTable) -> Any:
     return Normalize(*_limits(sweep))
 
 
-def _drawing_order(entry: Entry) -> tuple[bool, float]:
-    """The best last, so that it is on top; what has no accuracy first."""
-    counts = entry.status != "diverged" and entry.validation_accuracy is not None
-    return counts, entry.validation_accuracy or 0.0
+def _drawing_order(sweep: TrialTable, entry: Entry) -> tuple[bool, float]:
+    """The best last, so that it is on top; what has no score first."""
+    counts = entry.status != "diverged" and entry.score is not None
+    return counts, -sweep.objective.metric.cost(entry.score)
 
 
-def _line_style(entry: Entry, colours: Any, *, best: bool) -> dict[str, Any]:
+def _line_style(entry: Entry, sweep: TrialTable, colours: Any, *, best: bool) -> dict[str, Any]:
     if entry.status == "diverged":
         return {"color": LOST, "linestyle": ":", "linewidth": 1, "alpha": 0.6}
     line = {"linestyle": "-" if entry.status == "done" else "--"}
-    if entry.validation_accuracy is None:
+    if entry.score is None:
         return line | {"color": UNKNOWN, "linewidth": 0.8, "alpha": 0.7}
     if best:
         return line | {"color": BEST, "linewidth": 2.6, "zorder": 5}
-    colour = colours.to_rgba(100 * entry.validation_accuracy)
+    colour = colours.to_rgba(_height(sweep, entry.score))
     return line | {"color": colour, "linewidth": 1, "alpha": 0.7}
 
 
@@ -234,7 +260,7 @@ def _line_key(sweep: TrialTable) -> dict[str, dict[str, Any]]:
     about: dict[str, dict[str, Any]] = {
         "done": {"color": INK},
         "not finished": {"color": INK, "linestyle": "--"},
-        "no accuracy yet": {"color": UNKNOWN, "linestyle": "--"},
+        "no score yet": {"color": UNKNOWN, "linestyle": "--"},
         "diverged": {"color": LOST, "linestyle": ":"},
         "best": {"color": BEST, "linewidth": 2.6},
     }
@@ -269,16 +295,16 @@ def _best(sweep: TrialTable) -> list[Entry]:
 def _kind(entry: Entry) -> str:
     if entry.status == "diverged":
         return "diverged"
-    if entry.validation_accuracy is None:
-        return "no accuracy yet"
+    if entry.score is None:
+        return "no score yet"
     return "done" if entry.status == "done" else "not finished"
 
 
-def _height(entry: Entry, floor: float) -> float:
-    """The accuracy in percent; what diverged is below all others."""
-    if entry.status == "diverged" or entry.validation_accuracy is None:
+def _dot_height(sweep: TrialTable, entry: Entry, floor: float) -> float:
+    """The height of the score; what diverged is below all others."""
+    if entry.status == "diverged" or entry.score is None:
         return floor
-    return 100 * entry.validation_accuracy
+    return _height(sweep, entry.score)
 
 
 def _legend(figure: "Figure", sweep: TrialTable, key: dict[str, dict[str, Any]]) -> None:
@@ -295,7 +321,8 @@ def _legend(figure: "Figure", sweep: TrialTable, key: dict[str, dict[str, Any]])
 def _title(sweep: TrialTable) -> str:
     found = "" if sweep.best is None else f"; best {sweep.best}"
     count = len(sweep.entries)
-    return f"{count} trial{'s' * (count != 1)} by validation accuracy (not test){found}"
+    trials, by = f"{count} trial{'s' * (count != 1)}", sweep.objective.monitored
+    return f"{trials} by validation {by} (not test){found}"
 
 
 def _jitter(count: int) -> list[float]:

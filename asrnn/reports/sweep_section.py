@@ -9,8 +9,8 @@ from asrnn.reports.markup import (
     details,
     element,
     join,
-    number,
     picture,
+    score,
     status_mark,
     table,
     tally,
@@ -29,7 +29,7 @@ def sweep_section(sweep: TrialTable) -> Markup:
     verdict = (
         "No setting of the last rung is done yet."
         if sweep.best is None
-        else f"The best setting by validation accuracy has {sweep.best};"
+        else f"The best setting by validation {sweep.objective.monitored} has {sweep.best};"
         " the test part has no say in it."
     )
     pictures = [picture(each.png, each.description) for each in sweep_pictures(sweep)]
@@ -41,28 +41,28 @@ def sweep_section(sweep: TrialTable) -> Markup:
         _trials(
             f"The first {len(shown_first)} trials of {sweep.name}, best settings first",
             shown_first,
-            sweep.fields,
+            sweep,
         ),
     ]
     if len(ranking) > BEST:
         caption = f"All {len(ranking)} trials of {sweep.name}"
-        parts.append(details(caption, _trials(caption, ranking, sweep.fields)))
+        parts.append(details(caption, _trials(caption, ranking, sweep)))
     return join(parts)
 
 
-def _trials(caption: str, entries: Sequence[Entry], fields: Sequence[str]) -> Markup:
+def _trials(caption: str, entries: Sequence[Entry], sweep: TrialTable) -> Markup:
     rows = [
         [
             Cell(entry.id),
             Cell(status_mark(entry.status)),
             _as_written(entry.steps),
             _as_written(entry.rung),
-            number(entry.validation_accuracy, ".2%"),
-            *(_value(entry, name) for name in fields),
+            score(entry.score, sweep.objective.metric),
+            *(_value(entry, name) for name in sweep.fields),
         ]
         for entry in entries
     ]
-    return table(caption, ["trial", "status", "steps", "rung", "validation", *fields], rows)
+    return table(caption, ["trial", "status", "steps", "rung", "validation", *sweep.fields], rows)
 
 
 def _value(entry: Entry, name: str) -> Cell:

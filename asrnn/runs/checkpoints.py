@@ -68,7 +68,7 @@ class Checkpoints:
         """
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
-            flat = _flat(tree)
+            flat = flat_leaves(tree)
             self._check_room(step, sum(leaf.nbytes for leaf in flat.values()))
             written = self.directory / f"{step}.new"
             shutil.rmtree(written, ignore_errors=True)
@@ -134,7 +134,7 @@ class Checkpoints:
         if damage is not None:
             raise CheckpointError(f"checkpoint {step} in {self.directory} is damaged: {damage}")
         manifest = self._read_manifest(step)
-        flat = _flat(template)
+        flat = flat_leaves(template)
         expected = _describe(flat)
         for name in sorted(expected.keys() | manifest["leaves"].keys()):
             found = manifest["leaves"].get(name, "nothing")
@@ -180,7 +180,7 @@ class Checkpoints:
         return manifest
 
     def _remove_all_but_latest_and_best(self, latest: int) -> None:
-        """Keeps what each of the latest takes for the best, lest a fallback miss it."""
+        """Keeps what each of the latest takes for the best, so that a fallback still finds it."""
         kept = [step for step in self.steps() if step <= latest][-KEEP_LATEST:]
         bests = {self._read_manifest(step)["best"] for step in kept if not self._damage(step)}
         for path in self.directory.iterdir():
@@ -196,7 +196,7 @@ class Checkpoints:
             shutil.rmtree(leftover, ignore_errors=True)
 
 
-def _flat(tree: Any) -> dict[str, Any]:
+def flat_leaves(tree: Any) -> dict[str, Any]:
     """Leaves by path, so that what is on disk depends on no Python type."""
     leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
     return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}

@@ -74,7 +74,8 @@ def read_rows(path: Path) -> list[Row]:
     """The rows of a metrics.jsonl, none if there is no file; a torn last line is dropped.
 
     Raises:
-      CheckpointError: if the file cannot be read, or another line is no row: a kill leaves no such.
+      CheckpointError: if the file cannot be read, or a line before the last is not a row,
+        which a kill cannot cause.
     """
     try:
         lines = path.read_bytes().splitlines()

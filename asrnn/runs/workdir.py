@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from asrnn.config import check_config, flatten, to_json
+from asrnn.config import completed, flatten, normalized, to_json
 from asrnn.errors import CheckpointError, ConfigError, WorkdirInUse
 from asrnn.files import write_atomically
 from asrnn.runs.metrics import read_rows
@@ -87,27 +87,25 @@ def open_workdir(workdir: Path, config: ConfigDict) -> Iterator[None]:
                     " it is; put that file back, or give another --workdir"
                 )
             check_same_run(workdir, config)
-            read_rows(workdir / METRICS)  # a damaged file is for the user to mend, not to cut
+            read_rows(workdir / METRICS)  # refuses a damaged file, which a resume would cut
         yield
 
 
 def read_config(path: Path) -> ConfigDict:
-    """Reads the config.json of a workdir.
+    """Reads the config.json of a workdir, of this version or an earlier one.
 
     Raises:
       ConfigError: if the file is missing.
       CheckpointError: if it is damaged, or not a usable configuration.
     """
     try:
-        config = ConfigDict(json.loads(path.read_text()))
-        check_config(config)
+        return completed(flatten(json.loads(path.read_text())))
     except FileNotFoundError:
         raise ConfigError(f"{path} not found; is {path.parent} the workdir of a run?") from None
     except (ValueError, OSError, AttributeError, ConfigError) as error:
         raise CheckpointError(
-            f"{path} is not a readable config ({error}); mend it, or move its folder elsewhere"
+            f"{path} is not a readable config ({error}); repair the file or move the folder away"
         ) from None
-    return config
 
 
 def write_config(workdir: Path, config: ConfigDict) -> None:
@@ -135,7 +133,7 @@ def check_same_run(workdir: Path, config: ConfigDict) -> None:
       CheckpointError: if config.json is damaged.
     """
     before = flatten(read_config(workdir / CONFIG).to_dict())
-    now = flatten(config.to_dict())
+    now = flatten(normalized(config).to_dict())
     # With a cosine schedule the length of the run shapes every step of it.
     may_differ = set(MAY_DIFFER)
     if now["optimizer.schedule"] == "cosine":

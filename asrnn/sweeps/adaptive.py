@@ -6,14 +6,17 @@ search.jsonl of the sweep's folder, the scores in the workdirs; Optuna itself ke
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from asrnn.config import flatten
 from asrnn.errors import ConfigError, Interrupted
 from asrnn.files import write_atomically
+from asrnn.objectives import CROSS_ENTROPY, Metric, objective_of
 from asrnn.runs.workdir import locked
 from asrnn.signals import StopRequest
 from asrnn.sweeps.folder import settle
@@ -37,7 +40,8 @@ from asrnn.sweeps.trials import Engine, Trial, distinct, first_alike, make_job, 
 PROPOSALS = "search.jsonl"
 LOCK = ".lock-search"  # held from batch to batch; each of them is a sweep with its own lock
 RANDOM = 10  # settings scored before the first that is not random
-WORST = 0.0  # the score of a setting that diverged: an accuracy that no other falls below
+DIRECTION = {"higher": "maximize", "lower": "minimize"}
+WORST = {"higher": 0.0, "lower": math.inf}  # the score of a setting that diverged
 
 Choices = dict[str, Any]
 """What decides a setting: by place in the space, the index of a value or a fraction of a range."""
@@ -52,6 +56,8 @@ class Search(NamedTuple):
     batch: int
     """So many are proposed before any of them is scored."""
     seed: int
+    metric: Metric = CROSS_ENTROPY.metric
+    """By which settings are compared."""
 
 
 class Chooser(Protocol):
@@ -75,6 +81,7 @@ def run_search(sweep: Sweep, search: Search, engine: Engine) -> Result:
       AsrnnError: as the engine.
     """
     check_search(search, sweep.rungs, sweep.shard)
+    search = search._replace(metric=objective_of(flatten(sweep.config.to_dict())).metric)
     with StopRequest() as stop, locked(sweep.folder, LOCK):
         proposals = _read(sweep.folder, search)
         known = distinct(sweep.config, trials_of(search, proposals))
@@ -154,7 +161,7 @@ def propose(
     sampler = optuna.samplers.TPESampler(
         n_startup_trials=RANDOM, multivariate=True, constant_liar=True, seed=int(seed)
     )
-    study = optuna.create_study(direction="maximize", sampler=sampler)
+    study = optuna.create_study(direction=DIRECTION[search.metric.better], sampler=sampler)
     running = optuna.trial.TrialState.RUNNING
     for choices, told in (
         *((choices, {"value": score}) for choices, score in scored),
@@ -217,7 +224,7 @@ def _points(search: Search, choices: Choices) -> list[Overrides]:
 def _score(search: Search, choices: Choices, sweep: Sweep, alike: Mapping[str, Trial]) -> float:
     trials = [alike[trial.id] for trial in make_trials(_points(search, choices))]
     score = mean_score([outcome(make_job(sweep.config, t, sweep.folder)) for t in trials])
-    return WORST if score is None else score
+    return WORST[search.metric.better] if score is None else score
 
 
 def _index(chooser: Chooser, name: str, count: int) -> int:

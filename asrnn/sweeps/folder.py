@@ -101,7 +101,7 @@ def _check_same_halving(folder: Path, halving: dict[str, Any]) -> None:
         before = json.loads((folder / HALVING).read_text())
     except (OSError, ValueError) as error:
         raise CheckpointError(
-            f"{folder / HALVING} is not readable ({error}); mend it, or give another --workdir"
+            f"{folder / HALVING} is not readable ({error}); repair it or give another --workdir"
         ) from None
     if before != halving:
         raise ConfigError(
@@ -122,14 +122,14 @@ def read_trials(folder: Path) -> list[Trial]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(
             f"{folder / TRIALS} is not a readable list of trials ({type(error).__name__}: {error});"
-            " mend it, or give another --workdir"
+            " repair it or give another --workdir"
         ) from None
 
 
 def write_table(
     folder: Path, trials: Sequence[Trial], rungs: Mapping[str, int], outcomes: Mapping[str, Outcome]
 ) -> None:
-    """Writes sweep.csv: a line a trial, in their order; accuracies on the validation part only.
+    """Writes sweep.csv: a line a trial, in their order; scores on the validation part only.
 
     Args:
       folder: of the sweep.
@@ -139,11 +139,12 @@ def write_table(
     """
     names = list(dict.fromkeys(name for trial in trials for name in trial.overrides))
     text = io.StringIO()
+    monitored = next(iter(outcomes.values())).objective.monitored
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["id", "status", "steps", "rung", "validation_accuracy", *names])
+    writer.writerow(["id", "status", "steps", "rung", f"validation_{monitored}", *names])
     for trial in trials:
         found = outcomes[trial.id]
-        score = found.validation_accuracy  # to the last digit: it ranks
+        score = found.score  # to the last digit: it ranks
         values = [trial.overrides.get(name, "") for name in names]
         writer.writerow([trial.id, found.status, found.step, rungs[trial.id], score, *values])
     write_atomically(folder / TABLE, text.getvalue())

@@ -55,7 +55,7 @@ def setting(trial: Trial) -> Setting:
 def ranked(
     trials: Sequence[Trial], outcomes: Mapping[str, Outcome]
 ) -> list[tuple[float | None, list[Trial]]]:
-    """Settings with their mean validation accuracy over seeds, best first.
+    """Settings with their mean score on the validation part over seeds, best first.
 
     A setting with a seed that diverged or is not finished has None and comes last; equally
     good ones keep the order of the trials.
@@ -68,7 +68,10 @@ def ranked(
     for trial in trials:
         groups.setdefault(setting(trial), []).append(trial)
     scored = [(mean_score([outcomes[t.id] for t in group]), group) for group in groups.values()]
-    return sorted(scored, key=lambda entry: math.inf if entry[0] is None else -entry[0])
+    if not trials:
+        return []
+    metric = outcomes[trials[0].id].objective.metric
+    return sorted(scored, key=lambda entry: metric.cost(entry[0]))
 
 
 def promoted(
@@ -82,7 +85,7 @@ def promoted(
 
 
 def mean_score(outcomes: Sequence[Outcome]) -> float | None:
-    """The mean validation accuracy of a setting's seeds; None unless all of them are done."""
-    scores = [found.validation_accuracy for found in outcomes if found.status == "done"]
+    """The mean score of a setting's seeds; None unless all of them are done."""
+    scores = [found.score for found in outcomes if found.status == "done"]
     known = [score for score in scores if score is not None]
     return fmean(known) if len(known) == len(outcomes) else None

@@ -12,25 +12,18 @@ from contextlib import ExitStack
 
 from ml_collections import ConfigDict
 
-from asrnn.config import flatten
+from asrnn.config import fields_of, flatten
 from asrnn.console import to_stderr
 from asrnn.errors import Interrupted, WorkdirInUse
+from asrnn.options import Use
 from asrnn.runs.workdir import open_workdir
 from asrnn.signals import StopRequest
 from asrnn.sweeps.trials import Job, Watch, outcome
-from asrnn.tasks import load_image_set
-from asrnn.training.experiment import FLOAT_SETTINGS, make_experiment, task_of
+from asrnn.training.experiment import make_experiment, task_of
 from asrnn.training.members import Program, make_program
 from asrnn.training.population import Run, train_population
 
 BUSY = 1.0  # seconds until workdirs that another process holds are tried again
-
-MEMBERS_OWN = {
-    "seed",
-    *("model.step_size", "model.diffusion", "model.init_scale"),
-    *(f"optimizer.{name}" for name in FLOAT_SETTINGS),
-}
-"""The fields in which members of a population may differ."""
 
 
 def run(jobs: Sequence[Job], *, population_size: int, watch: Watch) -> None:
@@ -66,7 +59,8 @@ def groups(jobs: Sequence[Job]) -> list[list[Job]]:
 
 def _program_of(config: ConfigDict) -> str:
     """What a program is compiled for: all of a config but what members may have of their own."""
-    fields = {name: v for name, v in flatten(config.to_dict()).items() if name not in MEMBERS_OWN}
+    own = set(fields_of(Use.RUN_TIME, Use.INITIAL))
+    fields = {name: v for name, v in flatten(config.to_dict()).items() if name not in own}
     clips = config.optimizer.clip_norm > 0  # without clipping the update has no such part
     data = task_of(config).notes  # where the seed decides what is learnt, they tell
     return json.dumps([fields, clips, data], sort_keys=True)
@@ -103,14 +97,13 @@ def _train(
         to_stderr(experiment.note)
     if size not in programs:
         programs[size] = make_program(experiment, size)
-    task = experiment.config.task
-    images = load_image_set(experiment.task.image_set, task.source, task.data_dir, report=to_stderr)
+    data = experiment.task.source.load(to_stderr)
     running = dict(enumerate(jobs))
     for job in jobs:
         watch.started(job)
     try:
         train_population(
-            runs, programs[size], images, stop, ended=lambda index: watch.ended(running.pop(index))
+            runs, programs[size], data, stop, ended=lambda index: watch.ended(running.pop(index))
         )
     finally:
         for job in running.values():

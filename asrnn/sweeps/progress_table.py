@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from asrnn.console import duration, percent, to_stderr
+from asrnn.console import duration, to_stderr
 from asrnn.sweeps.trials import Job, Outcome, Trial, outcome
 
 HEARTBEAT = 60.0  # seconds between two plain lines about what is running
@@ -78,7 +78,7 @@ class ProgressTable:
         status = found.status if found.finished else "stopped"
         self._say(
             f"{len(self._ended)}/{self._total}  {id}  {status} at step {found.step:,}"
-            f"  validation {percent(found.validation_accuracy)}  {self._names[id]}"
+            f"  validation {found.text}  {self._names[id]}"
         )
 
     def _say(self, line: str) -> None:
@@ -104,13 +104,13 @@ class ProgressTable:
         table.add_column("setting", no_wrap=True, overflow="ellipsis")
         ended, running = list(self._ended.items()), self._jobs()
         done = [(id, found) for id, found in ended if found.status == "done"]
-        done.sort(key=lambda entry: -(entry[1].validation_accuracy or 0.0))
+        done.sort(key=lambda entry: entry[1].objective.metric.cost(entry[1].score))
         for id, found in done[:BEST]:
-            row = (id, found.status, f"{found.step:,}", percent(found.validation_accuracy))
+            row = (id, found.status, f"{found.step:,}", found.text)
             table.add_row(*row, self._names[id])
         for id, job in running[:RUNNING]:
             found = outcome(job)
-            row = (id, "running", f"{found.step:,}", percent(found.validation_accuracy))
+            row = (id, "running", f"{found.step:,}", found.text)
             table.add_row(*row, self._names[id], style="cyan")
         head = (
             f"{len(ended)}/{self._total} trials to step {self._goal:,}"

@@ -59,7 +59,7 @@ def run(
       AsrnnError: at the end, if the processes of a trial died again and again.
     """
     with StopRequest() as stop, _connected(address):
-        stop.retake()  # Ray has put a handler of its own in the place of ours
+        stop.retake()  # Ray has replaced our handler with its own
         places = range(workers or _room(gpus))
         Pool(jobs, places, lambda job, place: _Task(job, gpus), watch, stop).run()
 

@@ -6,13 +6,16 @@ from typing import NamedTuple
 
 from ml_collections import ConfigDict
 
+from asrnn.config import flatten
 from asrnn.errors import AsrnnError, ConfigError, Interrupted
+from asrnn.objectives import objective_of
 from asrnn.sweeps.folder import open_folder, write_table
 from asrnn.sweeps.halving import check_rungs, promoted, ranked
 from asrnn.sweeps.progress_table import ProgressTable
 from asrnn.sweeps.shard import WHOLE, Shard
 from asrnn.sweeps.trials import Engine, Outcome, Trial, make_job, outcome
-from asrnn.training.experiment import make_experiment
+from asrnn.tasks import Resident
+from asrnn.training.experiment import make_experiment, task_of
 
 
 class Sweep(NamedTuple):
@@ -47,16 +50,30 @@ def check_sweep(sweep: Sweep) -> None:
         raise ConfigError(f"--reduction must be above 1, found {sweep.reduction:g}")
     if not sweep.trials:
         raise ConfigError("the space is empty; give at least one point")
+    first = make_job(sweep.config, sweep.trials[0], sweep.folder).config
+    compared = objective_of(flatten(first.to_dict()))
     for trial in sweep.trials:
         config = make_job(sweep.config, trial, sweep.folder).config
-        if config.task.validation_size == 0:
+        objective = objective_of(flatten(config.to_dict()))
+        if config.task.validation_size == 0 and not _has_validation(config):
             raise ConfigError(
-                "a sweep picks by validation accuracy, but config.task.validation_size is 0;"
-                " give the number of training examples to keep for it"
+                f"a sweep picks by validation {objective.monitored}, but"
+                " config.task.validation_size is 0; give the number of examples to keep for it"
+            )
+        if objective.monitored != compared.monitored or objective.metric != compared.metric:
+            raise ConfigError(
+                f"trial {trial.id} is scored by the {objective.monitored} of {objective.name}, and"
+                f" the first trial by the {compared.monitored} of {compared.name}; make two sweeps"
             )
         if sweep.rungs and "training.steps" in trial.overrides:
             raise ConfigError("the space sets training.steps and so do the rungs; leave one out")
         check_rungs(sweep.rungs, config.training.steps, config.optimizer.schedule)
+
+
+def _has_validation(config: ConfigDict) -> bool:
+    """Whether the data have a validation part of their own."""
+    source = task_of(config).source
+    return isinstance(source, Resident) and source.has_validation
 
 
 def dry_run(sweep: Sweep) -> None:
@@ -67,8 +84,9 @@ def dry_run(sweep: Sweep) -> None:
     """
     check_sweep(sweep)
     for trial in sweep.trials:
+        job = make_job(sweep.config, trial, sweep.folder)
         try:
-            make_experiment(make_job(sweep.config, trial, sweep.folder).config)
+            make_experiment(job.config)
         except ConfigError as error:
             raise ConfigError(f"trial {trial.id}: {error}") from None
 
@@ -76,7 +94,7 @@ def dry_run(sweep: Sweep) -> None:
 def run_sweep(sweep: Sweep, engine: Engine) -> Result:
     """Runs or continues a sweep; finished trials stay as they are.
 
-    The trials are compared by their best validation accuracy so far, never on the test part.
+    The trials are compared by their best validation so far, never on the test part.
 
     Raises:
       ConfigError: if a trial's config cannot be used, or the folder is of another sweep.

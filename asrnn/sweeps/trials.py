@@ -8,8 +8,9 @@ from typing import NamedTuple, Protocol
 
 from ml_collections import ConfigDict
 
-from asrnn.config import check_config, flatten, to_json
+from asrnn.config import changed, check_config, flatten, to_json
 from asrnn.errors import ConfigError, near_miss
+from asrnn.objectives import CROSS_ENTROPY, Objective, objective_of
 from asrnn.runs.metrics import read_rows
 from asrnn.runs.summary import read_summary
 from asrnn.runs.workdir import METRICS
@@ -52,8 +53,16 @@ class Outcome(NamedTuple):
     finished: bool
     status: str
     step: int
-    validation_accuracy: float | None
-    """The best up to the last step of the job; a run that went further is cut there."""
+    score: float | None
+    """The best value of the monitored metric on the validation part, up to the last step of the
+    job; a run that went further is cut there."""
+    objective: Objective = CROSS_ENTROPY
+    """Whose metric the score is."""
+
+    @property
+    def text(self) -> str:
+        """The score for a person."""
+        return self.objective.metric.text(self.score)
 
 
 def make_trials(points: Sequence[Overrides]) -> list[Trial]:
@@ -91,6 +100,8 @@ def distinct(base: ConfigDict, trials: Sequence[Trial]) -> list[Trial]:
 def make_job(base: ConfigDict, trial: Trial, sweep_dir: Path, steps: int | None = None) -> Job:
     """The run of a trial: the base config with its overrides.
 
+    Where these choose another component, what the base config says for the former one is reset.
+
     Args:
       base: what all trials share.
       trial: the point.
@@ -100,22 +111,29 @@ def make_job(base: ConfigDict, trial: Trial, sweep_dir: Path, steps: int | None 
     Raises:
       ConfigError: if the overrides name an unknown field or give an unusable value.
     """
-    config = ConfigDict(base.to_dict())
-    fields = flatten(config.to_dict())
+    fields = flatten(base.to_dict())
     for name in trial.overrides:
         if name not in fields:
             raise ConfigError(f"the space sets an unknown field {name!r}{near_miss(name, fields)}")
     for name, value in trial.overrides.items():
         try:
-            config.update_from_flattened_dict({name: value})
+            ConfigDict(base.to_dict()).update_from_flattened_dict({name: value})
         except TypeError:
             raise ConfigError(
                 f"the space sets {name}, of type {type(fields[name]).__name__}, to {value!r} of"
                 f" type {type(value).__name__}"
             ) from None
-    if steps is not None:
-        config.training.steps = steps
-    check_config(config)
+        except OverflowError:
+            raise ConfigError(
+                f"the space sets {name} to a whole number beyond the largest float; give less"
+            ) from None
+    try:
+        config = changed(base, trial.overrides)
+        if steps is not None:
+            config.training.steps = steps
+        check_config(config)
+    except ConfigError as error:
+        raise ConfigError(f"trial {trial.id}: {error}") from None
     return Job(sweep_dir / trial.id, config)
 
 
@@ -124,7 +142,8 @@ def outcome(job: Job) -> Outcome:
     summary = read_summary(job.workdir) or {"status": "waiting", "steps": 0}
     steps = job.config.training.steps
     rows = [row for row in read_rows(job.workdir / METRICS) if row["step"] <= steps]
-    scores = [row["accuracy"] for row in rows if row["split"] == "validation"]
+    objective = objective_of(flatten(job.config.to_dict()))
+    scores = [row[objective.monitored] for row in rows if row["split"] == "validation"]
     status, reached = summary["status"], summary["steps"]
     if reached > steps:  # it went on, to a later rung
         status, reached = "done", steps
@@ -132,4 +151,5 @@ def outcome(job: Job) -> Outcome:
     if not finished:
         status = "waiting" if not rows else "started"
         reached = max((row["step"] for row in rows), default=0)
-    return Outcome(finished, status, reached, max(scores, default=None))
+    best = min(scores, key=objective.metric.cost, default=None)
+    return Outcome(finished, status, reached, best, objective)

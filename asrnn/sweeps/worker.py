@@ -52,10 +52,10 @@ def run_job(config: dict[str, Any], workdir: Path) -> None:
     from ml_collections import ConfigDict
 
     from asrnn.training.devices import configure_jax
-    from asrnn.training.loop import train_and_evaluate
+    from asrnn.training.loop import train
 
     configure_jax()
-    train_and_evaluate(ConfigDict(config), workdir)
+    train(ConfigDict(config), workdir)
 
 
 def _end_with_parent(parent: int) -> None:

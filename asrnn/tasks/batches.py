@@ -26,13 +26,28 @@ def split_validation(
     Raises:
       ConfigError: `validation_size` is negative or leaves no training example.
     """
-    if not 0 <= validation_size < num_train:
+    stream = streams.Stream.VALIDATION_SPLIT
+    return split_off(num_train, validation_size, seed, stream, "validation_size")
+
+
+def split_off(
+    number: int, taken: int, seed: int, stream: streams.Stream, name: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Splits examples at random.
+
+    Returns:
+      (int32 [number - taken], int32 [taken]): disjoint indices, each in ascending order.
+
+    Raises:
+      ConfigError: `taken`, called by `name`, is negative or leaves no example.
+    """
+    if not 0 <= taken < number:
         raise ConfigError(
-            f"validation_size must be from 0 to {num_train - 1}, because there are {num_train} "
-            f"training examples and one must be left to train on; found {validation_size}"
+            f"{name} must be from 0 to {number - 1}, because there are {number} "
+            f"training examples and one must be left to train on; found {taken}"
         )
-    order = streams.permutation(seed, streams.Stream.VALIDATION_SPLIT, 0, num_train)
-    return np.sort(order[validation_size:]), np.sort(order[:validation_size])
+    order = streams.permutation(seed, stream, 0, number)
+    return np.sort(order[taken:]), np.sort(order[:taken])
 
 
 @functools.lru_cache(maxsize=SEEDS_AT_ONCE)
@@ -81,6 +96,18 @@ def batch_indices(
         batches[done : done + taken] = chosen.reshape(taken, batch_size)
         done += taken
     return batches
+
+
+def generated_batches(first_step: int, count: int, batch_size: int) -> np.ndarray:
+    """The numbers of the examples of generated data: those of step s are s B, ..., s B + B - 1.
+
+    After 2^31 examples they come again.
+
+    Returns:
+      int32 [count, B].
+    """
+    numbers = np.arange(first_step * batch_size, (first_step + count) * batch_size, dtype=np.int64)
+    return (numbers % 2**31).astype(np.int32).reshape(count, batch_size)
 
 
 def evaluation_batches(num_examples: int, batch_size: int) -> tuple[np.ndarray, np.ndarray]:

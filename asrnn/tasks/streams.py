@@ -23,6 +23,7 @@ class Stream(enum.IntEnum):
     VALIDATION_SPLIT = 2
     EPOCH_ORDER = 3
     FIXED_NOISE = 4
+    TEST_SPLIT = 5
 
 
 def random_bits(seed: int, stream: Stream, index: int, count: int) -> np.ndarray:

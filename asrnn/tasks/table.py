@@ -1,38 +1,47 @@
-"""Which tasks there are, by the name that a config gives."""
+"""The table of the tasks, and how one is made of it by its name."""
+
+from __future__ import annotations
 
 from typing import Any
 
-from asrnn.errors import ConfigError, check_choice, near_miss
-from asrnn.options import check_value, union, values_of
-from asrnn.tasks.images.tasks import noise_padded_rows, permuted_pixels, pixel_by_pixel
-from asrnn.tasks.task import Task, TaskEntry
+from asrnn.errors import check_choice
+from asrnn.options import check_value, values_of
+from asrnn.tasks.generated.adding import ADDING
+from asrnn.tasks.generated.copying import COPYING
+from asrnn.tasks.images.tasks import IMAGE_TASKS
+from asrnn.tasks.npz import NPZ
+from asrnn.tasks.task import Settings, Task, TaskKind
 
-TASKS: dict[str, TaskEntry] = {
-    "digits": pixel_by_pixel("digits"),
-    "mnist": pixel_by_pixel("mnist"),
-    "pmnist": permuted_pixels("mnist"),
-    "fashion_mnist": pixel_by_pixel("fashion_mnist"),
-    "cifar10": pixel_by_pixel("cifar10"),
-    "permuted_cifar10": permuted_pixels("cifar10"),
-    "noise_padded_cifar10": noise_padded_rows("cifar10"),
+TASKS: dict[str, TaskKind] = {
+    **IMAGE_TASKS,
+    "adding": ADDING,
+    "copying": COPYING,
+    "npz": NPZ,
 }
 
 
-def make_task(name: str, *, noise_seed: int = 0, **values: Any) -> Task:
-    """Builds a task.
+def make_task(
+    name: str, *, seed: int = 0, source: str | None = None, data_dir: str = "", **section: Any
+) -> Task:
+    """Builds the task called `name`; arguments beside its name are fields of the config.
 
     Args:
       name: one of `TASKS`.
-      noise_seed: the seed of noise that is part of the task.
-      **values: of options; what this task does not read is checked and has no effect.
+      seed: of the run.
+      source: where the data come from; by default the first of the task's sources.
+      data_dir: the folder, or the file, of the data.
+      **section: the other fields of the section `task`: those that the task does not read are
+        passed over, and its options have their defaults where they are missing.
 
     Raises:
-      ConfigError: unknown name or option, or a value that cannot be used.
+      ConfigError: for an unknown name or source, or an option that cannot be used.
+      DataError: if the data decide the shapes, as those of npz do, and they are not readable.
     """
-    check_choice("config.task.name", name, TASKS)
-    known = union(TASKS.values())
-    for option, value in values.items():
-        if option not in known:
-            raise ConfigError(f"no task has an option {option!r}{near_miss(option, known)}")
-        check_value(f"task.{option}", known[option], value)
-    return TASKS[name].build(name, noise_seed, **values_of(TASKS[name], values))
+    check_choice("task.name", name, TASKS)
+    kind = TASKS[name]
+    source = kind.sources[0] if source is None else source
+    check_choice(f"task.source for {name}", source, kind.sources)
+    options = values_of(kind, section)
+    for option in kind.options:
+        check_value(f"task.{option.name}", option, options[option.name])
+    return kind.make(Settings(options, source, data_dir, seed))

@@ -104,6 +104,11 @@ def replicate(tree: Any, mesh: Mesh) -> Any:
     return jax.tree.map(place, tree)
 
 
+def mean_over_devices(value: Any, mesh: Mesh) -> Any:
+    """The mean of each device's value, within a function of `over_devices`."""
+    return value if mesh.size == 1 else jax.lax.pmean(value, BATCH)
+
+
 def over_devices(
     function: Callable[..., Any],
     mesh: Mesh,

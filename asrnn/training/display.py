@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
-from asrnn.console import duration, loss_text, to_stderr
+from asrnn.console import duration, to_stderr
+from asrnn.objectives import Metric, Objective
 
 PLAIN_LINE_EVERY = 10.0  # seconds
 DISPATCHES = 4  # the first, which compiles, is not timed; before the last of these nothing is said
@@ -19,12 +20,14 @@ class Display:
     """Shows the progress of a run on stderr.
 
     Args:
+      objective: whose metrics are shown.
       total: the number of steps of the whole run.
       first: the step it starts from.
       silent: whether to show nothing, as another process does it.
     """
 
-    def __init__(self, total: int, first: int, silent: bool = False):
+    def __init__(self, objective: Objective, total: int, first: int, silent: bool = False):
+        self._objective = objective
         self._silent = silent
         self._total = total
         self._dispatches = 0
@@ -67,10 +70,11 @@ class Display:
     def show(self, row: dict[str, Any]) -> None:
         """Shows the scores of a row of metrics.jsonl from now on."""
         if row["split"] == "train":
-            self._scores["loss"] = loss_text(row["loss"])
-            self._scores["accuracy"] = f"{row['accuracy']:.1%}"
+            for name, metric in self._objective.metrics.items():
+                self._scores[name] = _short(metric, row[name])
         else:
-            self._scores[row["split"]] = f"{row['accuracy']:.1%}"
+            value = row[self._objective.monitored]
+            self._scores[row["split"]] = _short(self._objective.metric, value)
         if self._bar is not None:
             self._bar.update(self._task, scores=self._scores_text())
 
@@ -104,6 +108,11 @@ class Display:
         if self._step < self._total and speed:
             parts.append(f"{duration((self._total - self._step) / speed)} left")
         to_stderr("  ".join(filter(None, parts)))
+
+
+def _short(metric: Metric, value: float) -> str:
+    """With one decimal where it is in percent: a batch can tell no more."""
+    return f"{value:.1%}" if metric.percent else metric.text(value)
 
 
 def _progress_bar(console: Console) -> Progress:

@@ -1,87 +1,104 @@
-"""Loss and accuracy over a part of the data, every example counted once."""
+"""The metrics over a part of the data, every example counted once."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from ml_collections import ConfigDict
 
+from asrnn.config import check_config
 from asrnn.console import to_stderr
-from asrnn.dynamics import Coefficients
 from asrnn.errors import CheckpointError, ConfigError
+from asrnn.objectives import Objective
 from asrnn.runs.checkpoints import Checkpoints
 from asrnn.runs.workdir import CHECKPOINTS, CONFIG, TRIALS, read_config
-from asrnn.tasks import evaluation_batches, load_image_set
-from asrnn.training.examples import Examples, place_examples
-from asrnn.training.experiment import make_experiment
-from asrnn.training.step import Counts, KeyPurpose, make_eval_step
+from asrnn.tasks import Generated, evaluation_batches
+from asrnn.training.examples import Examples, KeyPurpose, place_examples
+from asrnn.training.experiment import Experiment, make_experiment
+from asrnn.training.step import Hyperparameters, Sums, make_eval_step
 from asrnn.typing import Key
 
 BATCH_SIZE = 500
 
+Totals = dict[str, Any]
+"""`Sums` on the host."""
+
 
 def evaluate(
-    eval_step: Callable[..., Counts],
+    eval_step: Callable[..., Sums],
     params: Any,
-    coefficients: Coefficients,
+    hyper: Hyperparameters,
     examples: Examples,
     key: Key,
+    objective: Objective,
     wanted: Callable[[], bool] = lambda: True,
 ) -> dict[str, float] | None:
-    """Mean loss and accuracy; None if `wanted` turned false before the end.
+    """The mean of each metric; None if `wanted` turned false before the end.
 
     Args:
       eval_step: what `make_eval_step` compiled.
       params: the parameters to evaluate.
-      coefficients: ε and γ.
+      hyper: the run-time scalars.
       examples: the part of the data.
       key: for noise; example i always sees the same.
+      objective: what is measured.
       wanted: asked before each batch, so that a signal need not wait for the end.
     """
-    totals = sum_counts(
-        eval_step, params, coefficients, examples, key, batch_size=BATCH_SIZE, wanted=wanted
-    )
-    return None if totals is None else scores(totals)
+    totals = sum_up(eval_step, params, hyper, examples, key, batch_size=BATCH_SIZE, wanted=wanted)
+    return None if totals is None else scores(totals, objective)
 
 
-def sum_counts(
-    eval_step: Callable[..., Counts],
+def sum_up(
+    eval_step: Callable[..., Sums],
     params: Any,
-    coefficients: Coefficients,
+    hyper: Hyperparameters,
     examples: Examples,
     key: Key,
     *,
     batch_size: int,
     wanted: Callable[[], bool],
-) -> np.ndarray | None:
-    """`Counts` over a part, float64 [3], or [3, M] of a population; arguments as `evaluate`."""
+) -> Totals | None:
+    """`Sums` over a part in float64, scalars, or [M] of a population; arguments as `evaluate`."""
     number = examples.number
-    totals: Any = 0.0
-    for indices, mask in zip(*evaluation_batches(number, min(batch_size, number)), strict=True):
+    totals: Totals = {}
+    for indices, filled in zip(*evaluation_batches(number, min(batch_size, number)), strict=True):
         if not wanted():
             return None
-        counts = eval_step(params, coefficients, examples, indices, mask, key)
-        totals = totals + np.array(jax.device_get(counts), np.float64)
-    if np.any(totals[2] != number):
-        raise AssertionError(f"evaluated {totals[2]} of {number} examples")
-    return np.asarray(totals)
+        found = jax.device_get(eval_step(params, hyper, examples, indices, filled, key))
+        totals = {name: totals.get(name, 0.0) + np.float64(found[name]) for name in found}
+    if np.any(totals["examples"] != number):
+        raise AssertionError(f"evaluated {totals['examples']} of {number} examples")
+    return totals
 
 
-def scores(totals: np.ndarray) -> dict[str, float]:
-    """Mean loss and accuracy from the sums [3] over a part."""
-    loss, correct, counted = totals
-    return {"loss": float(loss / counted), "accuracy": float(correct / counted)}
+def scores(totals: Totals, objective: Objective) -> dict[str, float]:
+    """The mean of each metric from the sums over a part; NaN where no target counts."""
+    count = float(totals["count"])
+    return {name: float(totals[name]) / count if count else math.nan for name in objective.metrics}
 
 
-def evaluate_workdir(workdir: Path, split: str) -> dict[str, float]:
-    """Loss and accuracy of the best checkpoint of a run on "train", "validation" or "test".
+class Trained(NamedTuple):
+    """The parts of a run, and the parameters that it is judged by."""
 
-    Without a validation part, or if the best one is damaged, the latest one is evaluated.
+    experiment: Experiment
+    params: Any
+    step: int
+    """The update after which the parameters were these."""
+
+
+def read_trained(workdir: Path, *, source: str = "", data_dir: str = "") -> Trained:
+    """The best checkpoint of a run; the latest one if there is no validation part or it is damaged.
+
+    Args:
+      workdir: the folder of the run.
+      source: replaces `task.source` of its config, unless it is "".
+      data_dir: likewise `task.data_dir`.
 
     Raises:
-      ConfigError: if the workdir is not one of a run, or has no such part.
-      DataError: if the data are missing or damaged.
+      ConfigError: if the workdir is not one of a run.
       CheckpointError: if there is no checkpoint, or all are damaged.
     """
     if (workdir / TRIALS).exists():
@@ -89,16 +106,8 @@ def evaluate_workdir(workdir: Path, split: str) -> dict[str, float]:
         raise ConfigError(
             f"{workdir} is the folder of a sweep; name a trial of it: --workdir={trial}"
         )
-    config = read_config(workdir / CONFIG)
+    config = with_data(read_config(workdir / CONFIG), source, data_dir)
     experiment = make_experiment(config)
-    task = experiment.task
-    images = load_image_set(
-        task.image_set, config.task.source, config.task.data_dir, report=to_stderr
-    )
-    parts = place_examples(images, config.task.validation_size, config.seed)
-    examples: Examples | None = getattr(parts, split)
-    if examples is None:
-        raise ConfigError(f"the run in {workdir} has no validation part; give --split=test")
     checkpoints = Checkpoints(workdir / CHECKPOINTS, report=to_stderr)
     latest = checkpoints.latest(experiment.initial_snapshot())
     if latest is None:
@@ -106,12 +115,53 @@ def evaluate_workdir(workdir: Path, split: str) -> dict[str, float]:
     best = latest.info["best"]["step"]
     chosen = None if best in (None, latest.step) else checkpoints.best(best, latest.tree)
     checkpoint = chosen or latest
+    return Trained(experiment, checkpoint.tree.state.params, checkpoint.step)
+
+
+def with_data(config: ConfigDict, source: str, data_dir: str) -> ConfigDict:
+    """The config with the data from elsewhere; what is "" stays.
+
+    Raises:
+      ConfigError: for a source that wants a folder, and has none.
+    """
+    config = ConfigDict(config.to_dict())
+    config.task.source = source or config.task.source
+    config.task.data_dir = data_dir or config.task.data_dir
+    check_config(config)
+    return config
+
+
+def evaluate_trained(trained: Trained, split: str) -> dict[str, float]:
+    """The metrics on "train", "validation" or "test", `step`, and the number of `examples`.
+
+    Raises:
+      ConfigError: if there is no such part.
+      DataError: if the data are missing or damaged.
+    """
+    experiment = trained.experiment
+    task, config = experiment.task, experiment.config
+    if split == "train" and isinstance(task.source, Generated):
+        raise ConfigError(
+            f"the examples of {task.name} are generated, and those to train on have no end;"
+            " give --split=test"
+        )
+    data = task.source.load(to_stderr)
+    parts = place_examples(task, data, config.task.validation_size, config.seed)
+    examples: Examples | None = getattr(parts, split)
+    if examples is None:
+        raise ConfigError("the run has no validation part; give --split=test")
     found = evaluate(
-        make_eval_step(experiment.model, task.sequence),
-        checkpoint.tree.state.params,
-        experiment.hyper.coefficients,
+        make_eval_step(experiment.model, task, experiment.objective),
+        trained.params,
+        experiment.hyper,
         examples,
         experiment.key(KeyPurpose.EVALUATION_NOISE),
+        experiment.objective,
     )
     assert found is not None
-    return {"step": checkpoint.step, "examples": examples.number, **found}
+    return {"step": trained.step, "examples": examples.number, **found}
+
+
+def evaluate_workdir(workdir: Path, split: str) -> dict[str, float]:
+    """`evaluate_trained` of a run; raises what that and `read_trained` raise."""
+    return evaluate_trained(read_trained(workdir), split)

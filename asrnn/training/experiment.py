@@ -1,5 +1,7 @@
 """From a config to the parts of a run: task, model, parameters, hyper-parameters."""
 
+from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -7,17 +9,17 @@ import jax.numpy as jnp
 from flax import nnx
 from ml_collections import ConfigDict
 
-from asrnn.config import base_config, check_config
-from asrnn.dynamics import Coefficients
+from asrnn.config import section_values
+from asrnn.dynamics import SCHEMES
 from asrnn.errors import check_choice
-from asrnn.models import SequenceClassifier
-from asrnn.recurrence import BACKENDS, choose_backend
-from asrnn.tasks import TASKS, Task, make_task
+from asrnn.models import SequenceNetwork
+from asrnn.objectives import Objective, find_objective
+from asrnn.options import Use, values_of
+from asrnn.recurrence import BACKENDS, FORMER_NAMES, choose_backend
+from asrnn.tasks import Task, check_fits, make_task
 from asrnn.training.devices import batch_mesh
-from asrnn.training.optimizers import make_optimizer
-from asrnn.training.step import Hyperparameters, KeyPurpose, Model, Snapshot, initial_snapshot
-
-FLOAT_SETTINGS = [name for name, v in base_config().optimizer.items() if type(v) is float]
+from asrnn.training.examples import KeyPurpose, purpose_key
+from asrnn.training.step import Hyperparameters, Model, Snapshot, initial_snapshot
 
 
 class Experiment(NamedTuple):
@@ -25,6 +27,7 @@ class Experiment(NamedTuple):
 
     config: ConfigDict
     task: Task
+    objective: Objective
     model: Model
     initial_params: Any
     hyper: Hyperparameters
@@ -35,38 +38,43 @@ class Experiment(NamedTuple):
 
     def key(self, purpose: KeyPurpose) -> jax.Array:
         """The key of one of the random streams of this run."""
-        return jax.random.fold_in(jax.random.key(self.config.seed), purpose)
+        return purpose_key(self.config.seed, purpose)
 
     def initial_snapshot(self) -> Snapshot:
         """The state before the first update; its arrays are copies, as updates consume them."""
         params = jax.tree.map(jnp.copy, self.initial_params)
-        return initial_snapshot(params, self.hyper, self.settings)
+        return initial_snapshot(params, self.hyper, self.settings, self.objective)
 
 
 def make_experiment(config: ConfigDict) -> Experiment:
-    """Builds the parts that a config names; needs no data.
+    """Builds the parts that a config names.
+
+    Args:
+      config: checked, as `asrnn.config.check_config` does.
 
     Raises:
-      ConfigError: for a field that cannot be used.
+      ConfigError: for parts that do not fit each other.
+      DataError: if the data decide the shapes, and cannot be read.
     """
-    check_config(config)
-    task = task_of(config)
-    check_choice(f"task.source for {task.name}", config.task.source, TASKS[task.name].sources)
+    task, objective = task_of(config), objective_with_values(config)
+    check_fits(task, objective, config.model.readout)
     settings = config.optimizer.to_dict() | {"steps": config.training.steps}
     hyper = Hyperparameters(
-        Coefficients(float(config.model.step_size), float(config.model.diffusion)),
-        {name: float(settings[name]) for name in FLOAT_SETTINGS},
+        _floats(section_values(config, "model", Use.RUN_TIME)),
+        _floats(section_values(config, "optimizer", Use.RUN_TIME)),
+        _floats(section_values(config, "objective", Use.RUN_TIME)),
     )
-    make_optimizer(hyper.optimizer, settings)
-    init_key = jax.random.fold_in(jax.random.key(config.seed), KeyPurpose.INIT)
-    module = SequenceClassifier(
+    module = SequenceNetwork(
         config.model.cell,
         task.input_size,
         config.model.hidden_size,
         task.output_size,
+        num_layers=config.model.num_layers,
+        readout=config.model.readout,
         discretization=config.model.discretization,
-        init_scale=config.model.init_scale,
-        rngs=nnx.Rngs(params=init_key),
+        scheme_values=values_of(SCHEMES[config.model.discretization], config.model),
+        initial=section_values(config, "model", Use.INITIAL),
+        rngs=nnx.Rngs(params=purpose_key(config.seed, KeyPurpose.INIT)),
     )
     graphdef, split = nnx.split(module)
     params = nnx.to_pure_dict(split)
@@ -74,7 +82,11 @@ def make_experiment(config: ConfigDict) -> Experiment:
     recurrence = config.recurrence.to_dict() | {"backend": choice.backend}
     mesh = batch_mesh(config.training.batch_size, choice.backend)
     model = Model(graphdef, recurrence, mesh)
-    return Experiment(config, task, model, params, hyper, settings, choice.note)
+    return Experiment(config, task, objective, model, params, hyper, settings, choice.note)
+
+
+def _floats(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: float(value) for name, value in values.items()}
 
 
 def parameter_shapes(config: ConfigDict) -> Any:
@@ -83,21 +95,33 @@ def parameter_shapes(config: ConfigDict) -> Any:
     Raises:
       ConfigError: for a field that cannot be used.
     """
-    check_choice("recurrence.backend", config.recurrence.backend, ("auto", *BACKENDS))
+    backend = FORMER_NAMES.get(config.recurrence.backend, config.recurrence.backend)
+    check_choice("recurrence.backend", backend, ("auto", *BACKENDS))
     scan = ConfigDict(config.to_dict())
     scan.recurrence.backend = "scan"  # it has the same parameters, and needs no matrix to be chosen
     return jax.eval_shape(lambda: make_experiment(scan).initial_params)
+
+
+def objective_with_values(config: ConfigDict) -> Objective:
+    """The objective that a config names; its options that the update is compiled for have values.
+
+    Raises:
+      ConfigError: if there is no such objective.
+    """
+    objective = find_objective(config.objective.name)
+    static = section_values(config, "objective", Use.STATIC)
+    static.pop("name", None)
+    return replace(objective, terms=partial(objective.terms, **static)) if static else objective
 
 
 def task_of(config: ConfigDict) -> Task:
     """The task that a config names.
 
     Raises:
-      ConfigError: if there is no such task, or it cannot use a value.
+      ConfigError: if there is no such task.
     """
-    frame = ("name", "source", "data_dir", "validation_size")
-    values = {name: value for name, value in config.task.items() if name not in frame}
-    return make_task(config.task.name, noise_seed=config.seed, **values)
+    fields = config.task.to_dict()
+    return make_task(fields.pop("name"), seed=config.seed, **fields)
 
 
 def parameter_table(params: Any) -> str:

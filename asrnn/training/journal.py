@@ -43,7 +43,8 @@ class Journal:
         **notes: Any,
     ):
         self.workdir = workdir
-        self.best: dict[str, Any] = {"step": None, "accuracy": None}
+        self._objective = experiment.objective
+        self.best: dict[str, Any] = {"step": None, self._objective.monitored: None}
         self._experiment = experiment
         self._config = experiment.config
         self._origin = origin
@@ -51,7 +52,7 @@ class Journal:
         own = Checkpoints(workdir / CHECKPOINTS, report=to_stderr)
         self._checkpoints = own if group is None else SharedCheckpoints(own, group)
         self._writes = group is None or group.first
-        self._validated = 0  # the last step whose validation accuracy is recorded
+        self._validated = 0  # the last step whose validation is recorded
         self._seconds = 0.0  # spent by earlier processes
         self._mark = 0.0  # when the updates of the window began, in seconds without pauses
 
@@ -122,14 +123,13 @@ class Journal:
           window: its sums, finite and on the host.
           seconds: what `elapsed` was when they were complete.
         """
-        steps = int(window.steps)
+        steps = int(window["steps"])
         row = {
             "step": began + steps,
             "split": "train",
-            "loss": float(window.loss) / steps,
-            "accuracy": float(window.accuracy) / steps,
-            "learning_rate": float(window.learning_rate),
-            "grad_norm": float(window.grad_norm) / steps,
+            **{name: float(window[name]) / steps for name in self._objective.metrics},
+            "learning_rate": float(window["learning_rate"]),
+            "grad_norm": float(window["grad_norm"]) / steps,
             "examples_per_second": (
                 steps * self._config.training.batch_size / (seconds - self._mark)
             ),
@@ -148,8 +148,9 @@ class Journal:
         """Records validation scores; from then on `best` says whether they are the best."""
         self._validated = step
         row = self._write_scores(step, "validation", scores)
-        if self.best["accuracy"] is None or scores["accuracy"] > self.best["accuracy"]:
-            self.best = {"step": step, "accuracy": scores["accuracy"]}
+        name, metric = self._objective.monitored, self._objective.metric
+        if metric.cost(scores[name]) < metric.cost(self.best[name]):
+            self.best = {"step": step, name: scores[name]}
         return row
 
     def write_test(self, step: int, scores: dict[str, float]) -> Row:
@@ -202,10 +203,11 @@ class Journal:
             "cell": self._config.model.cell,
             "steps": steps,
             "num_parameters": num_parameters(self._experiment.initial_params),
-            "validation_accuracy": self.best["accuracy"],
+            "validation_accuracy": self.best.get("accuracy"),
             "best_step": self.best["step"],
-            "test_accuracy": None if test is None else test["accuracy"],
+            "test_accuracy": None if test is None else test.get("accuracy"),
             "test_step": None if test is None else test["step"],
+            **self._monitored(test),
             "seconds": round(self.elapsed(), 3),
             "backend": self._experiment.model.recurrence["backend"],
             "data": self._origin,
@@ -216,3 +218,11 @@ class Journal:
         if self._writes:
             write_summary(self.workdir, summary)
         return summary
+
+    def _monitored(self, test: Row | None) -> dict[str, Any]:
+        """The scores by which runs of this objective are compared."""
+        name = self._objective.monitored
+        return {
+            f"validation_{name}": self.best[name],
+            f"test_{name}": None if test is None else test[name],
+        }

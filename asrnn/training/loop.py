@@ -10,26 +10,26 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
+from asrnn.config import check_config
 from asrnn.console import to_stderr
 from asrnn.errors import Interrupted
 from asrnn.models import num_parameters
 from asrnn.runs.summary import DONE, STOPPED, read_summary
 from asrnn.runs.workdir import open_workdir
 from asrnn.signals import StopRequest
-from asrnn.tasks import batch_indices, load_image_set
 from asrnn.training import dispatch_size
 from asrnn.training.devices import device_name, replicate
 from asrnn.training.display import Display
 from asrnn.training.evaluation import evaluate
-from asrnn.training.examples import Examples, place_examples
+from asrnn.training.examples import Examples, KeyPurpose, next_batches, place_examples
 from asrnn.training.experiment import Experiment, make_experiment
 from asrnn.training.journal import Journal
 from asrnn.training.process_group import ProcessGroup, check_agreement
 from asrnn.training.step import (
-    KeyPurpose,
     Snapshot,
     Window,
     empty_window,
+    is_finite,
     make_eval_step,
     make_train_steps,
 )
@@ -41,7 +41,8 @@ Fetched = tuple[Window, float]
 def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> dict[str, Any]:
     """Trains the network of a config, or goes on where an earlier call stopped.
 
-    The parameters with the best validation accuracy are evaluated once on the test part.
+    The parameters with the best validation, by the metric that the objective monitors, are
+    evaluated once on the test part.
     Without a validation part, or if their checkpoint is damaged, the last parameters are. Where
     jax runs in several processes, all of them call this; they train one network, and the first
     of them writes.
@@ -61,7 +62,12 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> dict[str, Any
       WorkdirInUse: if another process trains in this workdir.
       Interrupted: after SIGTERM, SIGINT or SIGUSR1; the state is saved.
     """
-    workdir = Path(workdir)
+    check_config(config)
+    return train(config, Path(workdir))
+
+
+def train(config: ConfigDict, workdir: Path) -> dict[str, Any]:
+    """As `train_and_evaluate`, of a config that has been checked."""
     stop = StopRequest()
     with ProcessGroup(stop) as group:
         experiment = make_experiment(config)
@@ -82,18 +88,17 @@ class _Run:
         self.seed = config.seed
         self.training = config.training
         self.group = group
-        images = load_image_set(
-            task.image_set, config.task.source, config.task.data_dir, report=to_stderr
-        )
-        check_agreement(group, experiment, images)
-        self.journal = Journal(experiment, workdir, images.origin, group)
-        self.origin = images.origin
+        data = task.source.load(to_stderr)
+        check_agreement(group, experiment, data)
+        self.journal = Journal(experiment, workdir, data.origin, group)
+        self.origin = data.origin
         self.parts = self.everywhere(
-            place_examples(images, config.task.validation_size, config.seed)
+            place_examples(task, data, config.task.validation_size, config.seed)
         )
         self.batches(0, 1)  # refuses a batch larger than the data, before compiling
-        self.train_steps = make_train_steps(experiment.model, task.sequence, experiment.settings)
-        self.eval_step = make_eval_step(experiment.model, task.sequence)
+        model, objective = experiment.model, experiment.objective
+        self.train_steps = make_train_steps(model, task, objective, experiment.settings)
+        self.eval_step = make_eval_step(model, task, objective)
         self.state, self.window = self.everywhere(experiment.initial_snapshot())
 
     def everywhere(self, tree: Any) -> Any:
@@ -104,7 +109,9 @@ class _Run:
         first = self.restore()
         with (
             self.journal.open(first),
-            Display(self.training.steps, first, not self.group.first) as self.display,
+            Display(
+                self.experiment.objective, self.training.steps, first, not self.group.first
+            ) as self.display,
             ThreadPoolExecutor(max_workers=1) as self.fetcher,
         ):
             self.display.message(self.headline(first))
@@ -128,7 +135,7 @@ class _Run:
         dispatch, count = dispatch_size.DispatchSize(), 1
         key = self.experiment.key(KeyPurpose.TRAINING_NOISE)
         unread: tuple[int, Future[Fetched]] | None = None
-        began = step - int(self.window.steps)  # the step before the first of the window
+        began = step - int(self.window["steps"])  # the step before the first of the window
         with self.journal.pause():
             if self.validate(step):  # a signal had cut it short at the step that was saved
                 self.journal.save(step, self.snapshot())
@@ -148,12 +155,12 @@ class _Run:
             if unread is not None:
                 self.write_window(*unread)
                 unread = None
-            dispatch.wait(self.window.steps, count)
+            dispatch.wait(self.window["steps"], count)
             count = self.group.meet(dispatch.count)
             self.display.advance(step)
             if step % training.log_every == 0 or step == last:
                 unread = (began, self.fetcher.submit(self.fetch, self.window))
-                self.window = self.everywhere(empty_window())
+                self.window = self.everywhere(empty_window(self.experiment.objective))
                 began = step
             saving = step % training.checkpoint_every == 0 or step == last
             if saving or self.validation_due(step) or self.group.received:
@@ -173,8 +180,9 @@ class _Run:
 
     def batches(self, step: int, count: int) -> np.ndarray:
         """The batches of the next updates, padded to one shape so that nothing recompiles."""
-        size, number = self.training.batch_size, self.parts.train.number
-        chosen = batch_indices(self.seed, step, count, number, size)  # first: it checks the size
+        size, task = self.training.batch_size, self.experiment.task
+        # First: it checks the size.
+        chosen = next_batches(task, self.seed, step, count, self.parts.train, size)
         indices = np.zeros((dispatch_size.MAX_STEPS, size), np.int32)
         indices[:count] = chosen
         return indices
@@ -191,14 +199,14 @@ class _Run:
 
     def check_finite(self, began: int, window: Window) -> None:
         """The first update that was not finite is the last of its window."""
-        if not bool(window.finite):
-            raise self.journal.diverged(began + int(window.steps))
+        if not bool(is_finite(window)):
+            raise self.journal.diverged(began + int(window["steps"]))
 
     def validation_due(self, step: int) -> bool:
         return self.parts.validation is not None and self.journal.validation_due(step)
 
     def validate(self, step: int) -> bool:
-        """Records validation loss and accuracy if due; whether they are the best so far."""
+        """Records validation metrics if due; whether they are the best so far."""
         if self.parts.validation is None or not self.validation_due(step):
             return False
         scores = self.evaluate(step, self.state.params, self.parts.validation)
@@ -212,9 +220,10 @@ class _Run:
         scores = evaluate(
             self.eval_step,
             params,
-            self.experiment.hyper.coefficients,
+            self.experiment.hyper,
             examples,
             self.experiment.key(KeyPurpose.EVALUATION_NOISE),
+            self.experiment.objective,
             wanted=self.go_on,
         )
         if scores is not None and not math.isfinite(scores["loss"]):

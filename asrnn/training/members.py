@@ -3,7 +3,7 @@
 What `asrnn.training.step` does for one run is mapped over the members. They share the
 images; everything else is each one's own: parameters, hyper-parameters, key, batches, and
 which images are its training and validation part. A member whose loss or gradient is not
-finite stands still, and no other notices.
+finite stops updating; the others are unaffected.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,20 +14,22 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from asrnn.tasks import ImageSet, split_validation
+from asrnn.tasks import Data, DataSet, Generated, Task, split_validation
 from asrnn.training.devices import BATCH, batch_mesh, replicated
-from asrnn.training.examples import Examples, Parts
+from asrnn.training.examples import Examples, Parts, check_validation, place_examples
 from asrnn.training.experiment import Experiment
 from asrnn.training.step import (
-    Counts,
+    Sums,
     TrainState,
     Window,
     eval_step_function,
     train_steps_function,
 )
 
-SHARED_IMAGES: Any = Examples(None, None, 0)  # type: ignore[arg-type]
-"""The axes of a population's examples: one set of images, rows for each member."""
+RESIDENT: Any = Examples(None, 0)  # type: ignore[arg-type]
+"""The axes of a population's examples: one set of arrays, rows for each member."""
+GENERATED: Any = Examples(0, 0)  # type: ignore[arg-type]
+"""The axes where a key stands for the arrays: one for each member."""
 
 
 class Program(NamedTuple):
@@ -38,7 +40,7 @@ class Program(NamedTuple):
     """
 
     train_steps: Callable[..., tuple[TrainState, Window]]
-    eval_step: Callable[..., Counts]
+    eval_step: Callable[..., Sums]
     mesh: Mesh
 
 
@@ -51,17 +53,18 @@ def make_program(experiment: Experiment, size: int) -> Program:
     mesh = batch_mesh(size, experiment.model.recurrence["backend"])
     alone = Mesh(mesh.devices[:1], (BATCH,), axis_types=(AxisType.Auto,))
     model = experiment.model._replace(mesh=alone)
-    sequence = experiment.task.sequence
-    train_axes = (0, 0, 0, SHARED_IMAGES, 0, 0, 0)
-    eval_axes = (0, 0, SHARED_IMAGES, None, None, 0)
-    train_steps = train_steps_function(model, sequence, experiment.settings)
+    task, objective = experiment.task, experiment.objective
+    examples = GENERATED if isinstance(task.source, Generated) else RESIDENT
+    train_axes = (0, 0, 0, examples, 0, 0, 0)
+    eval_axes = (0, 0, examples, None, None, 0)
+    train_steps = train_steps_function(model, task, objective, experiment.settings)
     return Program(
         jax.jit(
             _over_members(train_steps, train_axes, mesh),
             donate_argnums=0,
             out_shardings=_of_members(mesh),  # what it returns, it is given again
         ),
-        jax.jit(_over_members(eval_step_function(model, sequence), eval_axes, mesh)),
+        jax.jit(_over_members(eval_step_function(model, task, objective), eval_axes, mesh)),
         mesh,
     )
 
@@ -94,27 +97,36 @@ def _of_members(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec(BATCH))
 
 
-def place_parts(images: ImageSet, validation_size: int, seeds: Sequence[int], mesh: Mesh) -> Parts:
-    """The parts of all members; every image is on a device once.
+def place_parts(
+    task: Task, data: DataSet, validation_size: int, seeds: Sequence[int], mesh: Mesh
+) -> Parts:
+    """The parts of all members; arrays are on a device once, whichever members read them.
 
     Raises:
-      ConfigError: if nothing would be left to train on.
+      ConfigError: as `asrnn.training.examples.place_examples`.
     """
-    number = len(images.train.labels)
+    if isinstance(task.source, Generated):
+        own = [place_examples(task, data, validation_size, seed) for seed in seeds]
+        parts: Parts = place_members(own, mesh)
+        return parts
+    check_validation(data, validation_size)
     train, validation = zip(
-        *(split_validation(number, validation_size, seed) for seed in seeds), strict=True
+        *(split_validation(len(data.train["targets"]), validation_size, seed) for seed in seeds),
+        strict=True,
     )
-    everything = [np.arange(len(images.test.labels), dtype=np.int32)] * len(seeds)
     shared = replicated(mesh)
-    trained = jax.device_put((images.train.images, images.train.labels), shared)
-    tested = jax.device_put((images.test.images, images.test.labels), shared)
-    return Parts(
-        Examples(trained[0], trained[1], place_members(train, mesh)),
-        Examples(trained[0], trained[1], place_members(validation, mesh))
-        if validation_size
-        else None,
-        Examples(tested[0], tested[1], place_members(everything, mesh)),
-    )
+    trained = jax.device_put(data.train, shared)
+
+    def everywhere(part: Data) -> Examples:
+        rows = [np.arange(len(part["targets"]), dtype=np.int32)] * len(seeds)
+        return Examples(jax.device_put(part, shared), place_members(rows, mesh))
+
+    held_out = None
+    if data.validation is not None:
+        held_out = everywhere(data.validation)
+    elif validation_size:
+        held_out = Examples(trained, place_members(validation, mesh))
+    return Parts(Examples(trained, place_members(train, mesh)), held_out, everywhere(data.test))
 
 
 def member(tree: Any, index: int) -> Any:

@@ -12,14 +12,14 @@ import numpy as np
 from asrnn.errors import Interrupted
 from asrnn.runs.summary import DIVERGED, DONE, STOPPED
 from asrnn.signals import StopRequest
-from asrnn.tasks import ImageSet, batch_indices
+from asrnn.tasks import DataSet
 from asrnn.training import dispatch_size
-from asrnn.training.evaluation import BATCH_SIZE, scores, sum_counts
-from asrnn.training.examples import Examples
+from asrnn.training.evaluation import BATCH_SIZE, Totals, scores, sum_up
+from asrnn.training.examples import Examples, KeyPurpose, next_batches
 from asrnn.training.experiment import Experiment
 from asrnn.training.journal import Journal
 from asrnn.training.members import Program, member, place_members, place_parts, place_stacked
-from asrnn.training.step import KeyPurpose, Snapshot
+from asrnn.training.step import Snapshot, is_finite
 
 
 class Run(NamedTuple):
@@ -32,7 +32,7 @@ class Run(NamedTuple):
 def train_population(
     runs: Sequence[Run],
     program: Program,
-    images: ImageSet,
+    data: DataSet,
     stop: StopRequest,
     ended: Callable[[int], None],
 ) -> None:
@@ -44,7 +44,7 @@ def train_population(
     Args:
       runs: they differ in their seeds and in values known at run time only.
       program: what `make_program` made of one of them, for so many.
-      images: their data.
+      data: what they train on.
       stop: the request to save all members and leave.
       ended: called with the position of each run that is done or has diverged.
 
@@ -53,7 +53,7 @@ def train_population(
       CheckpointError: if a checkpoint cannot be written or read.
       Interrupted: after a signal; the states are saved.
     """
-    population = _Population(runs, program, images, stop, ended)
+    population = _Population(runs, program, data, stop, ended)
     with ExitStack() as stack:
         for journal, step in zip(population.journals, population.steps, strict=True):
             stack.enter_context(journal.open(step))
@@ -68,7 +68,7 @@ class _Population:
         self,
         runs: Sequence[Run],
         program: Program,
-        images: ImageSet,
+        data: DataSet,
         stop: StopRequest,
         ended: Callable[[int], None],
     ):
@@ -76,15 +76,18 @@ class _Population:
         self.program = program
         self.stop = stop
         self.ended = ended
-        config = runs[0].experiment.config
+        experiment = runs[0].experiment
+        config, self.task, self.objective = experiment.config, experiment.task, experiment.objective
         self.training = config.training
         self.seeds = [run.experiment.config.seed for run in runs]
-        self.parts = place_parts(images, config.task.validation_size, self.seeds, program.mesh)
+        self.parts = place_parts(
+            self.task, data, config.task.validation_size, self.seeds, program.mesh
+        )
         self.journals = [
             Journal(
                 run.experiment,
                 run.workdir,
-                images.origin,
+                data.origin,
                 population={"size": len(runs), "index": index},
             )
             for index, run in enumerate(runs)
@@ -116,7 +119,7 @@ class _Population:
             step = 0 if checkpoint is None else checkpoint.step
             self.steps.append(step)
             # The step before the first of the window.
-            self.began.append(step - int(snapshots[-1].window.steps))
+            self.began.append(step - int(snapshots[-1].window["steps"]))
         self.state, self.window = self.place(snapshots)
 
     def train(self) -> None:
@@ -133,7 +136,7 @@ class _Population:
                 dispatch_size.next_event(step, last, periods), step + dispatch.count, *others
             )
             self.update(running, step, target - step)
-            dispatch.wait(self.window.steps, target - step)
+            dispatch.wait(self.window["steps"], target - step)
             step = target
             if step % training.log_every == 0 or step == last:
                 self.write_windows(running)
@@ -159,7 +162,7 @@ class _Population:
         return [i for i in members if i in self.live]
 
     def update(self, running: Sequence[int], step: int, count: int) -> None:
-        """Makes the next updates of some members; all others stand still."""
+        """Makes the next updates of some members; all others stay as they are."""
         counts = np.zeros(len(self.runs), np.int32)
         counts[running] = count
         self.state, self.window = self.program.train_steps(
@@ -176,9 +179,10 @@ class _Population:
 
     def batches(self, running: Sequence[int], step: int, count: int) -> np.ndarray:
         """The batches of the next updates, padded to one shape so that nothing recompiles."""
-        size = self.training.batch_size
-        number = self.parts.train.number
-        chosen = {i: batch_indices(self.seeds[i], step, count, number, size) for i in running}
+        size, part = self.training.batch_size, self.parts.train
+        chosen = {
+            i: next_batches(self.task, self.seeds[i], step, count, part, size) for i in running
+        }
         indices = np.zeros((len(self.runs), dispatch_size.MAX_STEPS, size), np.int32)
         for i in running:
             indices[i, :count] = chosen[i]
@@ -199,9 +203,10 @@ class _Population:
     def drop_diverged(self, running: Sequence[int]) -> None:
         """The first update of a member that was not finite is the last of its window."""
         window = jax.device_get(self.window)
+        finite = is_finite(window)
         for i in self.still_live(running):
-            if not window.finite[i]:
-                self.diverge(i, self.began[i] + int(window.steps[i]))
+            if not finite[i]:
+                self.diverge(i, self.began[i] + int(window["steps"][i]))
 
     def diverge(self, index: int, step: int) -> None:
         self.journals[index].summarize(DIVERGED, step)
@@ -224,22 +229,26 @@ class _Population:
         if totals is None:
             return []
         for i in due:
-            found = scores(totals[:, i])
+            found = self.scores(totals, i)
             if math.isfinite(found["loss"]):
                 self.journals[i].write_validation(self.steps[i], found)
             else:
                 self.diverge(i, self.steps[i])
         return [i for i in self.still_live(due) if self.journals[i].best["step"] == self.steps[i]]
 
-    def evaluate(self, params: Any, examples: Examples) -> np.ndarray | None:
-        """Counts [3, M], or None if a signal came before all examples were evaluated.
+    def scores(self, totals: Totals, index: int) -> dict[str, float]:
+        """The metrics of one member."""
+        return scores({name: sums[index] for name, sums in totals.items()}, self.objective)
+
+    def evaluate(self, params: Any, examples: Examples) -> Totals | None:
+        """Sums [M], or None if a signal came before all examples were evaluated.
 
         Batches are no larger than in training, so that they need no more memory.
         """
-        return sum_counts(
+        return sum_up(
             self.program.eval_step,
             params,
-            self.hyper.coefficients,
+            self.hyper,
             examples,
             self.evaluation_keys,
             batch_size=min(BATCH_SIZE, self.training.batch_size),
@@ -286,7 +295,7 @@ class _Population:
         if totals is None:
             self.interrupt()
         for i in list(self.live):
-            found = scores(totals[:, i])
+            found = self.scores(totals, i)
             if math.isfinite(found["loss"]):
                 row = self.journals[i].write_test(steps[i], found)
                 self.journals[i].summarize(DONE, last, row)

@@ -20,7 +20,7 @@ from asrnn.config import flatten
 from asrnn.errors import AsrnnError, ConfigError, DataError, Interrupted
 from asrnn.runs.checkpoints import Checkpoint, Checkpoints
 from asrnn.signals import StopRequest
-from asrnn.tasks import ImageSet
+from asrnn.tasks import DataSet
 from asrnn.training.experiment import Experiment
 from asrnn.training.processes import leave_without_goodbye
 
@@ -188,7 +188,7 @@ class SharedCheckpoints:
         return Checkpoint(step, tree, info)
 
 
-def check_agreement(group: ProcessGroup, experiment: Experiment, images: ImageSet) -> None:
+def check_agreement(group: ProcessGroup, experiment: Experiment, data: DataSet) -> None:
     """Compares the config, the backend chosen and the data with those of the first process.
 
     Raises:
@@ -202,7 +202,7 @@ def check_agreement(group: ProcessGroup, experiment: Experiment, images: ImageSe
         for name, value in flatten(experiment.config.to_dict()).items()
         if name not in MAY_DIFFER
     } | {"recurrence.backend": experiment.model.recurrence["backend"]}
-    first, data = group.share([here, _checksums(images)])
+    first, checksums = group.share([here, _checksums(data)])
     differing = [
         f"{name}: {value}, there {first[name]}"
         for name, value in here.items()
@@ -213,18 +213,18 @@ def check_agreement(group: ProcessGroup, experiment: Experiment, images: ImageSe
             f"config differs from that of process 0 ({', '.join(differing)});"
             " start all processes with the same flags"
         )
-    if data != _checksums(images):
+    if checksums != _checksums(data):
         raise DataError(
-            f"the data from {images.origin} differ from those of process 0; give all processes"
+            f"the data from {data.origin} differ from those of process 0; give all processes"
             " the same files"
         )
 
 
-def _checksums(images: ImageSet) -> list[int]:
+def _checksums(data: DataSet) -> list[int]:
     return [
-        zlib.crc32(array.tobytes())
-        for split in (images.train, images.test)
-        for array in (split.images, split.labels)
+        zlib.crc32(np.ascontiguousarray(array).tobytes())
+        for part in (data.train, data.test, data.validation or {})
+        for _, array in sorted(part.items())
     ]
 
 

@@ -6,7 +6,6 @@ run that is resumed is the run that continued.
 """
 
 from collections.abc import Callable, Mapping
-from enum import IntEnum
 from typing import Any, NamedTuple
 
 import jax
@@ -16,29 +15,21 @@ from flax import nnx
 from jax import lax
 from jax.sharding import Mesh
 
-from asrnn.dynamics import Coefficients
-from asrnn.training.devices import over_devices
-from asrnn.training.examples import Examples
-from asrnn.training.optimizers import learning_rate, make_optimizer
+from asrnn.dynamics import Scalars
+from asrnn.objectives import Objective
+from asrnn.optimizers import learning_rate, make_optimizer
+from asrnn.tasks import Task
+from asrnn.training.devices import mean_over_devices, over_devices
+from asrnn.training.examples import Examples, take
 from asrnn.typing import Array, Key
-
-Sequence = Callable[[Array, Array], Array]
-"""(images uint8 [B, ...], keys [B]) -> inputs [T, B, m]."""
-
-
-class KeyPurpose(IntEnum):
-    """What the random streams of a run are for; each is `fold_in(key(seed), purpose)`."""
-
-    INIT = 0
-    TRAINING_NOISE = 1
-    EVALUATION_NOISE = 2
 
 
 class Hyperparameters(NamedTuple):
     """The run-time scalars: another value recompiles nothing."""
 
-    coefficients: Coefficients
+    coefficients: Scalars
     optimizer: dict[str, Array | float]
+    objective: dict[str, Array | float]
 
 
 class TrainState(NamedTuple):
@@ -49,19 +40,12 @@ class TrainState(NamedTuple):
     opt_state: Any
 
 
-class Window(NamedTuple):
-    """Sums over the steps since the last row of metrics.jsonl."""
+Window = dict[str, Array]
+"""Sums over the steps since the last row of metrics.jsonl: "steps", each metric, "grad_norm"; and
+the last "learning_rate"."""
 
-    steps: Array
-    loss: Array
-    accuracy: Array
-    grad_norm: Array
-    learning_rate: Array
-
-    @property
-    def finite(self) -> Array:
-        """Whether all losses and gradients so far were finite."""
-        return jnp.isfinite(self.loss) & jnp.isfinite(self.grad_norm)
+Sums = dict[str, Array]
+"""Sums over evaluated targets: each metric, "count" of targets, and "examples"."""
 
 
 class Snapshot(NamedTuple):
@@ -71,14 +55,6 @@ class Snapshot(NamedTuple):
     window: Window
 
 
-class Counts(NamedTuple):
-    """Sums over evaluated examples."""
-
-    loss: Array
-    correct: Array
-    examples: Array
-
-
 class Model(NamedTuple):
     """The static part of a run: the structure of its module, how and where to run it."""
 
@@ -86,34 +62,49 @@ class Model(NamedTuple):
     recurrence: Mapping[str, Any]
     mesh: Mesh
 
-    def logits(self, params: Any, coefficients: Coefficients, inputs: Array) -> Array:
-        """Logits [B, C] of inputs [T, B, m]."""
+    def outputs(self, params: Any, coefficients: Scalars, inputs: Array) -> Array:
+        """Outputs [B, k], or [T, B, k] of every step, of inputs [T, B, m]."""
         module = nnx.merge(self.graphdef, params)
-        logits: Array = module(inputs, coefficients, **self.recurrence)
-        return logits
+        outputs: Array = module(inputs, coefficients, **self.recurrence)
+        return outputs
+
+    def states(self, params: Any, coefficients: Scalars, inputs: Array) -> Array:
+        """The hidden states [T, B, n] of the last layer, of inputs [T, B, m]."""
+        module = nnx.merge(self.graphdef, params)
+        _, states = module.hidden_states(inputs, coefficients, all_steps=True, **self.recurrence)
+        assert states is not None
+        return jnp.asarray(states)
 
 
-def empty_window() -> Window:
+def empty_window(objective: Objective) -> Window:
     """A window without a step."""
-    zero = jnp.zeros(())
-    return Window(jnp.zeros((), jnp.int32), zero, zero, zero, zero)
+    names = (*objective.metrics, "grad_norm", "learning_rate")
+    return {"steps": jnp.zeros((), jnp.int32)} | {name: jnp.zeros(()) for name in names}
 
 
-def initial_snapshot(params: Any, hyper: Hyperparameters, settings: Mapping[str, Any]) -> Snapshot:
+def is_finite(window: Window) -> Array:
+    """Whether all losses and gradients so far were finite."""
+    return jnp.isfinite(window["loss"]) & jnp.isfinite(window["grad_norm"])
+
+
+def initial_snapshot(
+    params: Any, hyper: Hyperparameters, settings: Mapping[str, Any], objective: Objective
+) -> Snapshot:
     """The state before the first update."""
     opt_state = make_optimizer(hyper.optimizer, settings).init(params)
-    return Snapshot(TrainState(jnp.zeros((), jnp.int32), params, opt_state), empty_window())
+    state = TrainState(jnp.zeros((), jnp.int32), params, opt_state)
+    return Snapshot(state, empty_window(objective))
 
 
 def make_train_steps(
-    model: Model, sequence: Sequence, settings: Mapping[str, Any]
+    model: Model, task: Task, objective: Objective, settings: Mapping[str, Any]
 ) -> Callable[..., tuple[TrainState, Window]]:
     """Compiles `train_steps_function`; the state is donated."""
-    return jax.jit(train_steps_function(model, sequence, settings), donate_argnums=0)
+    return jax.jit(train_steps_function(model, task, objective, settings), donate_argnums=0)
 
 
 def train_steps_function(
-    model: Model, sequence: Sequence, settings: Mapping[str, Any]
+    model: Model, task: Task, objective: Objective, settings: Mapping[str, Any]
 ) -> Callable[..., tuple[TrainState, Window]]:
     """A function that makes several updates.
 
@@ -122,21 +113,25 @@ def train_steps_function(
     loss or gradient is not finite.
     """
 
-    def loss_fn(
-        params: Any, coefficients: Coefficients, inputs: Array, labels: Array
-    ) -> tuple[Array, Array]:
-        logits = model.logits(params, coefficients, inputs)
-        losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
-        return losses.mean(), jnp.mean(logits.argmax(-1) == labels)
-
-    def scores_and_gradients(
-        params: Any, coefficients: Coefficients, examples: Examples, batch: Array, keys: Array
+    def means_and_gradients(
+        params: Any, hyper: Hyperparameters, examples: Examples, indices: Array, keys: Array
     ) -> Any:
-        images, labels = examples.take(batch)
-        inputs = sequence(images, keys)
-        return jax.value_and_grad(loss_fn, has_aux=True)(params, coefficients, inputs, labels)
+        batch = take(task, examples, indices, keys)
 
-    in_parallel = over_devices(scores_and_gradients, model.mesh, lax.pmean, num_shared=3)
+        def loss_fn(params: Any) -> tuple[Array, dict[str, Array]]:
+            outputs = model.outputs(params, hyper.coefficients, batch.inputs)
+            sums = objective.sums(outputs, batch.targets, batch.mask, **hyper.objective)
+            count = sums["count"]
+            if batch.mask is not None:  # else all devices have as many
+                count = mean_over_devices(jnp.asarray(count), model.mesh)
+                count = jnp.where(count > 0, count, 1.0)
+            means = {name: sums[name] / count for name in objective.metrics}
+            return means["loss"], means
+
+        gradients, means = jax.grad(loss_fn, has_aux=True)(params)
+        return means, gradients
+
+    in_parallel = over_devices(means_and_gradients, model.mesh, lax.pmean, num_shared=3)
 
     def train_step(
         state: TrainState,
@@ -147,20 +142,17 @@ def train_steps_function(
         key: Key,
     ) -> tuple[TrainState, Window]:
         keys = jax.random.split(jax.random.fold_in(key, state.step), batch.shape[0])
-        (loss, accuracy), grads = in_parallel(
-            state.params, hyper.coefficients, examples, batch, keys
-        )
+        means, grads = in_parallel(state.params, hyper, examples, batch, keys)
         rate = learning_rate(hyper.optimizer, state.step, settings)
         optimizer = make_optimizer({**hyper.optimizer, "learning_rate": rate}, settings)
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
-        window = Window(
-            window.steps + 1,
-            window.loss + loss,
-            window.accuracy + accuracy,
-            window.grad_norm + optax.tree.norm(grads),
-            jnp.asarray(rate, jnp.float32),
-        )
+        window = {
+            "steps": window["steps"] + 1,
+            **{name: window[name] + mean for name, mean in means.items()},
+            "grad_norm": window["grad_norm"] + optax.tree.norm(grads),
+            "learning_rate": jnp.asarray(rate, jnp.float32),
+        }
         return TrainState(state.step + 1, params, opt_state), window
 
     def train_steps(
@@ -177,7 +169,7 @@ def train_steps_function(
 
         def unfinished(carry: tuple[TrainState, Window]) -> Array:
             state, window = carry
-            return (state.step < last) & window.finite
+            return (state.step < last) & is_finite(window)
 
         def update(carry: tuple[TrainState, Window]) -> tuple[TrainState, Window]:
             state, window = carry
@@ -188,47 +180,48 @@ def train_steps_function(
     return train_steps
 
 
-def make_eval_step(model: Model, sequence: Sequence) -> Callable[..., Counts]:
+def make_eval_step(model: Model, task: Task, objective: Objective) -> Callable[..., Sums]:
     """Compiles `eval_step_function`."""
-    return jax.jit(eval_step_function(model, sequence))
+    return jax.jit(eval_step_function(model, task, objective))
 
 
-def eval_step_function(model: Model, sequence: Sequence) -> Callable[..., Counts]:
-    """A function `(params, coefficients, examples, indices [B], mask [B], key) -> Counts`.
+def eval_step_function(model: Model, task: Task, objective: Objective) -> Callable[..., Sums]:
+    """A function `(params, hyper, examples, indices [B], filled [B], key) -> Sums`.
 
-    The noise of an example depends on its index and the key alone, so the result does
-    not depend on how the examples are batched.
+    `filled` is 0 where a batch is padded. The noise of an example depends on its index and the key
+    alone, so the result does not depend on how the examples are batched.
     """
 
     def part_of_batch(
         params: Any,
-        coefficients: Coefficients,
+        hyper: Hyperparameters,
         examples: Examples,
         key: Key,
         indices: Array,
-        mask: Array,
-    ) -> Counts:
+        filled: Array,
+    ) -> Sums:
         keys = jax.vmap(jax.random.fold_in, (None, 0))(key, indices)
-        images, labels = examples.take(indices)
-        inputs = sequence(images, keys)
-        logits = model.logits(params, coefficients, inputs)
-        losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
-        correct = logits.argmax(-1) == labels
-        return Counts((losses * mask).sum(), (correct * mask).sum(), mask.sum())
+        batch = take(task, examples, indices, keys)
+        outputs = model.outputs(params, hyper.coefficients, batch.inputs)
+        mask = filled.astype(bool)
+        if batch.mask is not None:
+            mask = batch.mask & (mask if batch.mask.ndim == 1 else mask[:, None])
+        sums = objective.sums(outputs, batch.targets, mask, **hyper.objective)
+        return sums | {"examples": filled.sum()}
 
     in_parallel = over_devices(part_of_batch, model.mesh, lax.psum, num_shared=4)
 
     def eval_step(
         params: Any,
-        coefficients: Coefficients,
+        hyper: Hyperparameters,
         examples: Examples,
         indices: Array,
-        mask: Array,
+        filled: Array,
         key: Key,
-    ) -> Counts:
+    ) -> Sums:
         padding = (0, -len(indices) % model.mesh.size)
-        indices, mask = jnp.pad(indices, padding), jnp.pad(mask, padding)
-        counts: Counts = in_parallel(params, coefficients, examples, key, indices, mask)
-        return counts
+        indices, filled = jnp.pad(indices, padding), jnp.pad(filled, padding)
+        sums: Sums = in_parallel(params, hyper, examples, key, indices, filled)
+        return sums
 
     return eval_step

@@ -18,13 +18,13 @@ OPTIONS = {"repeats": 7, "scaling": False, "memory": True}
 
 
 def test_it_measures_prints_and_writes(tmp_path: Path) -> None:
-    command = "--cases=A --cells=antisymmetric --work=forward --systems=fused,gemm-floor"
+    command = "--cases=A --cells=antisymmetric --work=forward --systems=adjoint,gemm-floor"
     done = call("benchmark", *command.split(), "--repeats=2", "--out=b.json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "A, antisymmetric, forward (T 784, B 128, n 128, m 1)" in done.stdout
     content = json.loads((tmp_path / "b.json").read_text())
     rows = [(r["case"], r["cell"], r["work"], r["system"], r["runs"]) for r in content["rows"]]
-    assert rows == [("A", "antisymmetric", "forward", s, 2) for s in ("fused", "gemm-floor")]
+    assert rows == [("A", "antisymmetric", "forward", s, 2) for s in ("adjoint", "gemm-floor")]
     assert content["rows"][0]["devices"] == content["environment"]["cores"]
     assert content["environment"]["command"] == f"python -m asrnn.benchmark {command} --repeats=2"
     assert (tmp_path / "b.md").exists()
@@ -34,7 +34,7 @@ def test_an_unknown_name_ends_in_one_line(tmp_path: Path) -> None:
     done = call("benchmark", "--systems=scan,natve", cwd=tmp_path)
     assert done.returncode == 2
     line = one_line(done.stderr)
-    assert "--systems must be one of scan, scan-graph, fused, native" in line
+    assert "--systems must be one of scan, scan-graph, adjoint, native" in line
     assert "did you mean 'native'?" in line
 
 
@@ -81,6 +81,6 @@ def test_peak_memory_is_measured_in_another_process() -> None:
 
 @pytest.mark.parametrize("case", ["D32", "D128"])
 def test_a_case_of_populations_says_what_it_goes_with(case: str) -> None:
-    with pytest.raises(ConfigError, match=f"--cases={case} goes only with --population"):
+    with pytest.raises(ConfigError, match=f"--cases={case} needs --population"):
         make_plan([case], [], [], [], **OPTIONS)
     assert make_plan([case], [], [], [], ["8"], **OPTIONS).cases == [case]

@@ -24,16 +24,16 @@ class _Clockless:
         self.steps = np.zeros(members, int)
         self.counts: list[int] = []
 
-    def __call__(self, count: int) -> _Clockless:
+    def __call__(self, count: int) -> dict[str, np.ndarray]:
         self.steps = np.full(len(self.steps), count)
         self.counts.append(count)
-        return self
+        return {"steps": self.steps}
 
 
 def test_updates_that_were_not_made_are_a_defect() -> None:
     class Lazy(_Clockless):
-        def __call__(self, count: int) -> _Clockless:
-            return self
+        def __call__(self, count: int) -> dict[str, np.ndarray]:
+            return {"steps": self.steps}
 
     with pytest.raises(AssertionError, match="updates were made"):
         paced(Lazy(members=2), 2, 1.0, 1).run()

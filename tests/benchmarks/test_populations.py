@@ -67,7 +67,7 @@ def test_the_cases_are_those_of_their_tasks() -> None:
 def test_a_plan_of_populations_has_its_own_cases_and_systems() -> None:
     plan = make_plan([], [], [], [], ["8", "32"], **OPTIONS)
     assert (plan.cases, plan.population) == (["D32", "D128", "A"], [8, 32])
-    assert plan.systems == ["scan", "fused", "native"]
+    assert plan.systems == ["scan", "adjoint", "native"]
     assert plan.command() == "python -m asrnn.benchmark --repeats=3 --population=8,32"
     plan = make_plan(["A"], [], [], ["native"], ["8"], **OPTIONS)
     assert plan.command() == (
@@ -88,7 +88,7 @@ def test_case_b_is_measured_when_asked_for(cases: list[str]) -> None:
         ("population", ["1"], "sizes above 1"),
         ("population", ["8", "x"], "sizes above 1, such as 8,32; found 8,x"),
         ("cases", ["N"], "--cases must be one of D32, D128, A, B"),
-        ("systems", ["torch-rnn"], "--systems must be one of scan, fused, native"),
+        ("systems", ["torch-rnn"], "--systems must be one of scan, adjoint, native"),
     ],
 )
 def test_what_cannot_be_a_population_is_refused(flag: str, value: list[str], words: str) -> None:

@@ -62,7 +62,7 @@ def table(index: int) -> dict[str, dict[str, str]]:
 def test_median_and_min_are_per_repetition() -> None:
     prepared = Prepared(lambda: None, repetitions=2.0, details={"devices": 2})
     workload = Workload(CASES["A"], "antisymmetric", "forward")
-    made = make_row(workload, "fused", prepared, [0.010, 0.004, 0.030, 0.006])
+    made = make_row(workload, "adjoint", prepared, [0.010, 0.004, 0.030, 0.006])
     assert made["runs_ms"] == [5, 2, 15, 3]
     assert (made["median_ms"], made["min_ms"], made["runs"]) == (4, 2, 4)
     assert (made["devices"], made["repetitions"]) == (2, 2)

@@ -38,7 +38,7 @@ SHAPES = {
 """The parameters of each cell for hidden size N and input size M."""
 
 ODE_CELLS = ("antisymmetric", "gated_antisymmetric", "ablation")
-STAGES = {"euler": 1, "midpoint": 2, "rk4": 4}
+STAGES = {"euler": 1, "midpoint": 2, "heun": 2, "rk4": 4}
 
 
 def random_params(name, seed=0):
@@ -90,6 +90,8 @@ def step(name, p, carry, x, *, eps=STEP_SIZE, diffusion=DIFFUSION, scheme="euler
         if scheme == "midpoint":
             return (h + eps * f(h + eps / 2 * f(h)),)
         k1 = f(h)
+        if scheme == "heun":
+            return (h + eps / 2 * (k1 + f(h + eps * k1)),)
         k2 = f(h + eps / 2 * k1)
         k3 = f(h + eps / 2 * k2)
         k4 = f(h + eps * k3)

@@ -124,7 +124,7 @@ def test_examples_of_a_batch_do_not_influence_each_other(key, name):
 @pytest.mark.parametrize("name", ODE_CELLS)
 def test_a_field_takes_any_leading_axes(name):
     # N leading rows: a contraction over the wrong axis would go unnoticed by its shape.
-    field = CELLS[name].field(as_jax(reference.random_params(name)), DIFFUSION)
+    field = CELLS[name].field(as_jax(reference.random_params(name)), COEFFICIENTS)
     rng = np.random.default_rng(0)
     h, x = rng.standard_normal((2, N, N)), rng.standard_normal((2, N, M))
     h, x = jnp.float32(h), jnp.float32(x)

@@ -53,6 +53,7 @@ SIZES = {
     "mnist-lstm": 67_850,
     "mnist-antisymmetric": 9_674,
     "mnist-gated": 9_930,
+    "mnist-gated-ours": 9_930,
     "pmnist-lstm": 67_850,
     "pmnist-antisymmetric": 9_674,
     "pmnist-gated": 9_930,

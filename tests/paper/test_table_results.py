@@ -51,13 +51,13 @@ def test_the_row_has_the_mean_and_the_sample_deviation_over_its_seeds(tmp_path: 
     made = jobs(tmp_path)
     finish(made[0], 0.97, seconds=10.0, validation_accuracy=0.96)
     finish(made[1], 0.98, seconds=30.0, validation_accuracy=0.98)
-    finish(made[2], 0.99, seconds=20.0, validation_accuracy=None, device="gpu X", backend="fused")
+    finish(made[2], 0.99, seconds=20.0, validation_accuracy=None, device="gpu X", backend="adjoint")
     found = result(made)
     assert (found["mean"], found["std"]) == (98.0, 1.0)
     assert found["validation_accuracy"] == 97.0
     assert found["seeds"] == [0, 1, 2]
     assert found["seconds"] == 20.0
-    assert found["hardware"] == "cpu (2 cores), native; gpu X, fused"
+    assert found["hardware"] == "cpu (2 cores), native; gpu X, adjoint"
     assert found["command"] == "python -m asrnn.reproduce table1 --rows=own"
     assert (found["table"], found["task"], found["cell"]) == ("table1", "mnist", "antisymmetric")
     assert (found["paper"], found["cited"], found["quick"]) == (98.0, False, False)
@@ -201,7 +201,7 @@ def test_a_seed_that_left_the_definition_leaves_the_row(tmp_path: Path) -> None:
     assert (found["mean"], found["seeds"]) == (90.0, [0])
 
 
-@pytest.mark.parametrize("changes", [{"optimizer__momentum": 0.1}, {"training__steps": 61}])
+@pytest.mark.parametrize("changes", [{"optimizer__epsilon": 0.1}, {"training__steps": 61}])
 def test_results_of_a_changed_definition_are_dropped_with_a_word(
     changes: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -219,9 +219,9 @@ def test_a_field_that_is_new_since_had_its_default(tmp_path: Path) -> None:
     made = jobs(tmp_path)
     finish(made[0], 0.97)
     kept = result(made)
-    del kept["settings"]["optimizer.nesterov"]
+    del kept["settings"]["optimizer.epsilon"]
     assert result(jobs(tmp_path / "clone"), kept)["mean"] == 97.0
-    changed = jobs(tmp_path / "clone", optimizer__nesterov=True)
+    changed = jobs(tmp_path / "clone", optimizer__epsilon=0.1)
     assert result(changed, kept)["mean"] is None
 
 

@@ -18,7 +18,7 @@ FLAGS = (
     *("--disable-dev-shm-usage", "--hide-scrollbars", "--remote-debugging-pipe"),
 )
 
-PATIENCE = 60
+PATIENCE = 300  # seconds
 
 
 def find_chromium() -> str | None:

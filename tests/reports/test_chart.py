@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from asrnn.reports.chart import (
     Axis,
     Line,
-    accuracy_axis,
     chart,
     linear_ticks,
+    log_axis,
     log_ticks,
-    loss_axis,
+    percent_axis,
     swatch,
     thinned,
 )
@@ -96,21 +96,29 @@ def test_the_chart_is_described_and_has_labels() -> None:
     ],
 )
 def test_the_accuracy_axis_is_round(values: list[float], low: float, high: float) -> None:
-    axis = accuracy_axis(values)
+    axis = percent_axis("accuracy (%)", values)
     assert (axis.low, axis.high) == pytest.approx((low, high))
 
 
 @given(st.lists(st.floats(0, 100), min_size=1))
 def test_every_accuracy_is_on_its_axis(values: list[float]) -> None:
-    axis = accuracy_axis(values)
+    axis = percent_axis("accuracy (%)", values)
     assert -1e-9 <= axis.low < axis.high <= 100 + 1e-9
     assert all(-1e-6 <= axis.fraction(value) <= 1 + 1e-6 for value in values)
 
 
 def test_the_loss_axis_holds_all_but_what_diverges() -> None:
-    assert loss_axis([0.5, 2.0]).low < 0.5 < 2.0 < loss_axis([0.5, 2.0]).high
-    assert loss_axis([0.5, 1e30]).high == pytest.approx(110)
-    assert loss_axis([0.0]).low > 0 and loss_axis([]).low < loss_axis([]).high
+    assert (
+        log_axis("cross-entropy (nats)", [0.5, 2.0]).low
+        < 0.5
+        < 2.0
+        < log_axis("cross-entropy (nats)", [0.5, 2.0]).high
+    )
+    assert log_axis("cross-entropy (nats)", [0.5, 1e30]).high == pytest.approx(110)
+    assert (
+        log_axis("cross-entropy (nats)", [0.0]).low > 0
+        and log_axis("cross-entropy (nats)", []).low < log_axis("cross-entropy (nats)", []).high
+    )
 
 
 def test_thinning_keeps_spikes_and_the_order() -> None:

@@ -80,7 +80,7 @@ def test_runs_without_rows_are_named_or_counted(count: int, words: str, tmp_path
 def test_losses_out_of_all_measure_are_cut_and_said_to_be(tmp_path: Path) -> None:
     rows = [ROWS[0], ROWS[2] | {"loss": 1e9}]
     run = read_run(write_run(tmp_path / "r", rows=rows), tmp_path)
-    assert "Losses above 100 nats are cut off." in curves_of_runs([run])
+    assert "Losses above 100 are cut off." in curves_of_runs([run])
     assert "cut off" not in curves_of_runs(runs_of(1, tmp_path))
 
 

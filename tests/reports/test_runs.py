@@ -37,13 +37,13 @@ def test_a_folder_without_runs_is_refused(name: str, tmp_path: Path) -> None:
 def test_a_finished_run(tmp_path: Path) -> None:
     run = read_run(write_run(tmp_path / "r", {"task.name": "mnist"}), tmp_path)
     assert (run.task, run.cell, run.status, run.steps) == ("mnist", "antisymmetric", "done", 40)
-    assert (run.validation_accuracy, run.test_accuracy) == (0.9, 0.88)
+    assert (run.validation_score, run.test_score) == (0.9, 0.88)
     assert run.points("train", "loss") == [(20, 2.0), (40, 0.5)]
 
 
 def test_a_diverged_run_keeps_the_best_it_had(tmp_path: Path) -> None:
     run = read_run(write_diverged(tmp_path / "r"), tmp_path)
-    assert (run.status, run.steps, run.validation_accuracy) == ("diverged", 25, 0.5)
+    assert (run.status, run.steps, run.validation_score) == ("diverged", 25, 0.5)
 
 
 def test_a_killed_run_has_no_summary_and_a_torn_line(tmp_path: Path) -> None:
@@ -51,8 +51,8 @@ def test_a_killed_run_has_no_summary_and_a_torn_line(tmp_path: Path) -> None:
     with (workdir / "metrics.jsonl").open("a") as file:
         file.write('{"step": 40, "spl')
     run = read_run(workdir, tmp_path)
-    assert (run.status, run.steps, run.validation_accuracy) == ("unfinished", 40, 0.5)
-    assert run.test_accuracy is None
+    assert (run.status, run.steps, run.validation_score) == ("unfinished", 40, 0.5)
+    assert run.test_score is None
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_a_summary_that_the_run_went_beyond_does_not_count(
     summary: dict[str, Any], steps: int, tmp_path: Path
 ) -> None:
     run = read_run(write_run(tmp_path / "r", {"training.steps": steps}, summary), tmp_path)
-    assert (run.status, run.steps, run.test_accuracy) == ("unfinished", 40, None)
+    assert (run.status, run.steps, run.test_score) == ("unfinished", 40, None)
 
 
 def test_a_stopped_run_is_stopped(tmp_path: Path) -> None:
@@ -105,7 +105,9 @@ def test_a_config_of_an_earlier_version_can_be_read(tmp_path: Path) -> None:
 def test_a_damaged_file_is_named(name: str, content: str | bytes, tmp_path: Path) -> None:
     workdir = write_run(tmp_path / "r")
     (workdir / name).write_bytes(content if isinstance(content, bytes) else content.encode())
-    with pytest.raises(CheckpointError, match=rf"{name} cannot be read \(.+\); mend it") as caught:
+    with pytest.raises(
+        CheckpointError, match=rf"{name} cannot be read \(.+\); repair the file"
+    ) as caught:
         read_run(workdir, tmp_path)
     assert "\n" not in str(caught.value)
 

@@ -16,11 +16,11 @@ def test_a_sweep_is_read(tmp_path: Path) -> None:
     assert sweep.fields == ["optimizer.name", "optimizer.learning_rate", "model.step_size"]
     first = sweep.entries[0]
     assert (first.id, first.status, first.steps, first.rung) == ("aa", "done", "40", "1")
-    assert first.validation_accuracy == 0.8
+    assert first.score == 0.8
     assert first.values == {
         **{"optimizer.name": "sgd", "optimizer.learning_rate": 0.1, "model.step_size": None}
     }
-    assert sweep.entries[2].validation_accuracy is None
+    assert sweep.entries[2].score is None
 
 
 HEAD = "id,status,steps,rung,validation_accuracy,seed,rate\n"

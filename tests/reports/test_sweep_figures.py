@@ -128,7 +128,7 @@ def test_the_key_gives_no_colour_to_what_is_coloured_by_accuracy(sweep: TrialTab
     assert colours == {
         "done (2)": INK,
         "not finished (1)": INK,
-        "no accuracy yet (1)": UNKNOWN,
+        "no score yet (1)": UNKNOWN,
         "diverged (1)": LOST,
         "best": BEST,
     }

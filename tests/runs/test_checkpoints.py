@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 from asrnn.errors import CheckpointError
+from asrnn.files import write_atomically
 from asrnn.runs import checkpoints as module
 from asrnn.runs.checkpoints import Checkpoints
-from asrnn.files import write_atomically
 from tests.training.runs import arrays
 
 Tree = dict[str, Any]

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from asrnn.errors import CheckpointError, ConfigError
-from asrnn.training.loop import train_and_evaluate
 from asrnn.runs.metrics import Records, read_rows
+from asrnn.training.loop import train_and_evaluate
 from tests.training.runs import stop, tiny_config
 
 
@@ -93,7 +93,7 @@ def test_damage_before_the_last_line_is_refused_and_nothing_is_cut(
     whole = [json.dumps(row(step)) for step in (1, 2, 3)]
     path.write_text("\n".join([whole[0], line, *whole[1:]]) + "\n")
     before = path.read_bytes()
-    with pytest.raises(CheckpointError, match=r"jsonl cannot .*line 2 of 4 is no row.*; mend it"):
+    with pytest.raises(CheckpointError, match=r"jsonl cannot .*line 2 of 4 is no row.*; repair"):
         Records(path, 3, 0)
     assert path.read_bytes() == before
 

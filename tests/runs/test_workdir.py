@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
-from asrnn.runs.workdir import read_config
 from asrnn.errors import CheckpointError, ConfigError, WorkdirInUse
+from asrnn.runs.workdir import open_workdir, read_config, write_config
 from asrnn.training.loop import train_and_evaluate
-from asrnn.runs.workdir import open_workdir, write_config
 from tests.training.runs import rows, summary, tiny_config
 
 
@@ -112,7 +111,7 @@ def test_a_config_json_that_is_none_is_one_line(tmp_path: Path) -> None:
         used(tmp_path / "run")
         (tmp_path / "run" / "config.json").write_text(text)
         with (
-            pytest.raises(CheckpointError, match="mend it") as error,
+            pytest.raises(CheckpointError, match="repair the file") as error,
             open_workdir(tmp_path / "run", tiny_config()),
         ):
             raise AssertionError(text)

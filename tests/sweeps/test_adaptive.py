@@ -195,7 +195,7 @@ def test_a_search_runs_its_settings_batch_by_batch(tmp_path):
     result = run_search(sweep(tmp_path), search(), engine)
     assert engine.calls == [4, 4, 2]
     assert len(result.outcomes) == 10
-    best = [outcome.validation_accuracy for outcome in result.outcomes.values()]
+    best = [outcome.score for outcome in result.outcomes.values()]
     assert result.ranking[0][0] == max(score for score in best if score is not None)
 
 

@@ -25,9 +25,9 @@ from tests.sweeps.populations import (
     run,
     small_evaluation_batches,
 )
-from tests.training.runs import compilation_cache, environment, rows, summary, tiny_config
+from tests.training.runs import PATIENCE, environment, rows, summary, tiny_config
 
-__all__ = ["compilation_cache", "small_evaluation_batches"]
+__all__ = ["small_evaluation_batches"]
 
 
 # ---- what a member is
@@ -89,7 +89,7 @@ def test_members_on_two_devices_are_the_runs_alone_to_rounding(tmp_path: Path) -
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -113,19 +113,29 @@ def with_second_member_at(folder: Path, rate: float) -> list[Job]:
     return make_jobs(folder, members, optimizer__name="sgd")
 
 
-def test_a_member_that_diverges_changes_no_bit_of_the_others(tmp_path: Path) -> None:
-    wild, tame = (
-        with_second_member_at(tmp_path / n, rate) for n, rate in (("wild", 1e38), ("tame", 0.1))
-    )
-    run(wild)
+@pytest.fixture(scope="module")
+def wild(
+    tmp_path_factory: pytest.TempPathFactory,
+    compilation_cache: Path,
+    small_evaluation_batches: None,
+) -> list[Job]:
+    """A population whose second member has diverged."""
+    jobs = with_second_member_at(tmp_path_factory.mktemp("wild"), 1e38)
+    run(jobs)
+    return jobs
+
+
+def test_a_member_that_diverges_changes_no_bit_of_the_others(
+    wild: list[Job], tmp_path: Path
+) -> None:
+    tame = with_second_member_at(tmp_path, 0.1)
     run(tame)
     assert [outcome(job).status for job in wild] == ["done", "diverged", "done"]
     assert_same(wild[::2], tame[::2])
 
 
-def test_a_member_diverges_as_it_does_alone(tmp_path: Path) -> None:
-    job = with_second_member_at(tmp_path, 1e38)[1]
-    run(with_second_member_at(tmp_path, 1e38))
+def test_a_member_diverges_as_it_does_alone(wild: list[Job]) -> None:
+    job = wild[1]
     found = summary(job.workdir)
     assert (found["status"], found["steps"], found["test_accuracy"]) == ("diverged", 2, None)
     assert found["population"] == {"size": 3, "index": 1}
@@ -136,10 +146,10 @@ def test_a_member_diverges_as_it_does_alone(tmp_path: Path) -> None:
 
 
 def test_a_population_of_which_all_diverge_comes_to_an_end(tmp_path: Path) -> None:
-    fields = {"optimizer__name": "sgd", "optimizer__learning_rate": 1e38}
-    jobs = make_jobs(tmp_path, [{"seed": 0}, {"seed": 1}], **fields)
+    members = [{"seed": seed} for seed in range(3)]
+    jobs = make_jobs(tmp_path, members, optimizer__name="sgd", optimizer__learning_rate=1e38)
     run(jobs)
-    assert [outcome(job).status for job in jobs] == ["diverged", "diverged"]
+    assert [outcome(job).status for job in jobs] == ["diverged"] * 3
 
 
 def test_a_last_update_that_ruins_the_parameters_does_not_count_as_done(tmp_path: Path) -> None:

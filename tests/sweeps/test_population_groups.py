@@ -15,24 +15,29 @@ from tests.training.runs import tiny_config
 
 OWN = {
     *("seed", "model.step_size", "model.diffusion", "model.init_scale"),
+    *("model.input_scale", "model.gate_bias", "model.forget_bias", "optimizer.weight_decay"),
     *(f"optimizer.{name}" for name in ("learning_rate", "momentum", "initial_accumulator")),
     *(f"optimizer.{name}" for name in ("epsilon", "beta1", "beta2", "decay_factor")),
 }
 
 OTHER_VALUES: dict[str, Any] = {
-    "task.name": "mnist",
-    "task.source": "files",
     "task.data_dir": "elsewhere",
+    "task.pixels": "standardized",
     "task.noise": "fixed",
     "model.cell": "vanilla",
     "model.discretization": "midpoint",
-    "recurrence.backend": "fused",
+    "model.readout": "mean",
+    "objective.name": "squared_error",
+    "recurrence.backend": "adjoint",
     "optimizer.name": "sgd",
     "optimizer.schedule": "cosine",
 }
 
 
-@pytest.mark.parametrize("field", sorted(flatten(base_config().to_dict())))
+# A task and its source go together.
+@pytest.mark.parametrize(
+    "field", sorted(flatten(base_config().to_dict()).keys() - {"task.name", "task.source"})
+)
 def test_a_field_is_a_members_own_or_makes_another_population(field: str, tmp_path: Path) -> None:
     one, other = tiny_config(), tiny_config()
     value = flatten(one.to_dict())[field]
@@ -43,6 +48,12 @@ def test_a_field_is_a_members_own_or_makes_another_population(field: str, tmp_pa
     other.update_from_flattened_dict({field: changed})
     groups = population.groups([Job(tmp_path / "a", one), Job(tmp_path / "b", other)])
     assert len(groups) == (1 if field in OWN else 2)
+
+
+def test_another_task_makes_another_population(tmp_path: Path) -> None:
+    tasks = [tiny_config(), tiny_config(task__name="adding", task__source="generated")]
+    jobs = [Job(tmp_path / str(i), config) for i, config in enumerate(tasks)]
+    assert population.groups(jobs) == [[jobs[0]], [jobs[1]]]
 
 
 def test_the_norm_to_clip_at_is_a_members_own_where_all_clip(tmp_path: Path) -> None:

@@ -13,7 +13,16 @@ from asrnn.sweeps import ray_engine
 from asrnn.sweeps.engines import make_engine
 from asrnn.sweeps.ray_task import memory_share
 from tests.sweeps.quiet import Quiet
-from tests.training.runs import Process, call, command, environment, one_line, rows, write_config
+from tests.training.runs import (
+    PATIENCE,
+    Process,
+    call,
+    command,
+    environment,
+    one_line,
+    rows,
+    write_config,
+)
 
 needs_ray = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="needs the extra ray"
@@ -94,7 +103,7 @@ class Cluster:
         self._read("killed")
 
     def end(self):
-        self._process.communicate(timeout=60)
+        self._process.communicate(timeout=PATIENCE)
         self._errors.close()
 
     def _read(self, word):
@@ -152,7 +161,7 @@ def test_a_signal_saves_all_trials_and_another_engine_goes_on(cluster, flags, ex
     assert results(tmp_path / "sweep")
     assert results(tmp_path / "sweep") != expected
     with Process([*sweep, "--workers=2"], tmp_path) as process:
-        assert process.code(120) == 0
+        assert process.code() == 0
     assert results(tmp_path / "sweep") == expected
 
 
@@ -164,7 +173,7 @@ def test_when_a_node_dies_its_trial_goes_on_elsewhere(cluster, flags, expected, 
     with Process(command("sweep", *flags, *ray), tmp_path) as process:
         process.wait_until(lambda: len(list((tmp_path / "sweep").glob("*/checkpoints"))) == 2)
         cluster.kill_node()
-        assert process.code(180) == 0, process.stderr
+        assert process.code() == 0, process.stderr
         ended = [line for line in process.stderr.splitlines() if "done at step 600" in line]
     assert len(ended) == TRIALS
     assert results(tmp_path / "sweep") == expected

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.training.runs import REPOSITORY
+from tests.training.runs import PATIENCE, REPOSITORY
 
 SCRIPT = REPOSITORY / "docs" / "slurm" / "sweep.sbatch"
 
@@ -43,14 +43,14 @@ def requeued(folder):
 
 
 def test_each_task_runs_its_shard_with_the_flags_it_was_given(job, tmp_path):
-    assert job('printf "%s\\n" "$@" > flags').wait(30) == 0
+    assert job('printf "%s\\n" "$@" > flags').wait(PATIENCE) == 0
     flags = (tmp_path / "flags").read_text().splitlines()
     assert flags == ["-m", "asrnn.sweep", "--config=a b.py", "--workers=4", "--shard=3/8"]
     assert requeued(tmp_path) is None
 
 
 def test_a_population_is_not_told_of_workers(job, tmp_path):
-    assert job('printf "%s\\n" "$@" > flags', "--engine=population").wait(30) == 0
+    assert job('printf "%s\\n" "$@" > flags', "--engine=population").wait(PATIENCE) == 0
     flags = (tmp_path / "flags").read_text().splitlines()
     assert flags[2:] == ["--config=a b.py", "--engine=population", "--shard=3/8"]
 
@@ -63,17 +63,17 @@ def test_a_signal_reaches_the_sweep_which_saves_and_is_requeued(job, tmp_path, n
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(number)
-    assert process.wait(30) == 75
+    assert process.wait(PATIENCE) == 75
     assert (tmp_path / "saved").exists()
     assert requeued(tmp_path) == "requeue 17_3"
 
 
 def test_a_shard_that_waits_for_others_is_requeued(job, tmp_path):
-    assert job("exit 75").wait(30) == 75
+    assert job("exit 75").wait(PATIENCE) == 75
     assert requeued(tmp_path) == "requeue 17_3"
 
 
 @pytest.mark.parametrize(("body", "code"), [("exit 2", 2), ("kill -KILL $$", 137)])
 def test_what_cannot_be_helped_by_running_again_is_not_requeued(job, tmp_path, body, code):
-    assert job(body).wait(30) == code
+    assert job(body).wait(PATIENCE) == code
     assert requeued(tmp_path) is None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-from pathlib import Path
 from typing import NamedTuple
 
 import jax
@@ -12,7 +10,6 @@ import pytest
 from asrnn.errors import ConfigError
 from asrnn.training import devices
 from asrnn.training.devices import batch_mesh, device_name
-from tests.training.runs import command, environment, summary, write_config
 
 
 class Device(NamedTuple):
@@ -36,7 +33,7 @@ def chosen(monkeypatch: pytest.MonkeyPatch) -> object:
     [
         pytest.param(12, "scan", [0, 1, 2, 3, 4, 5], id="as_many_as_every_process_has"),
         pytest.param(8, "scan", [0, 1, 3, 4], id="as_many_as_divide_the_batch"),
-        pytest.param(2, "fused", [0, 3], id="one_of_each"),
+        pytest.param(2, "adjoint", [0, 3], id="one_of_each"),
         pytest.param(12, "native", [0, 3], id="native_has_threads_of_its_own"),
     ],
 )
@@ -53,14 +50,18 @@ def test_a_batch_that_two_processes_cannot_share_is_refused(backend: str, chosen
 
 
 @pytest.mark.parametrize("chosen", [None, "tensorfloat32"])
-def test_a_trained_network_says_with_which_precision(chosen: str | None, tmp_path: Path) -> None:
-    config = write_config(tmp_path, training__steps=1)
-    variables = (
-        environment() if chosen is None else environment(JAX_DEFAULT_MATMUL_PRECISION=chosen)
-    )
-    args = command("train", f"--config={config}", f"--workdir={tmp_path / 'run'}")
-    subprocess.run(args, cwd=tmp_path, env=variables, capture_output=True, check=True)
-    assert summary(tmp_path / "run")["matmul_precision"] == (chosen or "highest")
+def test_a_trained_network_says_with_which_precision(
+    chosen: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "split_cpu_into_cores", lambda: None)  # jax has started
+    before = devices.matmul_precision()
+    jax.config.update("jax_default_matmul_precision", chosen)
+    try:
+        devices.configure_jax()
+        found = devices.environment(batch_mesh(1, "scan"))
+    finally:
+        jax.config.update("jax_default_matmul_precision", before)
+    assert found["matmul_precision"] == (chosen or "highest")
 
 
 @pytest.mark.parametrize(("cores", "name"), [(1, "cpu (1 core)"), (2, "cpu (2 cores)")])

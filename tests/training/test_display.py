@@ -4,64 +4,84 @@ from __future__ import annotations
 
 import os
 import re
-import select
-import subprocess
 import sys
-import time
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from asrnn.objectives import CROSS_ENTROPY
 from asrnn.training import display as module
 from asrnn.training.display import Display
 from asrnn.training.loop import train_and_evaluate
-from tests.training.runs import command, environment, tiny_config, write_config
+from tests.training.runs import PATIENCE, tiny_config
 
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 MOVES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|\r")
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
-def test_on_a_terminal_a_bar_shows_loss_accuracy_speed_and_time_left(tmp_path: Path) -> None:
-    import pty
+class Terminal:
+    """A pseudo-terminal in place of stderr; a thread reads what is shown, so that none is full."""
 
-    periods = {
-        "training__log_every": 20,
-        "training__eval_every": 500,
-        "training__checkpoint_every": 500,
-    }
-    config = write_config(tmp_path, training__steps=300, **periods)
-    ours, theirs = pty.openpty()
-    with subprocess.Popen(
-        command("train", f"--config={config}", f"--workdir={tmp_path / 'run'}"),
-        cwd=tmp_path,
-        env=environment(TERM="xterm-256color", COLUMNS="160"),
-        stdout=subprocess.PIPE,
-        stderr=theirs,
-    ) as process:
-        os.close(theirs)
-        shown = b""
-        deadline = time.monotonic() + 90
-        while time.monotonic() < deadline:
-            ready, _, _ = select.select([ours], [], [], 1)
-            try:
-                chunk = os.read(ours, 65536) if ready else b"."
-            except OSError:  # the other end is closed
-                break
-            shown += chunk if ready else b""
-        os.close(ours)
-        assert process.wait(10) == 0
-    text = MOVES.sub("\n", COLOURS.sub("", shown.decode()))
-    assert "starting, workdir" in text
-    bars = [line for line in text.splitlines() if "/300" in line]
-    assert len(bars) > 2
-    middle = [line for line in bars if "loss" in line and "300/300" not in line]
-    assert any(
-        re.search(r"\d+/300 .*steps/s .*(\d+:)?\d+:\d+ .*loss \d\.\d{4}  accuracy \d+\.\d%", line)
-        for line in middle
-    ), bars
-    assert re.search(r"300/300 .* test \d+\.\d%", bars[-1])
-    assert "\x1b" in shown.decode()
+    def __init__(self) -> None:
+        import pty
+
+        self._ours, theirs = pty.openpty()
+        self.stream = os.fdopen(theirs, "w")
+        self._shown = b""
+        self._more = threading.Condition()
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self) -> None:
+        with suppress(OSError):  # the other end is closed
+            while chunk := os.read(self._ours, 65536):
+                with self._more:
+                    self._shown += chunk
+                    self._more.notify()
+
+    def wait_for(self, pattern: str) -> None:
+        """Waits until it is shown on a line."""
+        with self._more:
+            assert self._more.wait_for(lambda: re.search(pattern, self.text()), PATIENCE)
+
+    def text(self) -> str:
+        """What was shown so far, without colours, a line for each move."""
+        return MOVES.sub("\n", COLOURS.sub("", self._shown.decode(errors="ignore")))
+
+    def close(self) -> None:
+        self.stream.close()
+        self._reader.join()
+        os.close(self._ours)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
+def test_on_a_terminal_a_bar_shows_loss_accuracy_speed_and_time_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = 0.0
+    monkeypatch.setattr(module.time, "monotonic", lambda: clock)
+    for name, value in {"TERM": "xterm-256color", "COLUMNS": "160"}.items():
+        monkeypatch.setenv(name, value)
+    for name in ("FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.delenv(name, raising=False)
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal.stream)
+    with Display(CROSS_ENTROPY, 300, 0) as display:
+        display.message("starting")
+        for step in range(50, 301, 50):
+            clock += 2.0
+            display.advance(step)
+            display.show({"split": "train", "loss": 2.0, "accuracy": 0.25})
+            if step == 200:
+                scores = r"loss 2\.0000  accuracy 25\.0%"
+                terminal.wait_for(rf"200/300 +25 steps/s +(\d+:)?\d+:\d+ +{scores}")
+        display.show({"split": "test", "loss": 2.0, "accuracy": 0.5})
+    monkeypatch.undo()
+    terminal.close()
+    assert "starting" in terminal.text().splitlines()
+    assert re.search(r"300/300 .* test 50\.0%", terminal.text())
 
 
 def test_elsewhere_there_are_plain_lines(
@@ -86,7 +106,7 @@ def test_plain_lines_are_seconds_apart(
 ) -> None:
     clock = 0.0
     monkeypatch.setattr(module.time, "monotonic", lambda: clock)
-    with Display(1000, 400) as display:
+    with Display(CROSS_ENTROPY, 1000, 400) as display:
         for step in range(401, 501):
             clock += 0.5
             display.advance(step)
@@ -103,7 +123,7 @@ def test_plain_lines_are_seconds_apart(
 
 
 def test_a_silent_display_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    with Display(10, 0, silent=True) as display:
+    with Display(CROSS_ENTROPY, 10, 0, silent=True) as display:
         display.message("hello")
         display.show({"split": "train", "loss": 1.0, "accuracy": 0.5})
         display.advance(3)
@@ -111,7 +131,7 @@ def test_a_silent_display_shows_nothing(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_a_score_that_is_not_finite_can_be_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    with Display(10, 0) as display:
+    with Display(CROSS_ENTROPY, 10, 0) as display:
         display.show({"split": "train", "loss": float("nan"), "accuracy": 0.5})
         display.advance(3)
     assert "loss nan  accuracy 50.0%" in capsys.readouterr().err
@@ -122,7 +142,7 @@ def test_nothing_is_estimated_from_the_first_dispatches(
 ) -> None:
     clock = 0.0
     monkeypatch.setattr(module.time, "monotonic", lambda: clock)
-    with Display(1000, 0) as display:
+    with Display(CROSS_ENTROPY, 1000, 0) as display:
         for step, seconds in ((1, 30), (3, 11), (7, 11), (18, 8)):  # the first one compiles
             clock += seconds
             display.advance(step)

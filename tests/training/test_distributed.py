@@ -17,6 +17,7 @@ import pytest
 from asrnn.runs.workdir import open_workdir
 from asrnn.training.loop import train_and_evaluate
 from tests.training.runs import (
+    PATIENCE,
     Process,
     checkpoint,
     command,
@@ -31,7 +32,6 @@ from tests.training.runs import (
 # Adam would turn the rounding of small gradients into whole steps.
 FIELDS = {"training__batch_size": 32, "optimizer__name": "sgd"}
 WORKDIRS = ("run", "unused")
-PATIENCE = 240.0  # seconds; a machine with other work takes a minute to start two processes
 ENDLESS = FIELDS | {"training__steps": 10**9, "training__checkpoint_every": 10**8}
 
 
@@ -95,6 +95,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, compilation_cache: Path) 
     return folder
 
 
+@pytest.mark.slow
 def test_two_processes_train_as_one_does(finished: Path, tmp_path: Path) -> None:
     alone = train_and_evaluate(tiny_config(**FIELDS), tmp_path)
     assert_close(finished / "run", tmp_path)
@@ -106,6 +107,7 @@ def test_two_processes_train_as_one_does(finished: Path, tmp_path: Path) -> None
     assert summary(finished / "run")["test_accuracy"] == alone["test_accuracy"]
 
 
+@pytest.mark.slow
 def test_the_first_process_shows_and_writes_and_the_other_is_silent(finished: Path) -> None:
     assert any("test accuracy" in line for line in output(finished, 0))
     assert (finished / "run" / "learning_curve.png").exists()
@@ -116,6 +118,7 @@ def test_the_first_process_shows_and_writes_and_the_other_is_silent(finished: Pa
     assert not (finished / "unused").exists()
 
 
+@pytest.mark.slow
 def test_the_summary_counts_processes_and_devices(finished: Path) -> None:
     assert re.match(r"2 processes, \d+ devices: cpu", summary(finished / "run")["device"])
 

@@ -16,22 +16,21 @@ from asrnn.config import to_json
 from asrnn.errors import CheckpointError, ConfigError
 from asrnn.runs.workdir import read_config
 from asrnn.signals import StopRequest
-from asrnn.tasks import load_image_set
 from asrnn.training import evaluation, loop
 from asrnn.training.evaluation import evaluate, evaluate_workdir
-from asrnn.training.examples import Examples, Parts, place_examples
+from asrnn.training.examples import Examples, KeyPurpose, Parts, place_examples
 from asrnn.training.experiment import Experiment, make_experiment
 from asrnn.training.loop import train_and_evaluate
 from asrnn.training.members import make_program
 from asrnn.training.population import Run, train_population
-from asrnn.training.step import KeyPurpose, make_eval_step
+from asrnn.training.step import make_eval_step
 from tests.training.runs import read_rows, summary, tiny_config
 
 
 @pytest.fixture(scope="module")
 def digits() -> Parts:
-    images = load_image_set("digits", "bundled", "", report=lambda line: None)
-    return place_examples(images, 100, 0)
+    task = make_experiment(tiny_config()).task
+    return place_examples(task, task.source.load(lambda line: None), 100, 0)
 
 
 @pytest.fixture(scope="module")
@@ -50,20 +49,21 @@ def train_alone(workdir: Path) -> None:
 
 def train_as_population(workdir: Path) -> None:
     experiment = make_experiment(read_config(workdir / "config.json"))
-    images = load_image_set("digits", "bundled", "", report=lambda line: None)
+    data = experiment.task.source.load(lambda line: None)
     program = make_program(experiment, 1)
-    train_population([Run(experiment, workdir)], program, images, StopRequest(), lambda i: None)
+    train_population([Run(experiment, workdir)], program, data, StopRequest(), lambda i: None)
 
 
 def scores(
     experiment: Experiment, examples: Examples, key: jax.Array | None = None
 ) -> dict[str, float]:
     found = evaluate(
-        make_eval_step(experiment.model, experiment.task.sequence),
+        make_eval_step(experiment.model, experiment.task, experiment.objective),
         experiment.initial_params,
-        experiment.hyper.coefficients,
+        experiment.hyper,
         examples,
         experiment.key(KeyPurpose.EVALUATION_NOISE) if key is None else key,
+        experiment.objective,
     )
     assert found is not None
     return found
@@ -75,11 +75,11 @@ def test_every_example_counts_once_whatever_the_batch_size(
 ) -> None:
     assert digits.validation is not None
     experiment = make_experiment(tiny_config())
-    inputs = experiment.task.sequence(digits.validation.images, jnp.zeros(0))
-    logits = experiment.model.logits(
+    inputs = experiment.task.source.sequence(digits.validation.data["inputs"], jnp.zeros(0))
+    logits = experiment.model.outputs(
         experiment.initial_params, experiment.hyper.coefficients, inputs
     )
-    labels = digits.validation.labels
+    labels = digits.validation.data["targets"]
     losses = -jax.nn.log_softmax(logits)[jnp.arange(100), labels]
     monkeypatch.setattr(evaluation, "BATCH_SIZE", size)
     found = scores(experiment, digits.validation)
@@ -93,7 +93,7 @@ def test_the_noise_of_an_example_depends_neither_on_its_batch_nor_on_the_others(
     config = tiny_config(task__name="noise_padded_cifar10", task__source="tfds")
     experiment = make_experiment(config)
     images = jax.random.randint(jax.random.key(1), (11, 32, 32, 3), 0, 256).astype(jnp.uint8)
-    examples = Examples(images, jnp.arange(11) % 10)
+    examples = Examples({"inputs": images, "targets": jnp.arange(11) % 10})
     found = []
     for size in (4, 11):
         monkeypatch.setattr(evaluation, "BATCH_SIZE", size)
@@ -112,9 +112,17 @@ def test_an_evaluation_that_is_no_longer_wanted_has_no_result(digits: Parts) -> 
         calls += 1
 
     assert (
-        evaluate(eval_step, {}, experiment.hyper.coefficients, digits.test, None, lambda: False)
+        evaluate(
+            eval_step,
+            {},
+            experiment.hyper,
+            digits.test,
+            jax.random.key(0),
+            experiment.objective,
+            lambda: False,
+        )
         is None
-    )  # type: ignore[arg-type]
+    )
     assert calls == 0
 
 
@@ -129,8 +137,8 @@ def test_the_test_part_is_touched_once_and_at_the_end(
         return parts[0]
 
     def name(examples: Examples) -> str:
-        sizes = {field: len(getattr(parts[0], field).labels) for field in Parts._fields}
-        return next(field for field, size in sizes.items() if size == len(examples.labels))
+        sizes = {field: getattr(parts[0], field).number for field in Parts._fields}
+        return next(field for field, size in sizes.items() if size == examples.number)
 
     make_train, make_eval = loop.make_train_steps, loop.make_eval_step
 

@@ -17,7 +17,7 @@ from asrnn.signals import StopRequest
 from asrnn.training import process_group
 from asrnn.training.process_group import ProcessGroup
 
-TIMEOUT = 10.0  # seconds after which a process that nobody meets has failed the test
+TIMEOUT = 300.0  # seconds after which a process that nobody meets has failed the test
 
 Part = Callable[[ProcessGroup, StopRequest], Any]
 

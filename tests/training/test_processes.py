@@ -10,7 +10,7 @@ import pytest
 
 from asrnn.errors import ConfigError
 from asrnn.training.processes import is_first, join
-from tests.training.runs import environment, one_line, write_config
+from tests.training.runs import PATIENCE, environment, one_line, write_config
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_processes_that_do_not_meet_end_in_one_line_and_code_2(
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 2

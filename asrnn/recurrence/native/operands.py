@@ -19,6 +19,30 @@ class Operands(NamedTuple):
     inputs: jax.Array
     initial_state: jax.Array
 
+    @property
+    def units(self) -> int:
+        """The size n of the state."""
+        return self.recurrent_matrix.shape[0]
+
+
+class SplitOperands(NamedTuple):
+    """The same for a state of position and momentum: the arguments of `hamiltonian_unroll`."""
+
+    coupling: jax.Array
+    input_kernel: jax.Array
+    bias: jax.Array
+    gate_input_kernel: jax.Array | None
+    gate_bias: jax.Array | None
+    step_size: jax.Array
+    diffusion: jax.Array
+    inputs: jax.Array
+    initial_state: jax.Array
+
+    @property
+    def units(self) -> int:
+        """The size n of the state, both halves together."""
+        return 2 * self.coupling.shape[0]
+
 
 Result = tuple[jax.Array, jax.Array | None]
 """The final state [B, n], and the states after every step [T, B, n] or None."""
@@ -31,9 +55,10 @@ class NeededGradients:
 
     weights: bool
     inputs: bool
+    diffusion: bool = False
 
 
-def check(operands: Operands) -> None:
+def check(operands: Operands | SplitOperands) -> None:
     """Names the first argument whose shape or dtype does not fit.
 
     Raises:
@@ -41,14 +66,24 @@ def check(operands: Operands) -> None:
       ValueError: if a shape does not fit the others.
     """
     steps, batch, m = operands.inputs.shape
-    n = operands.recurrent_matrix.shape[0]
+    n = operands.units
     gated = operands.gate_input_kernel is not None
-    gate: list[tuple[int, ...] | None] = [(m, n), (n,)] if gated else [None, None]
-    shapes = [(n, n), (m, n), (n,), *gate, (), (steps, batch, m), (batch, n)]
-    for name, shape, operand in zip(Operands._fields, shapes, operands, strict=True):
+    shapes = {
+        "recurrent_matrix": (n, n),
+        "coupling": (n // 2, n // 2),
+        "input_kernel": (m, n),
+        "bias": (n,),
+        "gate_input_kernel": (m, n) if gated else None,
+        "gate_bias": (n,) if gated else None,
+        "step_size": (),
+        "diffusion": (),
+        "inputs": (steps, batch, m),
+        "initial_state": (batch, n),
+    }
+    for name, operand in zip(operands._fields, operands, strict=True):
         found = None if operand is None else operand.shape
-        if found != shape:
-            raise ValueError(f"{name} has shape {found}, expected {shape}")
+        if found != shapes[name]:
+            raise ValueError(f"{name} has shape {found}, expected {shapes[name]}")
         if operand is not None and operand.dtype != jnp.float32:
             raise TypeError(f"{name} is {operand.dtype}, expected float32")
     if batch < 1 or n < 1:

@@ -7,10 +7,10 @@ import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from asrnn.errors import ConfigError, DataError
+from asrnn.errors import ConfigError, DataError, check_choice
 from asrnn.tasks.images import downloads, prepared
 from asrnn.tasks.images.sets import IMAGE_SETS
-from asrnn.tasks.table import TASKS, make_task
+from asrnn.tasks.table import TASKS
 
 
 @contextlib.contextmanager
@@ -102,9 +102,13 @@ def prepare_task(
       DataError: an original file is missing, changed or cannot be downloaded, or the prepared
         data cannot be written.
     """
-    image_set = make_task(task_name).image_set
-    if "tfds" not in TASKS[task_name].sources:
-        raise ConfigError(f"task {task_name} has nothing to prepare: its images are bundled")
+    check_choice("the task to prepare", task_name, TASKS)
+    kind = TASKS[task_name]
+    if "tfds" not in kind.sources:
+        raise ConfigError(
+            f"task {task_name} has nothing to prepare: its data are {' or '.join(kind.sources)}"
+        )
+    image_set = kind.image_set
     root = prepared.resolve_data_dir(data_dir)
     folder = root / IMAGE_SETS[image_set].tfds
     # Without the lock, so that a folder that is only to be read will do.

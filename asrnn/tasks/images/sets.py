@@ -4,6 +4,8 @@ Sizes and sha256 of the files to download are those that tensorflow-datasets reg
 `url_checksums/{mnist,fashion_mnist,cifar10}.txt`); a test compares the two.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -168,8 +170,3 @@ IMAGE_SETS: dict[str, Facts] = {
         "Cifar10",
     ),
 }
-
-
-def sources(image_set: str) -> tuple[str, ...]:
-    """Where the images can come from."""
-    return ("tfds", "files") if IMAGE_SETS[image_set].files else ("bundled",)

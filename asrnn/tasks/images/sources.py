@@ -9,7 +9,12 @@ from asrnn.tasks.images import cache
 from asrnn.tasks.images.digits import locate_digits
 from asrnn.tasks.images.originals import locate_cifar10, locate_idx
 from asrnn.tasks.images.prepared import locate_prepared
-from asrnn.tasks.images.sets import IMAGE_SETS, ImageSet, Located, sources
+from asrnn.tasks.images.sets import IMAGE_SETS, ImageSet, Located
+
+
+def sources(image_set: str) -> tuple[str, ...]:
+    """Where the images can come from."""
+    return ("tfds", "files") if IMAGE_SETS[image_set].files else ("bundled",)
 
 
 def _locate(image_set: str, source: str, data_dir: str, report: Callable[[str], None]) -> Located:

@@ -1,18 +1,22 @@
-"""The tasks made of images: pixel by pixel, in a permuted order, or padded with noise."""
+"""The tasks made of images: the paper's, their relatives, and the bundled digits."""
+
+from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
 
 from asrnn.errors import ConfigError
 from asrnn.options import COUNT, SEED, Option, one_of
 from asrnn.tasks import streams
 from asrnn.tasks.images import sequences
-from asrnn.tasks.images.sets import IMAGE_SETS, sources
-from asrnn.tasks.task import Notes, Task, TaskEntry
-from asrnn.typing import Array
-
-CLASSES = 10
-PADDED_LENGTH = 1000
+from asrnn.tasks.images.sets import IMAGE_SETS, Facts, Split
+from asrnn.tasks.images.sources import load_image_set, sources
+from asrnn.tasks.task import Data, DataSet, Report, Resident, Settings, Task, TaskKind
 
 PIXELS = Option(
     "pixels",
@@ -20,116 +24,161 @@ PIXELS = Option(
     "unit: x / 255; standardized: (x / 255 - mean) / std of the training images",
     one_of("unit", "standardized"),
 )
-POOL = Option("pool", 1, "k: each pixel is the mean over k x k; must divide the side", COUNT)
+POOL = Option("pool", 1, "k: each pixel is the mean of k x k pixels of the image", COUNT)
 PERMUTATION_SEED = Option("permutation_seed", 0, "which fixed order of the pixels", SEED)
 NOISE = Option(
     "noise",
     "fresh",
-    "fresh: each example draws its own; fixed: one tensor for all",
+    "fresh for each example, or one fixed tensor drawn by the seed",
     one_of("fresh", "fixed"),
 )
 
+CLASSES = 10
+PADDED_LENGTH = 1000
 
-def pixel_by_pixel(image_set: str) -> TaskEntry:
-    """One pixel a step in scanline order: T = (H/k)(W/k), m = Ch."""
-
-    def build(name: str, noise_seed: int, *, pixels: str, pool: int) -> Task:
-        del noise_seed
-        read, (height, width, channels) = _reader(image_set, pixels, pool)
-
-        def sequence(images: Array, keys: Array) -> Array:
-            del keys
-            return sequences.pixels(read(images))
-
-        notes = _notes(pixels, pool)
-        return Task(name, image_set, height * width, channels, CLASSES, notes, sequence)
-
-    return TaskEntry(build, sources(image_set), (PIXELS, POOL))
+Notes = dict[str, str | int]
+Order = Callable[[jax.Array], jax.Array]
+"""[B, H, W, Ch] -> [T, B, m]."""
 
 
-def permuted_pixels(image_set: str) -> TaskEntry:
-    """One pixel a step in a fixed random order.
+def check_pool(size: int, height: int, width: int) -> None:
+    """Checks that squares of size x size pixels cover an image.
 
-    The order is `streams.permutation` of all pixels, recorded with its seed and with the first
-    16 hex digits of its sha256 (as little-endian int32).
+    Raises:
+      ConfigError: if they do not.
     """
-
-    def build(name: str, noise_seed: int, *, permutation_seed: int, pixels: str, pool: int) -> Task:
-        del noise_seed
-        read, (height, width, channels) = _reader(image_set, pixels, pool)
-        length = height * width
-        order = streams.permutation(permutation_seed, streams.Stream.PIXEL_PERMUTATION, 0, length)
-
-        def sequence(images: Array, keys: Array) -> Array:
-            del keys
-            return sequences.permuted_pixels(read(images), order)
-
-        digest = hashlib.sha256(order.astype("<i4").tobytes()).hexdigest()
-        notes: Notes = {"permutation_seed": permutation_seed, "permutation_sha256": digest[:16]}
-        notes |= _notes(pixels, pool)
-        return Task(name, image_set, length, channels, CLASSES, notes, sequence)
-
-    return TaskEntry(build, sources(image_set), (PERMUTATION_SEED, PIXELS, POOL))
-
-
-def noise_padded_rows(image_set: str) -> TaskEntry:
-    """One row a step, then standard normal noise up to 1,000 steps.
-
-    The noise is "fresh" (each example draws its own from its key) or "fixed" (one tensor for
-    all examples, as in the code of coRNN and LEM).
-    """
-
-    def build(name: str, noise_seed: int, *, noise: str, pixels: str, pool: int) -> Task:
-        read, (height, width, channels) = _reader(image_set, pixels, pool)
-        size = width * channels
-        notes: Notes
-        if noise == "fresh":
-            notes = {"noise": "fresh"}
-
-            def sequence(images: Array, keys: Array) -> Array:
-                return sequences.rows_with_fresh_noise(read(images), keys, PADDED_LENGTH)
-
-        else:
-            notes = {"noise": "fixed", "noise_seed": noise_seed}
-            shared = streams.standard_normal(
-                noise_seed, streams.Stream.FIXED_NOISE, (PADDED_LENGTH - height, size)
-            )
-
-            def sequence(images: Array, keys: Array) -> Array:
-                del keys
-                return sequences.rows_with_fixed_noise(read(images), shared)
-
-        notes |= _notes(pixels, pool)
-        return Task(name, image_set, PADDED_LENGTH, size, CLASSES, notes, sequence)
-
-    return TaskEntry(build, sources(image_set), (NOISE, PIXELS, POOL))
-
-
-def _reader(
-    image_set: str, pixels: str, pool: int
-) -> tuple[Callable[[Array], Array], tuple[int, int, int]]:
-    """What is done to images before they become sequences, and the shape that results."""
-    facts = IMAGE_SETS[image_set]
-    height, width, channels = facts.shape
-    if height % pool or width % pool:
+    if height % size or width % size:
         raise ConfigError(
-            f"config.task.pool must divide the side of the images of {image_set}, {height};"
-            f" found {pool}"
+            f"config.task.pool must divide the sides of the images, {height} x {width},"
+            f" found {size}"
         )
-    shape = (height // pool, width // pool, channels)
-
-    def read(images: Array) -> Array:
-        if pool > 1:
-            images = sequences.pooled(images, pool)
-        if pixels == "standardized":
-            images = sequences.standardized(images, facts.mean, facts.std)
-        return images
-
-    return read, shape
 
 
-def _notes(pixels: str, pool: int) -> Notes:
-    """What differs from the usual reading; a run of the usual one says nothing of it."""
-    usual = {"pixels": PIXELS.default, "pool": POOL.default}
-    chosen: Notes = {"pixels": pixels, "pool": pool}
-    return {name: value for name, value in chosen.items() if value != usual[name]}
+def read_pixels(order: Order, options: Any, facts: Facts) -> Order:
+    """Pools, orders and scales images as the options say: [B, H, W, Ch] -> float32 [T, B, m].
+
+    Raises:
+      ConfigError: if `pool` does not divide the sides of the images.
+    """
+    check_pool(options["pool"], *facts.shape[:2])
+    standardized = options["pixels"] == "standardized"
+    mean, std = (facts.mean, facts.std) if standardized else (None, None)
+
+    def read(images: jax.Array) -> jax.Array:
+        return sequences.scaled(order(sequences.pooled(images, options["pool"])), mean, std)
+
+    return read
+
+
+def pixel_notes(options: Any) -> Notes:
+    """What of the reading of pixels is not as usual."""
+    return {
+        option.name: options[option.name]
+        for option in (PIXELS, POOL)
+        if options[option.name] != option.default
+    }
+
+
+def as_data(split: Split) -> Data:
+    """Images and labels as inputs and targets."""
+    return {"inputs": split.images, "targets": split.labels}
+
+
+def _resident(
+    image_set: str, settings: Settings, sequence: Callable[[jax.Array, jax.Array], jax.Array]
+) -> Resident:
+    def load(report: Report) -> DataSet:
+        images = load_image_set(image_set, settings.source, settings.data_dir, report=report)
+        return DataSet(as_data(images.train), as_data(images.test), images.origin)
+
+    return Resident(load, sequence, image_shape=IMAGE_SETS[image_set].shape)
+
+
+def _pixel_task(
+    name: str, image_set: str, settings: Settings, order: Order, notes: Notes | None = None
+) -> Task:
+    """One pixel a step."""
+    facts, options = IMAGE_SETS[image_set], settings.options
+    read = read_pixels(order, options, facts)
+
+    def sequence(images: jax.Array, keys: jax.Array) -> jax.Array:
+        del keys
+        return read(images)
+
+    height, width, channels = facts.shape
+    return Task(
+        name,
+        height * width // options["pool"] ** 2,
+        channels,
+        CLASSES,
+        _resident(image_set, settings, sequence),
+        notes=(notes or {}) | pixel_notes(options),
+    )
+
+
+def _scanline(name: str, image_set: str, settings: Settings) -> Task:
+    return _pixel_task(name, image_set, settings, sequences.pixels)
+
+
+def _permuted(name: str, image_set: str, settings: Settings) -> Task:
+    height, width, _ = IMAGE_SETS[image_set].shape
+    seed, pool = settings.options["permutation_seed"], settings.options["pool"]
+    check_pool(pool, height, width)
+    count = height * width // pool**2
+    order = streams.permutation(seed, streams.Stream.PIXEL_PERMUTATION, 0, count)
+
+    def permute(images: jax.Array) -> jax.Array:
+        return sequences.permuted_pixels(images, order)
+
+    digest = hashlib.sha256(order.astype("<i4").tobytes()).hexdigest()
+    notes: Notes = {"permutation_seed": seed, "permutation_sha256": digest[:16]}
+    return _pixel_task(name, image_set, settings, permute, notes)
+
+
+def _noise_padded(name: str, image_set: str, settings: Settings) -> Task:
+    """The rows of an image, then noise up to `PADDED_LENGTH` steps."""
+    facts, options = IMAGE_SETS[image_set], settings.options
+    read = read_pixels(sequences.rows, options, facts)
+    height, width, channels = facts.shape
+    steps, size = PADDED_LENGTH - height // options["pool"], width // options["pool"] * channels
+    notes: Notes = {"noise": options["noise"]}
+    fixed: np.ndarray | None = None
+    if options["noise"] == "fixed":
+        notes["noise_seed"] = settings.seed
+        fixed = streams.standard_normal(settings.seed, streams.Stream.FIXED_NOISE, (steps, size))
+
+    def sequence(images: jax.Array, keys: jax.Array) -> jax.Array:
+        noise = (
+            sequences.fresh_noise(keys, steps, size)
+            if fixed is None
+            else sequences.shared_noise(fixed, len(images))
+        )
+        return jax.numpy.concatenate([read(images), noise])
+
+    return Task(
+        name,
+        PADDED_LENGTH,
+        size,
+        CLASSES,
+        _resident(image_set, settings, sequence),
+        notes=notes | pixel_notes(options),
+    )
+
+
+def _kind(
+    name: str, image_set: str, make: Callable[[str, str, Settings], Task], *own: Option
+) -> TaskKind:
+    return TaskKind(
+        partial(make, name, image_set), sources(image_set), (PIXELS, POOL, *own), image_set
+    )
+
+
+IMAGE_TASKS: dict[str, TaskKind] = {
+    "digits": _kind("digits", "digits", _scanline),
+    "mnist": _kind("mnist", "mnist", _scanline),
+    "pmnist": _kind("pmnist", "mnist", _permuted, PERMUTATION_SEED),
+    "fashion_mnist": _kind("fashion_mnist", "fashion_mnist", _scanline),
+    "cifar10": _kind("cifar10", "cifar10", _scanline),
+    "permuted_cifar10": _kind("permuted_cifar10", "cifar10", _permuted, PERMUTATION_SEED),
+    "noise_padded_cifar10": _kind("noise_padded_cifar10", "cifar10", _noise_padded, NOISE),
+}

@@ -193,8 +193,6 @@ WIDE = Sizes(7, 20, 24, 6, True)
 NARROW = SIZES._replace(batch=20)
 SHARDED = {
     "everything": (NARROW, tuple(range(8)), True),
-    "everything, wide": (WIDE, tuple(range(8)), True),
-    "everything, unchecked": (NARROW, tuple(range(8)), False),
     "everything, wide, unchecked": (WIDE, tuple(range(8)), False),
     "the matrix": (NARROW, (0,), True),
     "the step size, wide": (WIDE, (5,), True),

@@ -160,7 +160,7 @@ def test_no_cifar10_at_all_says_where_to_get_it(tmp_path: Path) -> None:
         locate_cifar10(str(tmp_path / "nowhere"), ignore)
 
 
-@pytest.mark.parametrize("locate", [partial(locate_idx, "fashion_mnist"), locate_cifar10])
+@pytest.mark.parametrize("locate", [partial(locate_idx, "mnist"), locate_cifar10])
 def test_files_need_a_folder(locate: Callable[..., object]) -> None:
     with pytest.raises(ConfigError, match=r"needs task.data_dir"):
         locate("", ignore)

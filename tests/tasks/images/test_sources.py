@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from asrnn.errors import ConfigError, DataError
-from asrnn.tasks import ImageSet, load_image_set
 from asrnn.tasks.images import originals
-from asrnn.tasks.images.sets import Split
+from asrnn.tasks.images.sets import ImageSet, Split
+from asrnn.tasks.images.sources import load_image_set
 from tests.tasks.images.fakes import (
     assert_same,
     cifar10_splits,
@@ -106,12 +106,12 @@ def test_a_source_that_a_set_does_not_have_is_refused(
     tmp_path: Path, image_set: str, source: str, offered: str
 ) -> None:
     with pytest.raises(
-        ConfigError, match=f"for {image_set} must be one of {offered}; found '{source}'"
+        ConfigError, match=f"source for {image_set} must be one of {offered}; found '{source}'"
     ):
         load(image_set, source, tmp_path)
 
 
 @pytest.mark.parametrize("name", ["imagenet", "pmnist"])
 def test_an_unknown_image_set_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ConfigError, match=f"an image set must be one of .*; found '{name}'"):
+    with pytest.raises(ConfigError, match=f"found '{name}'"):
         load(name, "files", tmp_path)

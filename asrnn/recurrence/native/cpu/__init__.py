@@ -1,34 +1,35 @@
 """The recurrence as one native kernel on the CPU, forward and backward.
 
+Euler's method on one state (`unroll`):
+
     u_t = A h_{t-1} + V x_t + b
     plain   h_t = h_{t-1} + step_size * tanh(u_t)
     gated   h_t = h_{t-1} + step_size * sigmoid(A h_{t-1} + Vz x_t + bz) * tanh(u_t)
+
+Symplectic Euler on a position y and a momentum z, h = (y, z) (`hamiltonian_unroll`):
+
+    z_t = z_{t-1} + step_size * tanh(-Kᵀ y_{t-1} + V x_t + b - diffusion * z_{t-1})
+    y_t = y_{t-1} + step_size * tanh(K z_t + V x_t + b - diffusion * y_{t-1})
+
+each with its own columns of V and b, and gated with sigmoid(-Kᵀ y_{t-1} + Vz x_t + bz) and
+sigmoid(K z_t + Vz x_t + bz).
 
 The kernel is C++, compiled at first use for the machine at hand; `available()` says
 whether that is possible. float32 only; the results do not depend on the number of threads.
 """
 
-from typing import NamedTuple
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
-from jax.custom_derivatives import SymbolicZero
 
 from asrnn.recurrence.native.cpu import calls, library
 from asrnn.recurrence.native.cpu.calls import StaticArguments
-from asrnn.recurrence.native.members import member, vary_alike
-from asrnn.recurrence.native.operands import NeededGradients, Operands, Result, check
+from asrnn.recurrence.native.cpu.derivative import AnyOperands, run
+from asrnn.recurrence.native.members import vary_alike
+from asrnn.recurrence.native.operands import Operands, Result, SplitOperands, check
 
-__all__ = ["available", "unroll"]
-
-
-class Residuals(NamedTuple):
-    """What the backward pass needs of the forward pass."""
-
-    wanted: NeededGradients
-    operands: Operands
-    ticket: jax.Array
-    anchors: jax.Array
+__all__ = ["available", "hamiltonian_unroll", "unroll"]
 
 
 def available() -> str | None:
@@ -72,7 +73,6 @@ def unroll(
     Differentiable (reverse mode) with respect to every array. Raises RuntimeError with the reason
     where the kernel is not available.
     """
-    library.loaded_library()
     operands = Operands(
         recurrent_matrix,
         input_kernel,
@@ -83,67 +83,82 @@ def unroll(
         inputs,
         initial_state,
     )
-    steps, batch, features = inputs.shape
+    return _checked_run(operands, 1, return_states=return_states, remat=remat, threads=threads)
+
+
+def hamiltonian_unroll(
+    coupling: jax.Array,
+    input_kernel: jax.Array,
+    bias: jax.Array,
+    gate_input_kernel: jax.Array | None,
+    gate_bias: jax.Array | None,
+    step_size: jax.Array | float,
+    diffusion: jax.Array | float,
+    inputs: jax.Array,
+    initial_state: jax.Array,
+    *,
+    return_states: bool,
+    remat: bool | Literal["reverse"] = False,
+    threads: int | None = None,
+) -> Result:
+    """The final state [B, n] and, if asked for, the states after every step [T, B, n].
+
+    Args:
+      coupling: K, [n/2, n/2].
+      input_kernel: V, [m, n], the columns of the position first; so are those of all that follows.
+      bias: b, [n].
+      gate_input_kernel: Vz, [m, n], or None for the plain cell.
+      gate_bias: bz, [n], or None with it.
+      step_size: a scalar.
+      diffusion: a scalar.
+      inputs: [T, B, m].
+      initial_state: (y, z), [B, n].
+      return_states: whether the states are wanted; otherwise the second result is None.
+      remat: as in `unroll`; "reverse" keeps the final state alone, whatever T, and the backward
+        pass takes the others back from it, each with a rounding error of its own. That needs a
+        diffusion of 0: the call fails where it is not.
+      threads: at most so many; None: as many as XLA's pool has.
+
+    Differentiable (reverse mode) with respect to every array. Raises RuntimeError with the reason
+    where the kernel is not available.
+    """
+    operands = SplitOperands(
+        coupling,
+        input_kernel,
+        bias,
+        gate_input_kernel,
+        gate_bias,
+        jnp.asarray(step_size, jnp.float32),
+        jnp.asarray(diffusion, jnp.float32),
+        inputs,
+        initial_state,
+    )
+    return _checked_run(operands, 2, return_states=return_states, remat=remat, threads=threads)
+
+
+def _checked_run(
+    operands: AnyOperands,
+    parts: int,
+    *,
+    return_states: bool,
+    remat: bool | Literal["reverse"],
+    threads: int | None,
+) -> Result:
+    library.loaded_library()
+    steps, batch, features = operands.inputs.shape
     static = StaticArguments(
         steps=steps,
         batch=batch,
         inputs=features,
-        units=recurrent_matrix.shape[0],
-        gated=gate_input_kernel is not None,
+        units=operands.units,
+        parts=parts,
+        gated=operands.gate_input_kernel is not None,
         return_states=return_states,
         threads=threads or 0,
         isa=library.instruction_set(),
         trace_limit=0 if remat else calls.trace_limit(),
+        reverse=remat == "reverse",
     )
     check(operands)
-    return _run(static, vary_alike(operands))
-
-
-def _forward(
-    static: StaticArguments, operands: Operands, *, keep_trace: bool
-) -> tuple[Result, jax.Array, jax.Array]:
-    final, states, ticket, anchors = calls.forward(
-        static, [member(array) for array in operands], keep_trace=keep_trace
-    )
-    return (final[0], states[0] if static.return_states else None), ticket[0], anchors[0]
-
-
-def _run_plain(static: StaticArguments, operands: Operands) -> Result:
-    return _forward(static, operands, keep_trace=False)[0]
-
-
-def _run_forward(static: StaticArguments, operands: Operands) -> tuple[Result, Residuals]:
-    # With symbolic_zeros each leaf tells whether anybody differentiates with respect to it.
-    values = jax.tree.map(lambda leaf: leaf.value, operands)
-    result, ticket, anchors = _forward(static, values, keep_trace=True)
-    perturbed = jax.tree.map(lambda leaf: leaf.perturbed, operands)
-    wanted = NeededGradients(weights=any(jax.tree.leaves(perturbed[:5])), inputs=perturbed.inputs)
-    return result, Residuals(wanted, values, ticket, anchors)
-
-
-def _run_backward(
-    static: StaticArguments, residuals: Residuals, cotangents: tuple[jax.Array | SymbolicZero, ...]
-) -> tuple[Operands]:
-    wanted, operands, ticket, anchors = residuals
-    final, states = cotangents
-    if isinstance(final, SymbolicZero):
-        final = jnp.zeros(final.shape, final.dtype)
-    given = None if isinstance(states, SymbolicZero) else states
-    gradients = calls.backward(
-        static,
-        [member(array) for array in (*operands[:7], ticket, anchors, final, given)],
-        weights=wanted.weights,
-        inputs=wanted.inputs,
-    )
-    unknown = {
-        *(Operands._fields[:5] if not wanted.weights else ()),
-        *(("gate_input_kernel", "gate_bias") if not static.gated else ()),
-        *(("inputs",) if not wanted.inputs else ()),
-    }
-    named = zip(Operands._fields, gradients, strict=True)
-    # None stands for a gradient that nobody reads.
-    return (Operands._make(None if name in unknown else gradient[0] for name, gradient in named),)
-
-
-_run = jax.custom_vjp(_run_plain, nondiff_argnums=(0,))
-_run.defvjp(_run_forward, _run_backward, symbolic_zeros=True)
+    result: Result = run(static, vary_alike(operands))
+    return result

@@ -78,29 +78,44 @@ ASRNN_INLINE Pack<kCount> quotient(const Pack<kCount>& a, const Pack<kCount>& b)
   return each<kCount>([&](int i) { return quotient(a.at[i], b.at[i]); });
 }
 
-template <int kCount>
-ASRNN_INLINE Pack<kCount> tangent(const Pack<kCount>& u) {
-  const Pack<kCount> numerator = tanh_numerator(u);
-  return with_sign_of(quotient(numerator, 2.0f - numerator), u);
-}
-
-template <int kCount>
+// tanh(u), and sigma(g) if there is a gate.
+template <bool kGated, int kCount>
 struct Activations {
-  Pack<kCount> candidate;  // tanh(u)
-  Pack<kCount> gate;       // sigma(g)
-};
-
-template <int kCount>
-ASRNN_INLINE Activations<kCount> gated_activations(const Pack<kCount>& u, const Pack<kCount>& g) {
   using Values = Pack<kCount>;
-  const Values numerator = tanh_numerator(u);
-  const auto e = exponential(minus_magnitude(g, kExpLimit));
-  const Values exp_g = e.scale * e.expm1 + e.scale;
-  const Values gate_numerator =
-      each<kCount>([&](int i) { return g.at[i] < 0.0f ? exp_g.at[i] : fill(1.0f); });
-  return {with_sign_of(quotient(numerator, 2.0f - numerator), u),
-          quotient(gate_numerator, exp_g + 1.0f)};
-}
+  Values candidate, gate;
+
+  ASRNN_INLINE static Activations of(const Values& u, const Values& g) {
+    const Values numerator = tanh_numerator(u);
+    Activations found;
+    if constexpr (kGated) {
+      const auto e = exponential(minus_magnitude(g, kExpLimit));
+      const Values exp_g = e.scale * e.expm1 + e.scale;
+      const Values gate_numerator =
+          each<kCount>([&](int i) { return g.at[i] < 0.0f ? exp_g.at[i] : fill(1.0f); });
+      found.gate = quotient(gate_numerator, exp_g + 1.0f);
+    }
+    found.candidate = with_sign_of(quotient(numerator, 2.0f - numerator), u);
+    return found;
+  }
+
+  // The gates lie `apart` floats behind the candidates.
+  ASRNN_INLINE static Activations load_from(const float* from, int64_t apart, int64_t step) {
+    Activations found;
+    found.candidate = Values::load_from(from, step);
+    if constexpr (kGated) found.gate = Values::load_from(from + apart, step);
+    return found;
+  }
+  ASRNN_INLINE void store_to(float* to, int64_t apart, int64_t step) const {
+    candidate.store_to(to, step);
+    if constexpr (kGated) gate.store_to(to + apart, step);
+  }
+
+  // What the state changes by in a step of size 1.
+  ASRNN_INLINE Values rate() const {
+    if constexpr (kGated) return candidate * gate;
+    return candidate;
+  }
+};
 
 }  // namespace
 

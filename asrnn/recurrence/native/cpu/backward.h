@@ -1,13 +1,19 @@
 // The backward pass of one slice of the batch, in chunks of time steps that stay in cache.
 //
 // Per chunk, last chunk first:
-//   0. without a trace: compute the chunk's tanh (and gate) values again from the anchor;
+//   0. without a trace: compute the chunk's tanh (and gate) values again, from the anchor or, going
+//      back, from the state after the chunk;
 //   1. rebuild the states before each step from the anchor and the stored tanh (and gate) values:
 //      elementwise, no matrix product;
-//   2. walk back through the steps: d = step_size * (1 - tanh^2) * dh [* gate], and with a gate
-//      e = step_size * tanh * gate * (1 - gate) * dh;   dh <- dh + (d + e) A;
+//   2. walk back through the steps and their stages, with the cotangents dt of the target and ds of
+//      the source: d = step_size * (1 - tanh^2) * dt [* gate], and with a gate
+//      e = step_size * tanh * gate * (1 - gate) * dt;
+//      dt <- dt - diffusion * d,  ds <- ds + (d + e) M;
 //   3. while all of it is in cache, add the chunk's share of the weight gradients:
-//      dA += (d + e)^T h,  [dV; db] += [x 1]^T d,  [dVz; dbz] += [x 1]^T e,  dx = d V^T + e Vz^T.
+//      dM += (d + e)^T s,  [dV; db] += [x 1]^T d,  [dVz; dbz] += [x 1]^T e,  dx = d V^T + e Vz^T,
+//      and d(diffusion) -= <d, t>, t the target before the stage.
+//
+// For an adjoint stage, which applies -M^T, read ds <- ds - (d + e) M^T and dM -= s^T (d + e).
 
 #ifndef ASRNN_CPU_BACKWARD_H_
 #define ASRNN_CPU_BACKWARD_H_
@@ -46,114 +52,153 @@ struct Sum {
   }
 };
 
+template <bool kGated, int kParts>
 struct BackwardPass {
   const asrnn::BackwardSlice& slice;
   const asrnn::Shape& shape;
-  const int64_t rows, units;
-  const int64_t block;    // floats of [rows, units] in panels
-  const int64_t stride;   // between panels of one step
-  const int64_t tall;     // between panels of a chunk
-  const int64_t traced;   // floats of trace per step
+  const int64_t rows, width;
+  const int64_t block;   // floats of one part, [rows, width], in panels
+  const int64_t stride;  // between panels of one step
+  const int64_t tall;    // between panels of a chunk's steps
+  const int64_t taller;  // between panels of the states around them, one more
+  const int64_t traced;  // floats of trace per part and step
   float *cotangent, *states, *delta, *candidate_delta, *gate_delta;
-  float *drive, *inputs_delta, *chunk_trace;
+  float *drive, *inputs_delta, *chunk_trace, *forward_scratch;
 
   explicit BackwardPass(const asrnn::BackwardSlice& slice_)
       : slice(slice_),
         shape(*slice_.shape),
         rows(slice_.rows),
-        units(shape.units),
-        block(rows * shape.padded_units()),
+        width(shape.width()),
+        block(rows * shape.padded_width()),
         stride(rows * kPanel),
-        tall(shape.chunk * rows * kPanel),
-        traced((shape.gated ? 2 : 1) * block) {
+        tall(shape.chunk * stride),
+        taller(tall + stride),
+        traced((kGated ? 2 : 1) * block) {
+    const int64_t all = kParts * block, inputs = shape.chunk * rows * shape.padded_drive();
     cotangent = slice.scratch;
-    states = cotangent + block;
-    delta = states + shape.chunk * block;
-    drive = delta + shape.chunk * block;
-    inputs_delta = drive + shape.chunk * rows * shape.padded_drive();
-    float* gated = inputs_delta + shape.chunk * rows * shape.padded_drive();
-    candidate_delta = shape.gated ? gated : delta;
-    gate_delta = gated + shape.chunk * block;
-    chunk_trace = gated + (shape.gated ? 2 : 0) * shape.chunk * block;
+    states = cotangent + all;
+    delta = states + (shape.chunk + 1) * all;
+    drive = delta + shape.chunk * all;
+    inputs_delta = drive + inputs;
+    float* gated = inputs_delta + inputs;
+    candidate_delta = kGated ? gated : delta;
+    gate_delta = gated + shape.chunk * all;
+    chunk_trace = gated + (kGated ? 2 : 0) * shape.chunk * all;
+    forward_scratch = chunk_trace + shape.chunk * kParts * traced;
   }
 
-  // The trace of a chunk: the forward pass's, or the same computed again.
-  const float* trace_of(int64_t first, int64_t count) const {
-    if (slice.trace != nullptr) return slice.trace + first * traced;
+  // One part among those of the cotangent, of the states of a chunk, of its deltas.
+  float* cotangent_of(int64_t part) const { return cotangent + part * block; }
+  float* states_of(int64_t part) const { return states + part * (shape.chunk + 1) * block; }
+  float* of(float* deltas, int64_t part) const { return deltas + part * shape.chunk * block; }
+
+  // What a stage reads of its source in the chunk's first step: the state before that step, but
+  // the momentum after it.
+  float* source_of(const asrnn::Stage& stage) const {
+    return states_of(stage.source) + stage.source * stride;
+  }
+
+  int64_t first_row(int64_t t) const { return t * shape.batch + slice.begin; }
+
+  // A forward pass like the first, in memory of its own.
+  asrnn::ForwardSlice forward_again() const {
     asrnn::ForwardSlice again{};
     again.shape = slice.shape;
     again.weights = slice.forward_weights;
     again.step_size = slice.step_size;
+    again.diffusion = slice.diffusion;
     again.begin = slice.begin;
     again.rows = rows;
     again.inputs = slice.inputs;
-    again.scratch = chunk_trace + shape.chunk * traced;
-    ForwardPass(again).trace_chunk(anchor(first), first, count, chunk_trace);
-    return chunk_trace;
+    again.scratch = forward_scratch;
+    return again;
   }
 
-  const float* anchor(int64_t first) const { return slice.anchors + first / shape.chunk * block; }
+  const float* anchor(int64_t first) const {
+    return slice.anchors + first / shape.chunk * kParts * block;
+  }
+
+  // Copies the parts of a state to the states' place `i`.
+  void place(const float* from, int64_t i) const {
+    for (int64_t part = 0; part < kParts; ++part)
+      for (int64_t panel = 0; panel < ceil_div(width, kPanel); ++panel)
+        memcpy(states_of(part) + panel * taller + i * stride,
+               from + part * block + panel * stride, stride * sizeof(float));
+  }
 
   void rebuild(int64_t first, int64_t count, const float* trace) const {
-    for (int64_t panel = 0; panel < ceil_div(units, kPanel); ++panel)
-      memcpy(states + panel * tall, anchor(first) + panel * stride, stride * sizeof(float));
-    for (int64_t i = 0; i + 1 < count; ++i)
-      rebuild_after(states + i * stride, trace + i * traced);
+    place(anchor(first), 0);
+    for (int64_t i = 0; i < count; ++i)
+      for (const asrnn::Stage& stage : shape.stages()) {
+        const bool read = i + 1 < count || stage.target > 0;
+        if (read)
+          rebuild_after(states_of(stage.target) + i * stride,
+                        trace + (i * kParts + stage.target) * traced);
+      }
   }
 
   void rebuild_after(float* before, const float* trace) const {
-    each_pack<kAbreast>(rows, units,
+    each_pack<kAbreast>(rows, width,
                         [&](int64_t panel, int64_t inside, int64_t step, auto count) ASRNN_BODY {
       using Values = Pack<decltype(count)::value>;
-      const int64_t at = panel * stride + inside, target = panel * tall + inside;
-      Values rate = Values::load_from(trace + at, step);
-      if (shape.gated) rate = rate * Values::load_from(trace + block + at, step);
-      advance(Values::load_from(before + target, step), slice.step_size, rate)
+      using Found = Activations<kGated, decltype(count)::value>;
+      const int64_t at = panel * stride + inside, target = panel * taller + inside;
+      const Found found = Found::load_from(trace + at, block, step);
+      advance(Values::load_from(before + target, step), slice.step_size, found.rate())
           .store_to(before + stride + target, step);
     });
   }
 
+  // The states of a chunk and its trace from the state after it, which becomes that before it.
+  void take_back_chunk(const ForwardPass<kGated, kParts>& pass, int64_t first,
+                       int64_t count) const {
+    place(pass.state, count);
+    for (int64_t i = count - 1; i >= 0; --i) {
+      float* before[kParts];
+      for (int64_t part = 0; part < kParts; ++part) before[part] = states_of(part) + i * stride;
+      pass.step_back(first + i, chunk_trace + i * kParts * traced, before, taller);
+    }
+  }
+
   void add_states_cotangent(int64_t t) const {
-    const float* given = slice.states_cotangent + (t * shape.batch + slice.begin) * units;
-    for (int64_t r = 0; r < rows; ++r)
-      for (int64_t j = 0; j < units; ++j)
-        cotangent[j / kPanel * stride + r * kPanel + j % kPanel] += given[r * units + j];
+    for (int64_t part = 0; part < kParts; ++part) {
+      const float* given =
+          slice.states_cotangent + first_row(t) * shape.units + part * width;
+      float* own = cotangent_of(part);
+      for (int64_t r = 0; r < rows; ++r)
+        for (int64_t j = 0; j < width; ++j)
+          own[j / kPanel * stride + r * kPanel + j % kPanel] += given[r * shape.units + j];
+    }
   }
 
-  // d of one step; returns the step's part of the step size's gradient.
-  double deltas(const float* trace, int64_t i) const {
+  // d (and e) of one stage of a chunk's step i; returns its part of the step size's gradient.
+  double deltas(int64_t part, const float* trace, int64_t i) const {
+    float* target_cotangent = cotangent_of(part);
     const float scale = slice.step_size;
     Sum sum;
-    each_pack<kAbreast>(rows, units,
+    each_pack<kAbreast>(rows, width,
                         [&](int64_t panel, int64_t inside, int64_t step, auto count) ASRNN_BODY {
       using Values = Pack<decltype(count)::value>;
       const int64_t at = panel * stride + inside;
-      const Values value = Values::load_from(trace + at, step);
-      const Values dh = Values::load_from(cotangent + at, step);
-      sum.add(dh * value, inside, step, units - panel * kPanel);
-      ((scale * dh) * (1.0f - value * value))
-          .store_to(delta + i * stride + panel * tall + inside, step);
-    });
-    return sum.total();
-  }
-
-  double gated_deltas(const float* trace, int64_t i) const {
-    const float scale = slice.step_size;
-    Sum sum;
-    each_pack<kAbreast>(rows, units,
-                        [&](int64_t panel, int64_t inside, int64_t step, auto count) ASRNN_BODY {
-      using Values = Pack<decltype(count)::value>;
-      const int64_t at = panel * stride + inside;
-      const int64_t target = i * stride + panel * tall + inside;
-      const Values value = Values::load_from(trace + at, step);
-      const Values gate = Values::load_from(trace + block + at, step);
-      const Values dz = Values::load_from(cotangent + at, step) * gate;
-      sum.add(dz * value, inside, step, units - panel * kPanel);
-      const Values d = (scale * dz) * (1.0f - value * value);
-      const Values e = (scale * dz) * (value * (1.0f - gate));
-      d.store_to(candidate_delta + target, step);
-      e.store_to(gate_delta + target, step);
-      (d + e).store_to(delta + target, step);
+      const int64_t to = part * shape.chunk * block + i * stride + panel * tall + inside;
+      const auto found = Activations<kGated, decltype(count)::value>::load_from(trace + at, block,
+                                                                               step);
+      const Values& value = found.candidate;
+      const Values dt = Values::load_from(target_cotangent + at, step);
+      Values through = dt;
+      if constexpr (kGated) through = dt * found.gate;
+      sum.add(through * value, inside, step, width - panel * kPanel);
+      const Values d = (scale * through) * (1.0f - value * value);
+      if constexpr (kGated) {
+        const Values e = (scale * through) * (value * (1.0f - found.gate));
+        d.store_to(candidate_delta + to, step);
+        e.store_to(gate_delta + to, step);
+        (d + e).store_to(delta + to, step);
+      } else {
+        d.store_to(delta + to, step);
+      }
+      if constexpr (kParts > 1) (dt - slice.diffusion * d).store_to(target_cotangent + at, step);
     });
     return sum.total();
   }
@@ -162,69 +207,123 @@ struct BackwardPass {
     for (int64_t i = count - 1; i >= 0; --i) {
       const int64_t t = first + i;
       if (slice.states_cotangent != nullptr) add_states_cotangent(t);
-      const float* trace = chunk + i * traced;
-      *slice.step_size_gradient += shape.gated ? gated_deltas(trace, i) : deltas(trace, i);
-      const Term back{delta + i * stride, tall, slice.weights.recurrent, units};
-      Ahead ahead;
-      if (slice.trace != nullptr && first > 0)
-        ahead = {slice.trace + (t - shape.chunk) * traced, traced};
-      product_panels({{back, {}}, 1, cotangent, cotangent, stride}, rows, units, ahead);
+      for (int64_t s = 0; s < kParts; ++s) {
+        const asrnn::Stage& stage = shape.stages().last_but(s);
+        const int64_t part = stage.target;
+        *slice.step_size_gradient += deltas(part, chunk + (i * kParts + part) * traced, i);
+        const Term back{of(delta, part) + i * stride, tall,
+                        slice.weights.recurrent + part * shape.recurrent_size(), width};
+        float* source = cotangent_of(stage.source);
+        Ahead ahead;
+        if (slice.trace != nullptr && first > 0)
+          ahead = {slice.trace + ((t - shape.chunk) * kParts + part) * traced, traced};
+        product_panels({{back}, 1, source, source, stride}, rows, width, ahead);
+      }
     }
   }
 
   void weight_gradients(int64_t first, int64_t count) const {
     for (int64_t i = 0; i < count; ++i)
-      drive_to_panels(
-          slice.inputs + ((first + i) * shape.batch + slice.begin) * shape.inputs, rows,
-          shape.inputs, drive + i * stride, tall);
+      drive_to_panels(slice.inputs + first_row(first + i) * shape.inputs, rows, shape.inputs,
+                      drive + i * stride, tall);
     const int64_t depth = count * rows;
-    outer_panels({delta, states, tall, tall, slice.recurrent_gradient}, depth, units, units);
-    outer_panels({drive, candidate_delta, tall, tall, slice.drive_gradient}, depth, shape.drive(),
-                 units);
-    if (shape.gated)
-      outer_panels({drive, gate_delta, tall, tall, slice.gate_drive_gradient}, depth,
-                   shape.drive(), units);
+    for (const asrnn::Stage& stage : shape.stages()) {
+      const int64_t part = stage.target;
+      const float *slopes = of(delta, part), *source = source_of(stage);
+      if (stage.adjoint) {
+        outer_panels({source, slopes, taller, tall, slice.recurrent_gradient, -1.0f}, depth, width,
+                     width);
+      } else {
+        outer_panels({slopes, source, tall, taller, slice.recurrent_gradient}, depth, width, width);
+      }
+      outer_panels({drive, of(candidate_delta, part), tall, tall,
+                    slice.drive_gradient + part * shape.drive_size()},
+                   depth, shape.drive(), width);
+      if (kGated)
+        outer_panels({drive, of(gate_delta, part), tall, tall,
+                      slice.gate_drive_gradient + part * shape.drive_size()},
+                     depth, shape.drive(), width);
+    }
+  }
+
+  void diffusion_gradient(int64_t count) const {
+    for (int64_t part = 0; part < kParts; ++part) {
+      const float *slopes = of(candidate_delta, part), *before = states_of(part);
+      Sum sum;
+      each_pack<kAbreast>(count * rows, width,
+                          [&](int64_t panel, int64_t inside, int64_t step, auto count) ASRNN_BODY {
+        using Values = Pack<decltype(count)::value>;
+        const Values d = Values::load_from(slopes + panel * tall + inside, step);
+        sum.add(d * Values::load_from(before + panel * taller + inside, step), inside, step,
+                width - panel * kPanel);
+      });
+      *slice.diffusion_gradient -= sum.total();
+    }
   }
 
   void inputs_gradient(int64_t first, int64_t count) const {
-    const Term candidate{candidate_delta, tall, slice.weights.drive, units};
-    const Term gate{gate_delta, tall, slice.weights.gate_drive, units};
-    const Product product{{candidate, gate}, shape.gated ? 2 : 1, nullptr, inputs_delta, tall};
+    Product product{{}, 0, nullptr, inputs_delta, tall};
+    for (int64_t part = 0; part < kParts; ++part) {
+      const int64_t skipped = part * shape.back_drive_size();
+      product.terms[product.term_count++] = {of(candidate_delta, part), tall,
+                                             slice.weights.drive + skipped, width};
+      if (kGated)
+        product.terms[product.term_count++] = {of(gate_delta, part), tall,
+                                               slice.weights.gate_drive + skipped, width};
+    }
     product_panels(product, count * rows, shape.inputs);
     for (int64_t i = 0; i < count; ++i)
       from_panels(inputs_delta + i * stride, tall, rows, shape.inputs,
-                  slice.inputs_cotangent +
-                      ((first + i) * shape.batch + slice.begin) * shape.inputs,
-                  shape.inputs);
+                  slice.inputs_cotangent + first_row(first + i) * shape.inputs, shape.inputs);
   }
 
   void clear() const {
     *slice.step_size_gradient = 0.0;
+    if (slice.diffusion_gradient != nullptr) *slice.diffusion_gradient = 0.0;
     if (slice.recurrent_gradient == nullptr) return;
+    const int64_t drives = kParts * shape.drive_size();
     memset(slice.recurrent_gradient, 0, shape.recurrent_size() * sizeof(float));
-    memset(slice.drive_gradient, 0, shape.drive_size() * sizeof(float));
-    if (shape.gated) memset(slice.gate_drive_gradient, 0, shape.drive_size() * sizeof(float));
+    memset(slice.drive_gradient, 0, drives * sizeof(float));
+    if (kGated) memset(slice.gate_drive_gradient, 0, drives * sizeof(float));
   }
 
   void run() const {
+    const asrnn::ForwardSlice again = forward_again();
+    const ForwardPass<kGated, kParts> pass(again);
+    const bool weights = slice.recurrent_gradient != nullptr;
+    const bool states_wanted = weights || slice.diffusion_gradient != nullptr;
     clear();
-    to_panels(slice.final_cotangent + slice.begin * units, units, rows, units, cotangent, stride);
+    const bool reverse = slice.final_state != nullptr;
+    if (reverse) pass.read_state(slice.final_state);
+    for (int64_t part = 0; part < kParts; ++part)
+      to_panels(slice.final_cotangent + slice.begin * shape.units + part * width, shape.units,
+                rows, width, cotangent_of(part), stride);
     for (int64_t chunk = shape.chunks() - 1; chunk >= 0; --chunk) {
       const int64_t first = chunk * shape.chunk;
       const int64_t count = smaller(shape.chunk, shape.steps - first);
-      const bool weights = slice.recurrent_gradient != nullptr;
-      const float* trace = trace_of(first, count);
-      if (weights) rebuild(first, count, trace);
+      const float* trace = chunk_trace;
+      if (reverse) {
+        take_back_chunk(pass, first, count);
+      } else {
+        if (slice.trace != nullptr) {
+          trace = slice.trace + first * kParts * traced;
+        } else {
+          pass.trace_chunk(anchor(first), first, count, chunk_trace);
+        }
+        if (states_wanted) rebuild(first, count, trace);
+      }
       walk_back(first, count, trace);
       if (weights) weight_gradients(first, count);
+      if (slice.diffusion_gradient != nullptr) diffusion_gradient(count);
       if (slice.inputs_cotangent != nullptr) inputs_gradient(first, count);
     }
-    from_panels(cotangent, stride, rows, units, slice.initial_cotangent + slice.begin * units,
-                units);
+    for (int64_t part = 0; part < kParts; ++part)
+      from_panels(cotangent_of(part), stride, rows, width,
+                  slice.initial_cotangent + slice.begin * shape.units + part * width, shape.units);
   }
 };
 
-void backward(const asrnn::BackwardSlice& slice) { BackwardPass(slice).run(); }
+void backward(const asrnn::BackwardSlice& slice) { run<BackwardPass>(slice); }
 
 }  // namespace
 

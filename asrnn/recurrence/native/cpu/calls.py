@@ -7,6 +7,7 @@ import dataclasses
 import math
 import os
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +15,7 @@ import jax.numpy as jnp
 from asrnn.errors import ConfigError
 from asrnn.recurrence.native.cpu import library
 from asrnn.recurrence.native.members import NOTHING, call, floats
+from asrnn.recurrence.native.operands import NeededGradients
 
 # A slice of the batch runs the whole sequence on one thread. It should have about as many rows as
 # the register tile (at most 14), and few enough of them that all threads find work.
@@ -28,17 +30,23 @@ TRACE_MEGABYTES = 512
 
 @dataclasses.dataclass(frozen=True)
 class StaticArguments:
-    """The static part of a call: sizes and choices. Letters: T, B, m, n as everywhere."""
+    """The static part of a call: sizes and choices. Letters: T, B, m, n as everywhere.
+
+    `parts` says how the state is cut: 1 for Euler's method on all of it, 2 for symplectic Euler on
+    position and momentum. `reverse` takes the states back from the final one in the backward pass.
+    """
 
     steps: int
     batch: int
     inputs: int
     units: int
+    parts: int
     gated: bool
     return_states: bool
     threads: int
     isa: int
     trace_limit: int
+    reverse: bool
 
     @property
     def slices(self) -> int:
@@ -57,9 +65,14 @@ class StaticArguments:
         return -(-self.batch // self.slices)
 
     @property
+    def width(self) -> int:
+        """The size of a part; the matrix is of this size."""
+        return self.units // self.parts
+
+    @property
     def line(self) -> int:
-        """n rounded up to whole panels of the widest kernel."""
-        return -(-self.units // 32) * 32
+        """n with each part rounded up to whole panels of the widest kernel."""
+        return self.parts * (-(-self.width // 32) * 32)
 
     @property
     def anchors_shape(self) -> tuple[int, ...]:
@@ -73,6 +86,7 @@ class StaticArguments:
             "batch": self.batch,
             "inputs": self.inputs,
             "units": self.units,
+            "parts": self.parts,
             "gated": int(self.gated),
             "slices": self.slices,
             "chunk": self.chunk,
@@ -94,34 +108,60 @@ def _slices(batch: int) -> int:
     return max(1, math.ceil(batch / SLICE_ROWS))
 
 
+class Kept(NamedTuple):
+    """What a forward call keeps for the backward call; arrays without elements if nothing."""
+
+    ticket: jax.Array
+    anchors: jax.Array
+    final: jax.Array | None
+    """The final state, where the others are taken back from it."""
+
+
 def forward(
-    static: StaticArguments, operands: Sequence[jax.Array], *, keep_trace: bool
+    static: StaticArguments, operands: Sequence[jax.Array], *, keep: bool
 ) -> list[jax.Array]:
     """final [M, B, n], states [M, T, B, n], ticket, anchors; those not wanted have no elements.
 
-    Operands: A, V, b, Vz, bz, step size, inputs, initial state, each with its leading axis.
+    Operands: matrix, V, b, Vz, bz, step size, diffusion, inputs, initial state, each with its
+    leading axis.
     """
     size = (static.steps, static.batch, static.units)
+    traced = keep and not static.reverse
     results = [
         floats(*size[1:]),
         floats(*size) if static.return_states else NOTHING,
-        jax.ShapeDtypeStruct((2 if keep_trace else 0,), jnp.int32),
-        floats(*static.anchors_shape) if keep_trace else NOTHING,
+        jax.ShapeDtypeStruct((2 if traced else 0,), jnp.int32),
+        floats(*static.anchors_shape) if traced else NOTHING,
     ]
     return call(library.FORWARD, static.attributes(), results, operands)
 
 
 def backward(
-    static: StaticArguments, operands: Sequence[jax.Array], *, weights: bool, inputs: bool
-) -> list[jax.Array]:
-    """The gradients of A, V, b, Vz, bz, step size, inputs, initial state.
+    static: StaticArguments, operands: Sequence[jax.Array], wanted: NeededGradients
+) -> dict[str, jax.Array]:
+    """The gradients by the names of `Operands` and `SplitOperands`, as far as they are wanted.
 
-    Operands: A, V, b, Vz, bz, step size, inputs, ticket, anchors, cotangents of final state and of
-    states. Without `weights` the first five have no elements, without `inputs` that of the inputs.
+    Operands: matrix, V, b, Vz, bz, step size, diffusion, inputs, ticket, anchors, final state,
+    cotangents of final state and of states.
     """
-    m, n = static.inputs, static.units
-    plain = [floats(n, n), floats(m, n), floats(n)] if weights else [NOTHING] * 3
-    gate = [floats(m, n), floats(n)] if weights and static.gated else [NOTHING] * 2
-    inputs_gradient = floats(static.steps, static.batch, m) if inputs else NOTHING
-    results = [*plain, *gate, floats(), inputs_gradient, floats(static.batch, n)]
-    return call(library.BACKWARD, static.attributes(), results, operands)
+    m, n, width = static.inputs, static.units, static.width
+    gate = wanted.weights and static.gated
+    matrix = "recurrent_matrix" if static.parts == 1 else "coupling"
+    results = {
+        matrix: (floats(width, width), wanted.weights),
+        "input_kernel": (floats(m, n), wanted.weights),
+        "bias": (floats(n), wanted.weights),
+        "gate_input_kernel": (floats(m, n), gate),
+        "gate_bias": (floats(n), gate),
+        "step_size": (floats(), True),
+        "diffusion": (floats(), wanted.diffusion),
+        "inputs": (floats(static.steps, static.batch, m), wanted.inputs),
+        "initial_state": (floats(static.batch, n), True),
+    }
+    types = [kind if is_wanted else NOTHING for kind, is_wanted in results.values()]
+    found = call(library.BACKWARD, static.attributes(), types, operands)
+    return {
+        name: array[0]
+        for (name, (_, is_wanted)), array in zip(results.items(), found, strict=True)
+        if is_wanted
+    }

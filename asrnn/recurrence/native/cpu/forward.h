@@ -1,8 +1,6 @@
-// The forward pass of one slice of the batch, all time steps.
+// The forward pass of one slice of the batch, all time steps, stage by stage (problem.h).
 //
-//   u = h A^T + [x 1] [V; b];   h <- h + step_size * tanh(u)          (gated: * sigma(g) too)
-//
-// With a gate, h A^T is computed once and both drives are added to it.
+// With a gate, the product with the source is computed once and both drives are added to it.
 
 #ifndef ASRNN_CPU_FORWARD_H_
 #define ASRNN_CPU_FORWARD_H_
@@ -21,111 +19,169 @@ ASRNN_INLINE Pack<kCount> advance(const Pack<kCount>& state, float step_size,
   return state + step_size * rate;
 }
 
+// Its inverse, to rounding.
+template <int kCount>
+ASRNN_INLINE Pack<kCount> take_back(const Pack<kCount>& state, float step_size,
+                                    const Pack<kCount>& rate) {
+  return state - step_size * rate;
+}
+
+// kParts: of the state. A single part has its diffusion within its matrix.
+template <bool kGated, int kParts>
 struct ForwardPass {
   const asrnn::ForwardSlice& slice;
   const asrnn::Shape& shape;
-  const int64_t rows, units, stride;
-  const int64_t block;  // floats of [rows, units] in panels
-  float *state, *candidate, *shared, *gate, *drive;
+  const int64_t rows, width, stride;
+  const int64_t block;  // floats of one part, [rows, width], in panels
+  const int64_t traced;  // floats of trace per part and step
+  float *state, *candidate, *drive, *shared, *gate;
 
   // Holds a reference: the slice must outlive the pass.
   explicit ForwardPass(const asrnn::ForwardSlice& slice_)
       : slice(slice_),
         shape(*slice_.shape),
         rows(slice_.rows),
-        units(shape.units),
+        width(shape.width()),
         stride(rows * kPanel),
-        block(rows * shape.padded_units()) {
+        block(rows * shape.padded_width()),
+        traced((kGated ? 2 : 1) * block) {
     state = slice.scratch;
-    candidate = state + block;
+    candidate = state + kParts * block;
     drive = candidate + block;
     shared = drive + rows * shape.padded_drive();
     gate = shared + block;
   }
 
-  Term recurrent() const { return {state, stride, slice.weights.recurrent, units}; }
-  Term driven(const float* weights) const { return {drive, stride, weights, shape.drive()}; }
+  float* part(int64_t index) const { return state + index * block; }
 
-  void preactivations(const float* trace) const {
-    const Ahead ahead{trace, trace == nullptr ? 0 : trace_step()};
-    if (!shape.gated) {
-      const Product both{{driven(slice.weights.drive), recurrent()}, 2, nullptr, candidate, stride};
-      product_panels<true>(both, rows, units, ahead);
+  Term driven(const float* weights, int64_t part) const {
+    return {drive, stride, weights + part * shape.drive_size(), shape.drive()};
+  }
+
+  // The arguments of tanh and sigma. `trace` is where their values will go, or null.
+  void preactivations(const asrnn::Stage& stage, const float* trace) const {
+    const Ahead ahead{trace, trace == nullptr ? 0 : traced};
+    const Term recurrent{part(stage.source), stride,
+                         slice.weights.recurrent + stage.target * shape.recurrent_size(), width};
+    const Term candidates = driven(slice.weights.drive, stage.target);
+    if (!kGated) {
+      const Product both{{candidates, recurrent}, 2, nullptr, candidate, stride};
+      product_panels<true>(both, rows, width, ahead);
       return;
     }
-    product_panels<true>({{recurrent(), {}}, 1, nullptr, shared, stride}, rows, units, ahead);
-    product_panels({{driven(slice.weights.drive), {}}, 1, shared, candidate, stride}, rows, units);
-    product_panels({{driven(slice.weights.gate_drive), {}}, 1, shared, gate, stride}, rows, units);
+    const Term gates = driven(slice.weights.gate_drive, stage.target);
+    product_panels<true>({{recurrent}, 1, nullptr, shared, stride}, rows, width, ahead);
+    product_panels({{candidates}, 1, shared, candidate, stride}, rows, width);
+    product_panels({{gates}, 1, shared, gate, stride}, rows, width);
   }
 
-  template <bool kTraced>
-  void update(float* trace) const {
-    each_pack<kAbreast>(rows, units,
+  // Calls body(panel, place inside, step, count, activations, state) for the whole target.
+  template <typename Body>
+  ASRNN_INLINE void activate(const float* target, const Body& body) const {
+    each_pack<kAbreast>(rows, width,
                         [&](int64_t panel, int64_t inside, int64_t step, auto count) ASRNN_BODY {
       using Values = Pack<decltype(count)::value>;
       const int64_t at = panel * stride + inside;
-      const Values rate = tangent(Values::load_from(candidate + at, step));
-      advance(Values::load_from(state + at, step), slice.step_size, rate)
-          .store_to(state + at, step);
-      if (kTraced) rate.store_to(trace + at, step);
+      Values u = Values::load_from(candidate + at, step), g = u;
+      const Values h = Values::load_from(target + at, step);
+      if constexpr (kParts > 1) u = u - slice.diffusion * h;
+      if constexpr (kGated) g = Values::load_from(gate + at, step);
+      body(panel, inside, step, h, Activations<kGated, decltype(count)::value>::of(u, g));
     });
   }
 
   template <bool kTraced>
-  void gated_update(float* trace) const {
-    each_pack<kAbreast>(rows, units,
-                        [&](int64_t panel, int64_t inside, int64_t step, auto count) ASRNN_BODY {
-      using Values = Pack<decltype(count)::value>;
+  void update(float* target, float* trace) const {
+    activate(target, [&](int64_t panel, int64_t inside, int64_t step, const auto& h,
+                         const auto& found) ASRNN_BODY {
       const int64_t at = panel * stride + inside;
-      const auto rate = gated_activations(Values::load_from(candidate + at, step),
-                                          Values::load_from(gate + at, step));
-      advance(Values::load_from(state + at, step), slice.step_size, rate.candidate * rate.gate)
-          .store_to(state + at, step);
-      if (kTraced) {
-        rate.candidate.store_to(trace + at, step);
-        rate.gate.store_to(trace + block + at, step);
-      }
+      advance(h, slice.step_size, found.rate()).store_to(target + at, step);
+      if constexpr (kTraced) found.store_to(trace + at, block, step);
     });
+  }
+
+  void load_drive(int64_t t) const {
+    const int64_t first = t * shape.batch + slice.begin;
+    drive_to_panels(slice.inputs + first * shape.inputs, rows, shape.inputs, drive, stride);
   }
 
   template <bool kTraced>
   void step(int64_t t, float* trace) const {
-    const int64_t first = t * shape.batch + slice.begin;
-    drive_to_panels(slice.inputs + first * shape.inputs, rows, shape.inputs, drive, stride);
-    preactivations(trace);
-    if (shape.gated) {
-      gated_update<kTraced>(trace);
-    } else {
-      update<kTraced>(trace);
+    load_drive(t);
+    for (const asrnn::Stage& stage : shape.stages()) {
+      float* own = kTraced ? trace + stage.target * traced : nullptr;
+      preactivations(stage, own);
+      update<kTraced>(part(stage.target), own);
     }
-    if (slice.states != nullptr)
-      from_panels(state, stride, rows, units, slice.states + first * units, units);
+    if (slice.states != nullptr) write_state(slice.states + t * shape.batch * shape.units);
   }
 
   // One chunk from its anchor, as the backward pass needs it.
   void trace_chunk(const float* anchor, int64_t first, int64_t count, float* trace) const {
-    memcpy(state, anchor, block * sizeof(float));
-    for (int64_t i = 0; i < count; ++i) step<true>(first + i, trace + i * trace_step());
+    memcpy(state, anchor, kParts * block * sizeof(float));
+    for (int64_t i = 0; i < count; ++i) step<true>(first + i, trace + i * kParts * traced);
   }
 
-  int64_t trace_step() const { return (shape.gated ? 2 : 1) * block; }
+  // The step before the state at hand: its trace, and what each part was before it, which goes to
+  // `before` too, panels `tall` apart. The stages in reverse order, each with the source it saw.
+  void step_back(int64_t t, float* trace, float* const before[kParts], int64_t tall) const {
+    load_drive(t);
+    for (int64_t i = 0; i < kParts; ++i) {
+      const asrnn::Stage& stage = shape.stages().last_but(i);
+      float *target = part(stage.target), *own = trace + stage.target * traced;
+      float* kept = before[stage.target];
+      preactivations(stage, nullptr);
+      activate(target, [&](int64_t panel, int64_t inside, int64_t step, const auto& h,
+                           const auto& found) ASRNN_BODY {
+        const int64_t at = panel * stride + inside;
+        const auto earlier = take_back(h, slice.step_size, found.rate());
+        earlier.store_to(target + at, step);
+        earlier.store_to(kept + panel * tall + inside, step);
+        found.store_to(own + at, block, step);
+      });
+    }
+  }
+
+  void read_state(const float* from) const {
+    for (int64_t i = 0; i < kParts; ++i)
+      to_panels(from + slice.begin * shape.units + i * width, shape.units, rows, width, part(i),
+                stride);
+  }
+
+  void write_state(float* to) const {
+    for (int64_t i = 0; i < kParts; ++i)
+      from_panels(part(i), stride, rows, width, to + slice.begin * shape.units + i * width,
+                  shape.units);
+  }
 
   void run() const {
-    to_panels(slice.initial + slice.begin * units, units, rows, units, state, stride);
+    const int64_t all = kParts * block;
+    read_state(slice.initial);
     for (int64_t t = 0; t < shape.steps; ++t) {
       if (slice.anchors != nullptr && t % shape.chunk == 0)
-        memcpy(slice.anchors + t / shape.chunk * block, state, block * sizeof(float));
+        memcpy(slice.anchors + t / shape.chunk * all, state, all * sizeof(float));
       if (slice.trace != nullptr) {
-        step<true>(t, slice.trace + t * trace_step());
+        step<true>(t, slice.trace + t * kParts * traced);
       } else {
         step<false>(t, nullptr);
       }
     }
-    from_panels(state, stride, rows, units, slice.final_state + slice.begin * units, units);
+    write_state(slice.final_state);
   }
 };
 
-void forward(const asrnn::ForwardSlice& slice) { ForwardPass(slice).run(); }
+// Runs one of the four passes.
+template <template <bool, int> class Pass, typename Slice>
+void run(const Slice& slice) {
+  const bool gated = slice.shape->gated;
+  if (slice.shape->parts == 1) {
+    gated ? Pass<true, 1>(slice).run() : Pass<false, 1>(slice).run();
+  } else {
+    gated ? Pass<true, 2>(slice).run() : Pass<false, 2>(slice).run();
+  }
+}
+
+void forward(const asrnn::ForwardSlice& slice) { run<ForwardPass>(slice); }
 
 }  // namespace
 

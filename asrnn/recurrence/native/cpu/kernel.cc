@@ -14,8 +14,8 @@ void activations(const float* values, float* tanh, float* sigmoid, int64_t count
     const int64_t width = smaller(kLanes, count - i);
     for (int64_t j = 0; j < width; ++j) u[j] = values[i + j];
     const auto loaded = Pack<1>::load_from(u, 0);
-    const auto both = gated_activations(loaded, loaded);
-    tangent(loaded).store_to(alone, 0);
+    const auto both = Activations<true, 1>::of(loaded, loaded);
+    Activations<false, 1>::of(loaded, loaded).candidate.store_to(alone, 0);
     both.candidate.store_to(s, 0);
     both.gate.store_to(z, 0);
     for (int64_t j = 0; j < width; ++j) {

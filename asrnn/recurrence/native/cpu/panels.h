@@ -14,23 +14,23 @@ ASRNN_INLINE bool narrow(int64_t panel, int64_t columns) {
   return columns - panel * kPanel <= kLanes;
 }
 
-// packed[panel][k][kPanel] <- matrix[k * row + j * column], padded with zeros.
+// packed[panel][k][kPanel] <- sign * matrix[k * row + j * column], padded with zeros.
 inline void pack(const float* matrix, int64_t row, int64_t column, int64_t rows, int64_t columns,
-                 float* packed) {
+                 float sign, float* packed) {
   for (int64_t first = 0; first < columns; first += kPanel)
     for (int64_t k = 0; k < rows; ++k, packed += kPanel)
       for (int64_t j = 0; j < kPanel; ++j)
         packed[j] =
-            first + j < columns ? matrix[k * row + (first + j) * column] : 0.0f;
+            first + j < columns ? sign * matrix[k * row + (first + j) * column] : 0.0f;
 }
 
-inline void pack_drive(const float* kernel, const float* bias, int64_t rows, int64_t columns,
-                       float* packed) {
+inline void pack_drive(const float* kernel, int64_t row, const float* bias, int64_t rows,
+                       int64_t columns, float* packed) {
   for (int64_t first = 0; first < columns; first += kPanel, packed += kPanel) {
     const int64_t width = smaller(kPanel, columns - first);
-    pack(kernel + first, columns, 1, rows, width, packed);
+    pack(kernel + first, row, 1, rows, width, 1.0f, packed);
     packed += rows * kPanel;
-    pack(bias + first, 0, 1, 1, width, packed);
+    pack(bias + first, 0, 1, 1, width, 1.0f, packed);
   }
 }
 

@@ -4,7 +4,7 @@
 // may be those of one time step inside a taller panel. Columns beyond the last are padding.
 //
 //   product:     out[r, j]  = start[r, j] + sum over terms, k of left[r, k] * right[k, j]
-//   outer:       out[i, j] += sum over rows r of left[r, i] * right[r, j]
+//   outer:       out[i, j] += sign * sum over rows r of left[r, i] * right[r, j]
 //
 // Each output element is a sum in a fixed order, whatever the tile of a product it falls into:
 // results do not depend on how rows are cut.
@@ -25,7 +25,7 @@ struct Term {
 };
 
 struct Product {
-  Term terms[2];
+  Term terms[4];
   int term_count;
   const float* start;  // panels like out, or null for zero
   float* out;
@@ -74,7 +74,7 @@ void product_tile(const Product& product, int64_t panel, int64_t row) {
 }
 
 template <int kRows, int kWidth>
-void outer_tile(const float* left, const float* right, int64_t rows, float* out) {
+void outer_tile(const float* left, const float* right, int64_t rows, float sign, float* out) {
   // A tile of few elements takes the rows in turns, or each addition would wait for the last.
   constexpr int kChains = kRows * kWidth < 8 ? 8 / (kRows * kWidth) : 1;
   Vector sum[kChains][kRows][kWidth] = {};
@@ -102,12 +102,12 @@ void outer_tile(const float* left, const float* right, int64_t rows, float* out)
       Vector all = sum[0][i][v];
       ASRNN_UNROLL
       for (int chain = 1; chain < kChains; ++chain) all += sum[chain][i][v];
-      store(target, load(target) + all);
+      store(target, load(target) + sign * all);
     }
 }
 
 typedef void (*ProductTile)(const Product&, int64_t, int64_t);
-typedef void (*OuterTile)(const float*, const float*, int64_t, float*);
+typedef void (*OuterTile)(const float*, const float*, int64_t, float, float*);
 
 // The tiles of every height up to kTileRows, so that any number of rows is cut evenly.
 template <int kWidth, int kRows>
@@ -174,6 +174,7 @@ struct Outer {
   const float* right;
   int64_t left_stride, right_stride;  // floats between panels
   float* out;                         // panels [panel of right][left column][kPanel]
+  float sign = 1.0f;
 };
 
 inline void outer_panels(const Outer& outer, int64_t rows, int64_t left_columns, int64_t columns) {
@@ -185,7 +186,7 @@ inline void outer_panels(const Outer& outer, int64_t rows, int64_t left_columns,
       const float* right = outer.right + panel * outer.right_stride;
       float* out = outer.out + (panel * left_columns + above) * kPanel;
       for (int64_t piece = 0; piece < cut.pieces; ++piece)
-        tiles[cut.size(piece) - 1](left + cut.begin(piece), right, rows,
+        tiles[cut.size(piece) - 1](left + cut.begin(piece), right, rows, outer.sign,
                                    out + cut.begin(piece) * kPanel);
     }
   }

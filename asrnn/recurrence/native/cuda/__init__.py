@@ -122,7 +122,7 @@ def check_size(steps: int, batch: int, inputs: int, units: int) -> None:
     if elements > LARGEST:
         raise ValueError(
             f"(T + {DEPTH}) x B x max(m, n) can be at most {LARGEST} for the CUDA kernels,"
-            f' found {elements}; use a smaller batch or the backend "fused"'
+            f' found {elements}; use a smaller batch or the backend "adjoint"'
         )
 
 

@@ -13,10 +13,13 @@ from asrnn.recurrence.native.cuda.variant import Variant, make_variant
 
 # The networks of the paper's tables (MNIST, CIFAR-10 and noise-padded CIFAR-10, and the ablation),
 # and two that are close to all that registers hold.
+SIZES = ((128, 1), (256, 3), (256, 96), (196, 3), (196, 96), (160, 4), (192, 4))
+LARGEST = make_variant(256, 96, True)
 PAPER = [
-    make_variant(units, inputs, gated)
-    for units, inputs in ((128, 1), (256, 3), (256, 96), (196, 3), (196, 96), (160, 4), (192, 4))
-    for gated in (False, True)
+    pytest.param(variant, id=str(variant), marks=() if variant == LARGEST else pytest.mark.slow)
+    for variant in (
+        make_variant(units, inputs, gated) for units, inputs in SIZES for gated in (False, True)
+    )
 ]
 REGISTERS = 255  # of a thread at most, on every GPU so far
 SHARED_BYTES = 99 * 1024  # of a block, on the GPUs that allow least since compute capability 8.0
@@ -36,7 +39,7 @@ def compile_(request: pytest.FixtureRequest) -> compiler.Compiler:
     return NvrtcCompiler(path)
 
 
-@pytest.mark.parametrize("variant", PAPER, ids=str)
+@pytest.mark.parametrize("variant", PAPER)
 def test_the_paper_s_networks_fit_the_registers(
     variant: Variant, compile_: compiler.Compiler
 ) -> None:
@@ -51,7 +54,14 @@ def test_the_paper_s_networks_fit_the_registers(
         assert spill_bytes <= (0 if variant.units <= 192 else 64)
 
 
-@pytest.mark.parametrize("architecture", ["sm_80", "sm_86", "sm_90", "sm_100", "sm_120"])
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        "sm_80",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("sm_86", "sm_90", "sm_100")),
+        "sm_120",
+    ],
+)
 def test_every_architecture_since_8_0(architecture: str, compile_: compiler.Compiler) -> None:
     image, _ = compile_(compiler.options_of(make_variant(70, 2, True), architecture))
     assert image[:4] == b"\x7fELF"

@@ -1,6 +1,7 @@
 // Why a launch is given up.
 #pragma once
 
+#include <atomic>
 #include <cstdarg>
 #include <cstdio>
 #include <cstring>
@@ -24,8 +25,16 @@ enum class State { kReady, kBarrier, kExchange, kEnded };
 
 int block_number = 0;
 char failure[512] = "";
+std::atomic_flag explained = ATOMIC_FLAG_INIT;
 
+inline void forget_failure() {
+  failure[0] = '\0';
+  explained.clear();
+}
+
+// Says why the launch is given up. Several threads may find out at once: the first one is heard.
 [[gnu::format(printf, 1, 2)]] inline void say(const char* format, ...) {
+  if (explained.test_and_set(std::memory_order_relaxed)) return;
   va_list values;
   va_start(values, format);
   const int start = std::snprintf(failure, sizeof failure, "block %d: ", block_number);

@@ -37,7 +37,7 @@ inline void check_shared(const void* address, std::size_t bytes, const char* who
 inline int launch(const char* name, void (*body)(const void*), const void* arguments, unsigned grid,
                   unsigned block, unsigned bound, unsigned shared_bytes) {
   const std::lock_guard<std::mutex> alone(one_launch);
-  failure[0] = '\0';
+  forget_failure();
   if (grid == 0 || block == 0 || block > bound || bound > kMostThreads ||
       shared_bytes > kLargestShared) {
     std::snprintf(failure, sizeof failure,

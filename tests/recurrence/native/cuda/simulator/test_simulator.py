@@ -307,7 +307,7 @@ def sanitized(sanitizer: str, folder: Path) -> Sanitized:
 
     def launch(kernel: str, n: int = 0, block: int = 32) -> subprocess.CompletedProcess[str]:
         command = [str(program), kernel, "1", str(block), str(n)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=60)
+        return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
     return launch
 
@@ -319,7 +319,8 @@ def test_sanitizers_find_nothing_in_right_kernels(sanitized: Sanitized) -> None:
 
 
 def test_sanitized_threads_that_miss_one_another_end_the_launch(sanitized: Sanitized) -> None:
-    for kernel, n, block in (("some_leave", 40, 64), ("half_a_warp", 48, 64)):
+    launches = (("some_leave", 40, 64), ("half_a_warp", 48, 64), ("two_exchanges", 16, 32))
+    for kernel, n, block in launches:
         done = sanitized(kernel, n, block)
         assert done.returncode == 1
         assert done.stderr.startswith(f"asrnn simulator: {kernel}: block 0: thread")

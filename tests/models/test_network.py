@@ -10,8 +10,8 @@ from flax import nnx
 import asrnn
 from asrnn.config import base_config
 from asrnn.dynamics import CELLS, Coefficients, make_cell, recurrent_matrix
-from asrnn.models import AntisymmetricCell, SequenceClassifier, num_parameters
-from asrnn.training.optimizers import OPTIMIZERS, make_optimizer
+from asrnn.models import READOUTS, AntisymmetricCell, SequenceNetwork, num_parameters
+from asrnn.optimizers import OPTIMIZERS, make_optimizer
 from tests.dynamics.reference import DIFFUSION, SHAPES, STEP_SIZE, M, N
 
 LENGTH, BATCH, CLASSES = 6, 4, 10
@@ -39,7 +39,7 @@ def arrays(module_params):
 
 
 @pytest.mark.parametrize("gated", [False, True])
-@pytest.mark.parametrize("discretization", ["euler", "midpoint", "rk4"])
+@pytest.mark.parametrize("discretization", ["euler", "midpoint", "heun", "rk4"])
 def test_the_cell_in_the_rnn_of_flax_is_unroll(key, gated, discretization):
     cell = make_antisymmetric(gated=gated, discretization=discretization)
     inputs = jax.random.normal(key, (LENGTH, BATCH, M))
@@ -128,20 +128,20 @@ def test_the_same_seed_makes_the_same_cell():
 
 @pytest.mark.parametrize("name", sorted(CELLS))
 def test_the_classifier_has_the_parameters_of_its_cell_and_a_dense_head(name):
-    model = SequenceClassifier(name, M, N, CLASSES, rngs=nnx.Rngs(0))
+    model = SequenceNetwork(name, M, N, CLASSES, rngs=nnx.Rngs(0))
     shapes = jax.tree.map(jnp.shape, nnx.to_pure_dict(nnx.state(model)))
     assert shapes == {"recurrent": SHAPES[name], "head": {"kernel": (N, CLASSES), "bias": (10,)}}
     np.testing.assert_array_equal(model.head["bias"][...], 0)
 
 
 def test_the_kernel_of_the_head_has_the_variance_of_its_fan_in():
-    model = SequenceClassifier("vanilla", 1, 400, 50, rngs=nnx.Rngs(0))
+    model = SequenceNetwork("vanilla", 1, 400, 50, rngs=nnx.Rngs(0))
     assert np.std(model.head["kernel"][...]) == pytest.approx(1 / 20, rel=0.02)
 
 
 @pytest.mark.parametrize("name", sorted(CELLS))
 def test_logits_are_the_head_of_the_last_hidden_state(key, name):
-    model = SequenceClassifier(name, M, N, CLASSES, rngs=nnx.Rngs(0))
+    model = SequenceNetwork(name, M, N, CLASSES, rngs=nnx.Rngs(0))
     model.head["bias"][...] = jnp.arange(10.0)
     inputs = jax.random.normal(key, (LENGTH, BATCH, M))
     carry, _ = asrnn.unroll(
@@ -152,6 +152,34 @@ def test_logits_are_the_head_of_the_last_hidden_state(key, name):
     logits = model(inputs, COEFFICIENTS, backend="scan")
     assert logits.shape == (BATCH, CLASSES)
     np.testing.assert_allclose(logits, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["gated_antisymmetric", "lstm"])
+@pytest.mark.parametrize("readout", READOUTS)
+def test_two_layers_are_two_recurrences_and_the_head_reads_the_second(key, name, readout):
+    model = SequenceNetwork(name, M, N, CLASSES, num_layers=2, readout=readout, rngs=nnx.Rngs(0))
+    model.head["bias"][...] = jnp.arange(10.0)
+    states = inputs = jax.random.normal(key, (LENGTH, BATCH, M))
+    for layer in (model.recurrent, model.recurrent_2):
+        _, states = asrnn.unroll(
+            model.cell, arrays(layer), COEFFICIENTS, states, backend="scan", return_states=True
+        )
+    states = np.asarray(states)
+    read = {"last": states[-1], "mean": states.mean(0), "every_step": states}[readout]
+    expected = read @ np.asarray(model.head["kernel"][...]) + np.arange(10)
+    outputs = model(inputs, COEFFICIENTS, backend="scan")
+    assert outputs.shape == ((LENGTH,) if readout == "every_step" else ()) + (BATCH, CLASSES)
+    np.testing.assert_allclose(outputs, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_layers_have_parameters_of_their_own_each_for_its_inputs():
+    model = SequenceNetwork("antisymmetric", M, N, CLASSES, num_layers=3, rngs=nnx.Rngs(0))
+    shapes = jax.tree.map(jnp.shape, nnx.to_pure_dict(nnx.state(model)))
+    deeper = SHAPES["antisymmetric"] | {"input_kernel": (N, N)}
+    assert shapes["recurrent"] == SHAPES["antisymmetric"]
+    assert shapes["recurrent_2"] == shapes["recurrent_3"] == deeper
+    second, third = (arrays(layer) for layer in (model.recurrent_2, model.recurrent_3))
+    assert np.all(second["recurrent_triangle"] != third["recurrent_triangle"])
 
 
 @pytest.mark.parametrize(
@@ -171,7 +199,7 @@ def test_logits_are_the_head_of_the_last_hidden_state(key, name):
     ],
 )
 def test_parameters_are_counted_as_in_the_tables_of_the_paper(cell, n, m, count):
-    model = nnx.eval_shape(lambda: SequenceClassifier(cell, m, n, 10, rngs=nnx.Rngs(0)))
+    model = nnx.eval_shape(lambda: SequenceNetwork(cell, m, n, 10, rngs=nnx.Rngs(0)))
     assert num_parameters(nnx.state(model)) == count
 
 
@@ -180,7 +208,7 @@ def test_parameters_are_counted_as_in_the_tables_of_the_paper(cell, n, m, count)
     [("gated_antisymmetric", "adagrad")] + [("antisymmetric", name) for name in OPTIMIZERS],
 )
 def test_the_matrix_stays_antisymmetric_while_it_is_trained(key, cell, optimizer):
-    model = SequenceClassifier(cell, M, 7, CLASSES, rngs=nnx.Rngs(0))
+    model = SequenceNetwork(cell, M, 7, CLASSES, rngs=nnx.Rngs(0))
     graphdef, params = nnx.split(model)
     settings = base_config().optimizer.to_dict() | {"name": optimizer, "steps": 3}
     transformation = make_optimizer(settings, settings)

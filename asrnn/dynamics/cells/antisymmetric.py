@@ -8,7 +8,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from asrnn.dynamics.field import TanhField
+from asrnn.dynamics.contract import DIFFUSION, STEP_SIZE, Ode, Scalars
+from asrnn.dynamics.initializers import (
+    GATE_BIAS,
+    INIT_SCALE,
+    INPUT_SCALE,
+    input_kernel,
+    normal,
+)
+from asrnn.dynamics.tanh_field import TanhField
 from asrnn.typing import Array, Key, Params
 
 
@@ -31,15 +39,16 @@ def recurrent_matrix(params: Params, diffusion: Array | float) -> Array:
     return antisymmetric_matrix(params["recurrent_triangle"], n) - diffusion * identity
 
 
-def antisymmetric_field(params: Params, diffusion: Array | float) -> TanhField:
+def antisymmetric_field(params: Params, coefficients: Scalars) -> TanhField:
     """f(h, x) = tanh((W - Wᵀ - γI) h + V x + b) (paper, eq. 12)."""
-    return TanhField(recurrent_matrix(params, diffusion), params["input_kernel"], params["bias"])
+    A = recurrent_matrix(params, coefficients["diffusion"])
+    return TanhField(A, params["input_kernel"], params["bias"])
 
 
-def gated_antisymmetric_field(params: Params, diffusion: Array | float) -> TanhField:
+def gated_antisymmetric_field(params: Params, coefficients: Scalars) -> TanhField:
     """f(h, x) = z ∘ tanh(A h + V x + b), z = σ(A h + V_z x + b_z) (paper, eq. 13)."""
     return TanhField(
-        recurrent_matrix(params, diffusion),
+        recurrent_matrix(params, coefficients["diffusion"]),
         params["input_kernel"],
         params["bias"],
         params["gate_input_kernel"],
@@ -47,32 +56,57 @@ def gated_antisymmetric_field(params: Params, diffusion: Array | float) -> TanhF
     )
 
 
-def init_antisymmetric(key: Key, input_size: int, hidden_size: int, *, init_scale: float) -> Params:
+def init_antisymmetric(
+    key: Key,
+    input_size: int,
+    hidden_size: int,
+    *,
+    init_scale: float = 1.0,
+    input_scale: float = 1.0,
+) -> Params:
     """Parameters of eq. 12: W ~ N(0, σ_w²/n), V ~ N(0, 1/m) as variances, b = 0.
 
     The variance of W concerns the entries that survive the triangular mask; the spectral
-    radius of W - Wᵀ is then about 2 σ_w.
+    radius of W - Wᵀ is then about 2 σ_w. `input_scale` multiplies V.
     """
     key_recurrent, key_input = jax.random.split(key)
     size = hidden_size * (hidden_size - 1) // 2
     return {
         "recurrent_triangle": normal(key_recurrent, (size,), init_scale**2 / hidden_size),
-        "input_kernel": normal(key_input, (input_size, hidden_size), 1 / input_size),
+        "input_kernel": input_kernel(key_input, input_size, hidden_size, input_scale),
         "bias": jnp.zeros(hidden_size),
     }
 
 
 def init_gated_antisymmetric(
-    key: Key, input_size: int, hidden_size: int, *, init_scale: float
+    key: Key,
+    input_size: int,
+    hidden_size: int,
+    *,
+    init_scale: float = 1.0,
+    input_scale: float = 1.0,
+    gate_bias: float = 0.0,
 ) -> Params:
-    """Parameters of eq. 13: those of eq. 12, and V_z drawn like V, b_z = 0."""
+    """Parameters of eq. 13: those of eq. 12, V_z drawn like V, b_z = `gate_bias`."""
     key, key_gate = jax.random.split(key)
-    return init_antisymmetric(key, input_size, hidden_size, init_scale=init_scale) | {
-        "gate_input_kernel": normal(key_gate, (input_size, hidden_size), 1 / input_size),
-        "gate_bias": jnp.zeros(hidden_size),
+    plain = init_antisymmetric(
+        key, input_size, hidden_size, init_scale=init_scale, input_scale=input_scale
+    )
+    return plain | {
+        "gate_input_kernel": input_kernel(key_gate, input_size, hidden_size, input_scale),
+        "gate_bias": jnp.full(hidden_size, gate_bias, float),
     }
 
 
-def normal(key: Key, shape: tuple[int, ...], variance: float) -> Array:
-    """Normal entries with mean 0 and the given *variance*, as the paper writes N(0, v)."""
-    return jnp.sqrt(variance) * jax.random.normal(key, shape)
+ANTISYMMETRIC = Ode(
+    init_antisymmetric,
+    antisymmetric_field,
+    "Chang, Chen, Haber, Chi 2019, eq. 12",
+    (STEP_SIZE, DIFFUSION, INIT_SCALE, INPUT_SCALE),
+)
+GATED_ANTISYMMETRIC = Ode(
+    init_gated_antisymmetric,
+    gated_antisymmetric_field,
+    "Chang, Chen, Haber, Chi 2019, eq. 13",
+    (STEP_SIZE, DIFFUSION, INIT_SCALE, INPUT_SCALE, GATE_BIAS),
+)

@@ -10,10 +10,10 @@ import pytest
 
 from asrnn.dynamics import CELLS, Coefficients, make_cell
 from asrnn.errors import ConfigError
-from asrnn.recurrence import BACKENDS, backends, choose_backend, native, unroll
+from asrnn.recurrence import BACKENDS, choose_backend, kernels, native, unroll
 
 KERNELS = (
-    "fused",
+    "adjoint",
     "native",
     pytest.param("simulated", marks=pytest.mark.slow),
     pytest.param("gpu", marks=pytest.mark.gpu),
@@ -149,7 +149,7 @@ def test_padding_beside_an_infinite_state_stays_out_of_the_gradients(kernel):
 
     def functional(step_size, backend):
         last, _ = unroll(
-            cell, params, coefficients._replace(step_size=step_size), inputs, state, backend=backend
+            cell, params, coefficients | {"step_size": step_size}, inputs, state, backend=backend
         )
         return last[1:].sum()
 
@@ -183,7 +183,7 @@ def test_auto_takes_the_fastest_backend_that_there_is(monkeypatch):
     assert choose_backend("auto", cell, params) == ("native", None)
     monkeypatch.setattr(native, "available", lambda *sizes: "no C++ compiler")
     backend, note = choose_backend("auto", cell, params)
-    assert backend == "fused"
+    assert backend == "adjoint"
     assert "no C++ compiler" in note
 
 
@@ -192,7 +192,7 @@ def test_on_a_gpu_native_is_for_those_who_ask(monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     asked = []
     monkeypatch.setattr(native.cuda, "available", lambda *sizes: asked.append(sizes))
-    assert choose_backend("auto", cell, params) == ("fused", None)
+    assert choose_backend("auto", cell, params) == ("adjoint", None)
     assert not asked
     assert choose_backend("native", cell, params) == ("native", None)
     assert asked == [(5, 3, True)]
@@ -201,22 +201,22 @@ def test_on_a_gpu_native_is_for_those_who_ask(monkeypatch):
 def test_what_stands_in_the_way_of_native_is_said(cuda_kernels):
     cell, (params, *_) = problem("antisymmetric", (1, 1, 257, 1))
     backend, note = choose_backend("native", cell, params)
-    assert backend == "fused"
+    assert backend == "adjoint"
     assert note == (
         "no native recurrence (the CUDA kernels take at most 256 units, found 257);"
-        " fused takes its place"
+        " running adjoint instead"
     )
 
 
 def test_there_is_no_native_kernel_for_other_platforms(monkeypatch):
     cell, (params, *_) = problem("antisymmetric", SIZES[0])
     monkeypatch.setattr(jax, "default_backend", lambda: "tpu")
-    assert choose_backend("auto", cell, params) == ("fused", None)
+    assert choose_backend("auto", cell, params) == ("adjoint", None)
     assert "there is none for tpu" in choose_backend("native", cell, params).note
 
 
 @pytest.mark.parametrize("name", sorted(CELLS.keys() - set(FIELDS)))
-@pytest.mark.parametrize("wanted", ["auto", "fused", "native"])
+@pytest.mark.parametrize("wanted", ["auto", "adjoint", "native"])
 def test_other_cells_fall_back_to_scan_and_say_so_when_asked_for_more(name, wanted):
     cell, (params, *_) = problem(name, SIZES[1])
     backend, note = choose_backend(wanted, cell, params)
@@ -231,16 +231,16 @@ def test_other_discretisations_fall_back_to_scan():
 
 
 def test_a_fall_back_is_said_once(caplog):
-    backends._say_once.cache_clear()
+    kernels._say_once.cache_clear()
     cell, arguments = problem("lstm", (2, 2, 3, 1))
     params, coefficients, inputs, _ = arguments
     with caplog.at_level(logging.WARNING, logger="asrnn"):
         for _ in range(3):
-            unroll(cell, params, coefficients, inputs, backend="fused")
+            unroll(cell, params, coefficients, inputs, backend="adjoint")
     assert len(caplog.records) == 1
 
 
 def test_an_unknown_backend_is_refused_with_the_names():
     cell, (params, *_) = problem("antisymmetric", SIZES[0])
-    with pytest.raises(ConfigError, match="auto, scan, fused, native; found 'nativ'; did you mean"):
+    with pytest.raises(ConfigError, match="auto, scan, adjoint, native; found 'nativ'; did"):
         choose_backend("nativ", cell, params)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from asrnn.recurrence.fused import fused
+from asrnn.recurrence.adjoint import adjoint
 from tests.recurrence.native.reference import (
     Sizes,
     any_sizes,
@@ -34,7 +34,7 @@ def test_any_sizes(sizes: Sizes, seed: int) -> None:
 
     def loss(present: list[jax.Array]) -> tuple[jax.Array, tuple[jax.Array, jax.Array | None]]:
         left = iter(present)
-        final, states = fused(
+        final, states = adjoint(
             *(None if a is None else next(left) for a in arguments), return_states=True
         )
         return jnp.sum(final * d_final) + jnp.sum(states * d_states), (final, states)

@@ -51,14 +51,14 @@ class Slopes(NamedTuple):
         return self.candidate if self.gate is None else self.candidate + self.gate
 
 
-class Growth(NamedTuple):
+class FieldParts(NamedTuple):
     """What one step keeps for the backward pass: c_t and z_t, `[n, B]`."""
 
     candidate: Array
     gate: Array | None
 
     @property
-    def rate(self) -> Array:
+    def value(self) -> Array:
         """z ∘ c, the value of the field."""
         return self.candidate if self.gate is None else self.gate * self.candidate
 
@@ -70,7 +70,7 @@ class Growth(NamedTuple):
         return Slopes(gradient * z * (1 - c * c), gradient * c * z * (1 - z))
 
 
-def fused(
+def adjoint(
     recurrent_matrix: Array,
     input_kernel: Array,
     bias: Array,
@@ -105,14 +105,14 @@ def fused(
     return last.T, None if states is None else states.swapaxes(1, 2)
 
 
-def _growth(field: TanhField, h: Array, x: Array) -> Growth:
+def _field_parts(field: TanhField, h: Array, x: Array) -> FieldParts:
     """c and z at h `[n, B]` and x `[B, m]`."""
     recurrent = field.recurrent_matrix @ h
     candidate = jnp.tanh(recurrent + _affine(field.input_kernel, x, field.bias))
     if field.gate_input_kernel is None or field.gate_bias is None:
-        return Growth(candidate, None)
+        return FieldParts(candidate, None)
     gate = jax.nn.sigmoid(recurrent + _affine(field.gate_input_kernel, x, field.gate_bias))
-    return Growth(candidate, gate)
+    return FieldParts(candidate, gate)
 
 
 def _affine(kernel: Array, x: Array, bias: Array) -> Array:
@@ -128,35 +128,35 @@ def _sequence(return_states: bool, operands: Operands) -> tuple[Array, Array | N
 
 def _forward(
     return_states: bool, operands: Operands, *, keep: bool = True
-) -> tuple[tuple[Array, Array | None], tuple[Operands, Array, Growth | None]]:
-    def body(h: Array, x: Array) -> tuple[Array, tuple[Array | None, Growth | None]]:
-        growth = _growth(operands.field, h, x)
-        h = h + operands.step_size * growth.rate
-        return h, (h if return_states else None, growth if keep else None)
+) -> tuple[tuple[Array, Array | None], tuple[Operands, Array, FieldParts | None]]:
+    def body(h: Array, x: Array) -> tuple[Array, tuple[Array | None, FieldParts | None]]:
+        parts = _field_parts(operands.field, h, x)
+        h = h + operands.step_size * parts.value
+        return h, (h if return_states else None, parts if keep else None)
 
-    last, (states, growths) = lax.scan(body, operands.initial_state, operands.inputs)
-    return (last, states), (operands, last, growths)
+    last, (states, all_parts) = lax.scan(body, operands.initial_state, operands.inputs)
+    return (last, states), (operands, last, all_parts)
 
 
 def _backward(
     return_states: bool,
-    saved: tuple[Operands, Array, Growth],
+    saved: tuple[Operands, Array, FieldParts],
     cotangents: tuple[Array, Array | None],
 ) -> tuple[Operands]:
     del return_states
-    operands, last, growths = saved
+    operands, last, all_parts = saved
     field, step_size = operands.field, operands.step_size
     transposed = field.recurrent_matrix.T
     in_loop = jax.default_backend() == "cpu"
 
     def body(carry: Any, now: Any) -> Any:
         h, g, sums, step_size_sum = carry
-        growth, x, state_cotangent = now
-        h = h - step_size * growth.rate
+        parts, x, state_cotangent = now
+        h = h - step_size * parts.value
         if state_cotangent is not None:
             g = g + state_cotangent
-        slopes = growth.slopes(step_size * g)
-        step_size_sum = step_size_sum + (g * growth.rate).sum()
+        slopes = parts.slopes(step_size * g)
+        step_size_sum = step_size_sum + (g * parts.value).sum()
         if in_loop:
             sums = jax.tree.map(jnp.add, sums, _field_gradient(slopes, h, x))
         g = g + transposed @ slopes.total
@@ -166,7 +166,7 @@ def _backward(
     zeros = jax.tree.map(jnp.zeros_like, field) if in_loop else None
     start: Any = (last, cotangents[0], zeros, jnp.zeros_like(step_size))
     (_, g, sums, step_size_sum), (dx, factors) = lax.scan(
-        body, start, (growths, operands.inputs, cotangents[1]), reverse=True
+        body, start, (all_parts, operands.inputs, cotangents[1]), reverse=True
     )
     if not in_loop:
         slopes, states = factors

@@ -6,9 +6,10 @@ import numpy as np
 import optax
 import pytest
 
-from asrnn.config import base_config
+from asrnn.config import all_options, base_config
 from asrnn.errors import ConfigError
-from asrnn.training.optimizers import OPTIMIZERS, SCHEDULES, learning_rate, make_optimizer
+from asrnn.optimizers import OPTIMIZERS, SCHEDULES, learning_rate, make_optimizer
+from asrnn.options import Use
 
 STEPS = 6
 RATE = 0.3
@@ -20,7 +21,13 @@ def settings_of(**changes):
 
 
 def values_of(settings):
-    return {name: value for name, value in settings.items() if type(value) is float}
+    """What is known at run time only."""
+    options = all_options()
+    return {
+        name: value
+        for name, value in settings.items()
+        if f"optimizer.{name}" in options and options[f"optimizer.{name}"].use is Use.RUN_TIME
+    }
 
 
 def gradient_sequence():
@@ -58,12 +65,19 @@ def adam(g, memory, t, *, beta1, beta2, epsilon):
     return {"m": m, "v": v}, RATE * corrected_m / (np.sqrt(corrected_v) + epsilon)
 
 
+def adamw(g, memory, t, *, weight_decay, **constants):
+    theta = memory.get("theta", 1.0)
+    rest, decrease = adam(g, memory, t, **constants)
+    decrease = decrease + RATE * weight_decay * theta
+    return rest | {"theta": theta - decrease}, decrease
+
+
 def rmsprop(g, memory, t, *, beta2, epsilon):
     v = beta2 * memory.get("v", 0) + (1 - beta2) * g**2
     return {"v": v}, RATE * g / np.sqrt(v + epsilon)
 
 
-FORMULAS = {"sgd": sgd, "adagrad": adagrad, "adam": adam, "rmsprop": rmsprop}
+FORMULAS = {"sgd": sgd, "adagrad": adagrad, "adam": adam, "adamw": adamw, "rmsprop": rmsprop}
 
 
 @pytest.mark.parametrize(
@@ -77,6 +91,8 @@ FORMULAS = {"sgd": sgd, "adagrad": adagrad, "adam": adam, "rmsprop": rmsprop}
         ("adagrad", {"initial_accumulator": 0.7, "epsilon": 0.5}),
         ("adam", {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8}),
         ("adam", {"beta1": 0.6, "beta2": 0.7, "epsilon": 0.5}),
+        ("adamw", {"beta1": 0.6, "beta2": 0.7, "epsilon": 0.5, "weight_decay": 0.0}),
+        ("adamw", {"beta1": 0.6, "beta2": 0.7, "epsilon": 0.5, "weight_decay": 0.2}),
         ("rmsprop", {"beta2": 0.9, "epsilon": 1e-7}),
         ("rmsprop", {"beta2": 0.6, "epsilon": 0.5}),
     ],
@@ -93,6 +109,24 @@ def test_an_optimizer_is_its_formula(x64, name, constants):
 def test_every_optimizer_and_every_schedule_is_tested_here():
     assert FORMULAS.keys() == OPTIMIZERS.keys()
     assert set(SCHEDULES) == {"constant", "step", "cosine"}
+
+
+@pytest.mark.parametrize("part", [*OPTIMIZERS.values(), *SCHEDULES.values()])
+def test_every_float_is_known_at_run_time_only(part):
+    for option in part.options:
+        assert (option.use is Use.RUN_TIME) == (type(option.default) is float)
+
+
+@pytest.mark.parametrize("name", sorted(OPTIMIZERS))
+def test_an_optimizer_reads_the_options_that_it_declares_and_no_others(name):
+    rate = {"learning_rate": RATE}
+    section = settings_of(name=name)
+    declared = {option.name: section[option.name] for option in OPTIMIZERS[name].options}
+    OPTIMIZERS[name].make(rate | declared, declared)
+    for missing in declared:
+        rest = {key: value for key, value in declared.items() if key != missing}
+        with pytest.raises(KeyError, match=missing):
+            OPTIMIZERS[name].make(rate | rest, rest)
 
 
 def test_adagrad_without_accumulator_does_not_divide_by_zero():
@@ -172,7 +206,7 @@ def test_a_schedule_gives_the_rate_of_the_update_after_a_step(changes, step, fac
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"name": "adagrd"}, r"sgd, adagrad, adam, rmsprop; found 'adagrd'; .* 'adagrad'\?"),
+        ({"name": "adagrd"}, r"sgd, adagrad, adam, adamw, rmsprop; found 'adagrd'; .* 'adagrad'\?"),
         ({"schedule": "cosin"}, r"constant, step, cosine; found 'cosin'; .* 'cosine'\?"),
     ],
 )

@@ -1,0 +1,222 @@
+"""The contract of cells and schemes: what a recurrence needs to know of one time step.
+
+A cell is a handful of pure functions. `prepare` runs once per sequence and may do work that all
+steps share (build A = W - Wᵀ - γI, factorise a matrix); the step that it returns runs T times.
+
+There are two kinds. An `Ode` is a vector field h' = f(h, x); a scheme makes an `OdeCell` of it.
+A `MapCell` is born discrete (an LSTM, say). The state of both is a pytree of `[B, n]`
+arrays; what a scheme must remember beside the state (an earlier slope, say) is in the carry.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import jax.numpy as jnp
+
+from asrnn.errors import ConfigError
+from asrnn.options import NON_NEGATIVE, POSITIVE, Option, Use
+from asrnn.typing import Array, Carry, Params, State, Step, VectorField
+
+STEP_SIZE = Option(
+    "step_size", 0.01, "ε, the step size of the discretisation", POSITIVE, Use.RUN_TIME
+)
+DIFFUSION = Option(
+    "diffusion", 0.01, "γ, the strength of the term -γ h", NON_NEGATIVE, Use.RUN_TIME
+)
+
+Scalars = Mapping[str, Array | float]
+"""The run-time scalars of a cell by name: changing them recompiles nothing."""
+
+
+def Coefficients(  # noqa: N802 - it reads as the type that it makes
+    step_size: Array | float | None = None,
+    diffusion: Array | float | None = None,
+    **others: Array | float,
+) -> dict[str, Array | float]:
+    """The run-time scalars of a cell, ε and γ first, others by the names of its options.
+
+    None has a default: a cell refuses to run without one that it reads, and ignores the rest.
+    """
+    first_two = {"step_size": step_size, "diffusion": diffusion}
+    return {name: value for name, value in first_two.items() if value is not None} | others
+
+
+def check_coefficients(options: tuple[Option, ...], coefficients: Scalars) -> None:
+    """Checks that every run-time option has a value.
+
+    Raises:
+      ConfigError: for the first that has none.
+    """
+    names = [option.name for option in options if option.use is Use.RUN_TIME]
+    for name in names:
+        if name not in coefficients:
+            raise ConfigError(
+                f"the coefficient {name!r} is missing: the cell reads {', '.join(names)};"
+                f" found {', '.join(coefficients) or 'none'}; give it, for example"
+                f" Coefficients({name}=0.01)"
+            )
+
+
+Init = Callable[..., Params]
+"""`(key, m, n, **initial) -> params`; the keywords are the cell's options for initial values."""
+
+
+class Cell(Protocol):
+    """One time step of a recurrent network, as pure functions."""
+
+    @property
+    def options(self) -> tuple[Option, ...]:
+        """What it reads of the section `model` of a config."""
+
+    @property
+    def init(self) -> Init:
+        """`(key, m, n, **initial) -> params`."""
+
+    def prepare(self, params: Params, coefficients: Scalars) -> Step:
+        """Does the work that all steps of a sequence share and returns the step.
+
+        Raises:
+          ConfigError: if a coefficient that the cell reads is missing.
+        """
+
+    def initial_carry(self, params: Params, batch_size: int) -> Carry:
+        """The carry before the first step: zeros, in the dtype of the parameters."""
+
+    def hidden(self, carry: Carry) -> Array:
+        """The hidden state `[B, n]` within a carry."""
+
+
+def one_state(params: Params, batch_size: int) -> State:
+    """Zeros `[B, n]`, n and dtype those of the parameter `bias`."""
+    bias = params["bias"]
+    return jnp.zeros((batch_size, *bias.shape), bias.dtype)
+
+
+def two_states(params: Params, batch_size: int) -> State:
+    """A pair of zeros `[B, n]`: position and velocity, say; the first is the hidden state."""
+    return (one_state(params, batch_size),) * 2
+
+
+def first(state: State) -> Array:
+    """The hidden state `[B, n]`: the state itself, or the first of its arrays."""
+    hidden: Array = state[0] if isinstance(state, tuple) else state
+    return hidden
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """A discretisation: what makes a step of a vector field.
+
+    Attributes:
+      step: `(field, ε, **values) -> step`; the call happens once per sequence, so that a matrix
+        function or a factorisation is computed there.
+      order: the order of its error over a fixed time.
+      source: where it is from.
+      needs: what it asks of a field, a name in `Ode.offers`.
+      options: its own options, which `step` gets as keywords.
+      start: what it carries at the beginning, from the initial state.
+      state: the state within its carry.
+    """
+
+    step: Callable[..., Step]
+    order: int
+    source: str
+    needs: str = "field"
+    options: tuple[Option, ...] = ()
+    start: Callable[[State], Carry] = lambda state: state
+    state: Callable[[Carry], State] = lambda carry: carry
+
+
+@dataclass(frozen=True)
+class Ode:
+    """A network given by a vector field h' = f(h, x); with a scheme it becomes an `OdeCell`.
+
+    Attributes:
+      init: draws the parameters.
+      field: `(params, coefficients) -> f`, once per sequence.
+      source: where it is from.
+      options: its own options, the step size among them.
+      initial_state: `(params, B) -> state`.
+      hidden_state: the hidden state `[B, n]` within a state.
+      offers: what its field offers to schemes: "field" (a call), and for example "linear" or
+        "split".
+    """
+
+    init: Init
+    field: Callable[[Params, Scalars], VectorField]
+    source: str
+    options: tuple[Option, ...]
+    initial_state: Callable[[Params, int], State] = one_state
+    hidden_state: Callable[[State], Array] = first
+    offers: frozenset[str] = frozenset({"field"})
+
+
+@dataclass(frozen=True)
+class OdeCell:
+    """An ODE under a scheme.
+
+    Attributes:
+      ode: the vector field.
+      scheme_name: the name of the scheme in `SCHEMES`.
+      scheme: the discretisation.
+      scheme_values: the values of the scheme's options.
+    """
+
+    ode: Ode
+    scheme_name: str
+    scheme: Scheme
+    scheme_values: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def options(self) -> tuple[Option, ...]:
+        return (*self.ode.options, *self.scheme.options)
+
+    @property
+    def init(self) -> Init:
+        return self.ode.init
+
+    def field(self, params: Params, coefficients: Scalars) -> VectorField:
+        """The vector field for these parameters; ConfigError if a coefficient is missing."""
+        check_coefficients(self.options, coefficients)
+        return self.ode.field(params, coefficients)
+
+    def prepare(self, params: Params, coefficients: Scalars) -> Step:
+        field = self.field(params, coefficients)
+        return self.scheme.step(field, coefficients["step_size"], **dict(self.scheme_values))
+
+    def initial_carry(self, params: Params, batch_size: int) -> Carry:
+        return self.scheme.start(self.ode.initial_state(params, batch_size))
+
+    def hidden(self, carry: Carry) -> Array:
+        return self.ode.hidden_state(self.scheme.state(carry))
+
+
+@dataclass(frozen=True)
+class MapCell:
+    """A cell given directly as a map.
+
+    Attributes:
+      init: draws the parameters.
+      step: `(params, coefficients, carry, x) -> carry`.
+      source: where it is from.
+      options: its options.
+      num_states: how many `[B, n]` arrays the carry holds; the first is the hidden state.
+    """
+
+    init: Init
+    step: Callable[[Params, Scalars, tuple[Array, ...], Array], tuple[Array, ...]]
+    source: str
+    options: tuple[Option, ...]
+    num_states: int = 1
+
+    def prepare(self, params: Params, coefficients: Scalars) -> Step:
+        check_coefficients(self.options, coefficients)
+        return lambda carry, x: self.step(params, coefficients, carry, x)
+
+    def initial_carry(self, params: Params, batch_size: int) -> tuple[Array, ...]:
+        kernel = params["recurrent_kernel"]
+        return (jnp.zeros((batch_size, kernel.shape[0]), kernel.dtype),) * self.num_states
+
+    def hidden(self, carry: tuple[Array, ...]) -> Array:
+        return carry[0]

@@ -1,0 +1,12 @@
+"""Flax NNX modules: they hold parameters, the functions of this package do the maths."""
+
+from asrnn.models.flax_cell import AntisymmetricCell, RecurrentCell
+from asrnn.models.network import READOUTS, SequenceNetwork, num_parameters
+
+__all__ = [
+    "READOUTS",
+    "AntisymmetricCell",
+    "RecurrentCell",
+    "SequenceNetwork",
+    "num_parameters",
+]

@@ -1,0 +1,84 @@
+"""Predicts with the network of a workdir, or one that ships: a line for each example.
+
+  python -m asrnn.predict --workdir=DIR --input=FILE.npz
+  python -m asrnn.predict --pretrained=mnist-gated --input=one.png --input='more/*.png'
+
+A line has the example, its class and the probability of it, or the numbers, separated by tabs;
+with a target at every step, the class or the numbers of each step.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from absl import flags
+
+from asrnn.command import network_flags, run
+from asrnn.errors import CheckpointError, ConfigError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+NETWORK = network_flags()
+INPUT = flags.DEFINE_multi_string(
+    "input", None, "An .npz file with an array `inputs`, or a picture; may be repeated."
+)
+OUT = flags.DEFINE_string(
+    "out", None, "Writes FILE.npz with `predictions` and, of classes, `probabilities` instead."
+)
+
+
+def main() -> None:
+    """Loads, predicts, prints or writes."""
+    from asrnn.tasks.inputs import read_inputs
+    from asrnn.trained import load
+    from asrnn.training.devices import configure_jax
+
+    if not INPUT.value:
+        raise ConfigError("no input given; for example --input=FILE.npz or --input=one.png")
+    configure_jax()
+    network = load(NETWORK())
+    inputs, names = read_inputs(network.experiment.task, INPUT.value)
+    if network.classifies:
+        probabilities = network.probabilities(inputs)
+        found = {"predictions": probabilities.argmax(-1), "probabilities": probabilities}
+    else:
+        found = {"predictions": network.predict(inputs)}
+    if OUT.value:
+        write(Path(OUT.value), found)
+        return
+    for number, name in enumerate(names):
+        print(name, *texts({key: array[number] for key, array in found.items()}), sep="\t")
+
+
+def texts(example: "dict[str, np.ndarray]") -> list[str]:
+    """The predictions of an example as words; the probability of its class, if it has but one."""
+    predictions = example["predictions"]
+    if "probabilities" not in example:
+        return [f"{value:.6g}" for value in predictions.ravel()]
+    if predictions.ndim:
+        return [str(value) for value in predictions]
+    return [str(predictions), f"{example['probabilities'][predictions]:.4f}"]
+
+
+def write(path: Path, arrays: "dict[str, np.ndarray]") -> None:
+    """Writes an .npz file.
+
+    Raises:
+      CheckpointError: if it cannot be written.
+    """
+    import numpy as np
+
+    from asrnn.files import replacing
+
+    try:
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            np.savez(file, **arrays)  # type: ignore[arg-type]
+    except OSError as error:
+        raise CheckpointError(
+            f"cannot write {path}: {error.strerror}; give another --out"
+        ) from None
+    print(f"written: {path}")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,212 @@
+"""The front door: one signature for all backends, the table of kernels, and the choice.
+
+| backend   | where            | for                                               |
+|-----------|------------------|---------------------------------------------------|
+| `scan`    | everywhere       | every cell and scheme; defines the result          |
+| `adjoint` | everywhere       | the pairs of `ADJOINTS`: a backward pass by hand, in JAX |
+| `native`  | CPU, float32     | the pairs of `KERNELS`, where a C++ compiler is at hand  |
+| `native`  | NVIDIA, float32  | the same up to 256 units; only where it is asked for     |
+
+All agree with `scan` to rounding, in values and gradients.
+"""
+
+import functools
+import logging
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from asrnn.dynamics import Cell, OdeCell, Scalars, TanhField
+from asrnn.errors import check_choice
+from asrnn.options import Use, values_of
+from asrnn.recurrence import native
+from asrnn.recurrence.adjoint import adjoint
+from asrnn.recurrence.scan import scan
+from asrnn.recurrence.segments import by_segments
+from asrnn.typing import Array, Carry, Params, is_floating
+
+BACKENDS = ("scan", "adjoint", "native")
+FORMER_NAMES = {"fused": "adjoint"}
+"""Names of backends in the configs of earlier versions, and today's."""
+
+Result = tuple[Carry, Array | None]
+
+
+class Kernel(NamedTuple):
+    """A native recurrence of one type of field under one scheme on one platform.
+
+    Attributes:
+      obstacle: of a field, why the kernel cannot run it, in a few words; None if it can.
+      run: `(field, ε, inputs, state, *, return_states, remat) -> (state, states or None)`.
+      automatic: whether "auto" takes it: it has been measured there.
+    """
+
+    obstacle: Callable[[Any], str | None]
+    run: Callable[..., Result]
+    automatic: bool
+
+
+def _tanh_obstacle(field: TanhField) -> str | None:
+    if any(leaf.dtype != jnp.float32 for leaf in jax.tree.leaves(field)):
+        return "it is float32 only"
+    inputs, units = field.input_kernel.shape
+    return native.available(units, inputs, field.gate_input_kernel is not None)
+
+
+def _native_tanh(field: TanhField, *arguments: Any, **options: Any) -> Result:
+    return native.unroll(*field, *arguments, **options)
+
+
+def _adjoint_tanh(
+    field: TanhField,
+    step_size: Array | float,
+    inputs: Array,
+    state: Array,
+    *,
+    return_states: bool,
+    remat: bool,
+) -> Result:
+    def segment(state: Array, xs: Array) -> Result:
+        return adjoint(*field, step_size, xs, state, return_states=return_states)
+
+    return by_segments(segment, state, inputs) if remat else segment(state, inputs)
+
+
+KERNELS: dict[tuple[type, str, str], Kernel] = {
+    (TanhField, "euler", "cpu"): Kernel(_tanh_obstacle, _native_tanh, automatic=True),
+    # Not measured on a GPU yet.
+    (TanhField, "euler", "gpu"): Kernel(_tanh_obstacle, _native_tanh, automatic=False),
+}
+"""(type of field, scheme, platform) -> kernel."""
+
+ADJOINTS: dict[tuple[type, str], Callable[..., Result]] = {(TanhField, "euler"): _adjoint_tanh}
+"""(type of field, scheme) -> recurrence with a backward pass by hand, in JAX; as `Kernel.run`."""
+
+
+class Choice(NamedTuple):
+    """A backend, and one line where it is not the one that was asked for."""
+
+    backend: str
+    note: str | None = None
+
+
+def choose_backend(wanted: str, cell: Cell, params: Params) -> Choice:
+    """The backend that will run a cell: the fastest that is there and right for "auto".
+
+    Args:
+      wanted: "auto" or a name of `BACKENDS`; a former name stands for today's.
+      cell: the cell.
+      params: its parameters.
+
+    Raises:
+      ConfigError: for an unknown name.
+    """
+    wanted = FORMER_NAMES.get(wanted, wanted)
+    check_choice("recurrence.backend", wanted, ("auto", *BACKENDS))
+    if wanted == "scan" or not isinstance(cell, OdeCell):
+        return _scan_instead(wanted)
+    field = cell.ode.field(params, dict.fromkeys(values_of(cell, {}, Use.RUN_TIME), 0.0))
+    pair = type(field), cell.scheme_name
+    kernel = KERNELS.get((*pair, jax.default_backend()))
+    if kernel is None and pair not in ADJOINTS:
+        return _scan_instead(wanted)
+    fallback = "adjoint" if pair in ADJOINTS else "scan"
+    if wanted == "adjoint" or (wanted == "auto" and (kernel is None or not kernel.automatic)):
+        return Choice(fallback)
+    obstacle = (
+        f"there is none for {jax.default_backend()}" if kernel is None else kernel.obstacle(field)
+    )
+    if obstacle is None:
+        return Choice("native")
+    return Choice(fallback, f"no native recurrence ({obstacle}); running {fallback} instead")
+
+
+def _scan_instead(wanted: str) -> Choice:
+    if wanted in ("scan", "auto"):
+        return Choice("scan")
+    return Choice(
+        "scan", f"no {wanted} recurrence for this cell and discretisation; running scan instead"
+    )
+
+
+def unroll(
+    cell: Cell,
+    params: Params,
+    coefficients: Scalars,
+    inputs: Array,
+    initial_carry: Carry = None,
+    *,
+    backend: str = "auto",
+    unroll: int = 1,
+    remat: bool = False,
+    return_states: bool = False,
+) -> Result:
+    """Steps a cell along a batch of sequences.
+
+    `adjoint` and `native` have a reverse-mode derivative only; jvp, jacfwd and hessian need
+    backend="scan".
+
+    Args:
+      cell: what `asrnn.dynamics.make_cell` returns.
+      params: the cell's parameters, as `cell.init` draws them.
+      coefficients: the run-time scalars by name, step size ε and diffusion γ for example
+        (`asrnn.dynamics.Coefficients`); all may be traced.
+      inputs: `[T, B, m]`, converted to the dtype of the parameters.
+      initial_carry: the carry before the first step; zeros by default.
+      backend: "auto" or a name of `BACKENDS`.
+      unroll: steps per loop iteration of the `scan` backend.
+      remat: stores the state every √T steps only (`native` on a CPU: every 32 at most) and computes
+        the rest again in the backward pass, which costs one more forward pass.
+      return_states: whether to return all hidden states, not only the last.
+
+    Returns:
+      The carry after the last step, and the hidden states `[T, B, n]` or None.
+
+    Raises:
+      ConfigError: for an unknown backend, or a coefficient that is missing.
+    """
+    dtype = jnp.result_type(*params.values())
+    inputs = jnp.asarray(inputs, dtype)
+    at_start = cell.initial_carry(params, inputs.shape[1])
+    if initial_carry is None:
+        initial_carry = at_start
+    initial_carry = jax.tree.map(
+        # A counter, which a scheme may carry, keeps its type.
+        lambda given, own: jnp.asarray(given, dtype if is_floating(own) else own.dtype),
+        initial_carry,
+        at_start,
+    )
+    choice = choose_backend(backend, cell, params)
+    if choice.note is not None:
+        _say_once(choice.note)
+    if choice.backend == "scan":
+        return scan(
+            cell,
+            params,
+            coefficients,
+            inputs,
+            initial_carry,
+            unroll=unroll,
+            remat=remat,
+            return_states=return_states,
+        )
+    assert isinstance(cell, OdeCell)
+    field = cell.field(params, coefficients)
+    pair = type(field), cell.scheme_name
+    native_chosen = choice.backend == "native"
+    run = KERNELS[*pair, jax.default_backend()].run if native_chosen else ADJOINTS[pair]
+    return run(
+        field,
+        coefficients["step_size"],
+        inputs,
+        initial_carry,
+        return_states=return_states,
+        remat=remat,
+    )
+
+
+@functools.cache
+def _say_once(line: str) -> None:
+    logging.getLogger("asrnn").warning(line)
