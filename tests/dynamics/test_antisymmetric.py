@@ -13,7 +13,7 @@ from asrnn.dynamics import (
     packed_triangle,
     recurrent_matrix,
 )
-from tests.dynamics.reference import ODE_CELLS, sigmoid, skew
+from tests.dynamics.reference import sigmoid, skew
 
 ANTISYMMETRIC = ("antisymmetric", "gated_antisymmetric")
 SIZES = [(1, 0), (2, 1), (7, 2), (8, 3)]
@@ -100,14 +100,14 @@ def test_diffusion_changes_the_diagonal_of_the_matrix_and_nothing_else(name, dif
     np.testing.assert_array_equal(change, -np.float32(diffusion) * np.eye(6, dtype=np.float32))
 
 
-@pytest.mark.parametrize("name", ODE_CELLS)
+@pytest.mark.parametrize("name", ["antisymmetric", "gated_antisymmetric", "ablation"])
 @pytest.mark.parametrize("diffusion", [0.0, 0.01, 1.0, 10.0])
 def test_a_cell_without_bias_and_input_stays_at_rest_for_any_diffusion(name, diffusion):
     cell, (params, _, _) = make_cell(name), draw(name, 6)
     params["bias"] = jnp.zeros(6)
     step = cell.prepare(params, Coefficients(0.5, diffusion))
     rest = cell.initial_carry(params, 2)
-    np.testing.assert_array_equal(step(rest, jnp.zeros((2, 3))), rest)
+    jax.tree.map(np.testing.assert_array_equal, step(rest, jnp.zeros((2, 3))), rest)
 
 
 def test_the_pre_activation_contains_minus_gamma_h(x64):

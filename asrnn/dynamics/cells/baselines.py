@@ -153,6 +153,7 @@ ABLATION = Ode(
     ablation_field,
     "Chang, Chen, Haber, Chi 2019, section 5.2",
     (STEP_SIZE, DIFFUSION, INIT_SCALE, INPUT_SCALE, GATE_BIAS),
+    offers=frozenset({"field", "gate"}),
 )
 VANILLA = MapCell(init_vanilla, vanilla_step, "Elman 1990", (INIT_SCALE, INPUT_SCALE))
 LSTM = MapCell(
