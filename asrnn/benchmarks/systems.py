@@ -57,6 +57,9 @@ SYSTEMS: dict[str, System] = {
     "scan-graph": _backend("scan", GRAPH, gpu_obstacle),
     "adjoint": _backend("adjoint"),
     "native": _backend("native", obstacle=recurrences.native_obstacle),
+    "native-hamiltonian": System(
+        RECURRENCE_WORKS, recurrences.prepare_hamiltonian, recurrences.hamiltonian_obstacle
+    ),
     "flax-lstm": System(RECURRENCE_WORKS, recurrences.prepare_flax_lstm),
     "torch-rnn": _torch("RNN"),
     "torch-rnn-tf32": _torch("RNN", ROUNDED),
