@@ -26,17 +26,17 @@ QUICK: Overrides = {
 
 
 class Row(NamedTuple):
-    """One method on one task: what the paper printed, and how to measure it again."""
+    """One method on one task: what was published of it, and how to measure it again."""
 
     name: str
     """Of its runs and for --rows."""
     task: str
     method: str
-    paper: float
-    """Test accuracy in %."""
     units: int
-    printed_parameters: str
-    source: str
+    paper: float | None = None
+    """Test accuracy in %; None for what nobody published, as in the table of integrators."""
+    printed_parameters: str = ""
+    source: str = ""
     """Who published the number."""
     recipe: str = ""
     """`paper's` (its optimizers at a constant rate) or `ours`; empty: neither is meant."""
@@ -49,7 +49,7 @@ class Row(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A table of the paper."""
+    """A table of the paper, or one beside it."""
 
     name: str
     title: str

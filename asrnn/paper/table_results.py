@@ -45,7 +45,7 @@ def make_result(
     """The row with what its runs came to; null wherever nobody measured.
 
     Args:
-      table: "table1" or "table2".
+      table: its name, "table1" for example.
       row: its definition.
       jobs: its runs, one a seed; none for a row that is only cited.
       kept: the same row of an earlier JSON file.
