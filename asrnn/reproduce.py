@@ -37,16 +37,7 @@ def main(what: str) -> None:
     from asrnn.training.devices import leave_accelerators_alone
 
     leave_accelerators_alone()
-    goes_only(
-        "with table1, table2 or integrators",
-        what in TABLES,
-        RUNS,
-        DATA_DIR,
-        SOURCE,
-        ROWS,
-        RUN,
-        WORKERS,
-    )
+    goes_only("with a table", what in TABLES, RUNS, DATA_DIR, SOURCE, ROWS, RUN, WORKERS)
     goes_only("with a table or spectra", what != "figure1", QUICK)
     goes_only("without --norun", bool(RUN.value), ROWS, WORKERS)
     if WORKERS.value < 1:

@@ -1,10 +1,10 @@
 """Integrators of one field: accuracy against cost on pooled MNIST (14 x 14, T = 196, 128 units).
 
 `python -m asrnn.reproduce integrators` runs each row with three seeds. A row is a scheme, its
-steps for each input (`model.substeps`) and γ; ε, the time that passes for an input, is the same in all of
-them. So rows of equally many substeps have equal steps, and rows of equal `substeps` times the
-stages of the scheme have equal evaluations of the field. The field is that of eq. 12, and for the
-split schemes its Hamiltonian form, which has half the products and fewer parameters.
+steps for each input (`model.substeps`) and γ; ε, the time that passes for an input, is the same in
+all of them. So rows of equally many substeps have equal steps, and rows of equal `substeps` times
+the stages of the scheme have equal evaluations of the field. The field is that of eq. 12, and for
+the split schemes its Hamiltonian form, which has half the products and fewer parameters.
 
 The optimizer's settings are those with which the schemes were first compared, for none of them in
 particular: Adam at 0.003 with a cosine to 0, gradients clipped at 1, 1,500 updates of batch 64.
