@@ -2,7 +2,7 @@
 
 import pytest
 
-from asrnn.errors import AsrnnError, ConfigError, DivergedError, Interrupted
+from asrnn.errors import AsrnnError, ConfigError, Interrupted
 from asrnn.reports.closing_tables import sweep_table
 from asrnn.reports.sweep import read_sweep
 from asrnn.runs.metrics import read_rows
@@ -11,24 +11,11 @@ from asrnn.sweeps.shard import Shard
 from asrnn.sweeps.space import expand
 from asrnn.sweeps.sweep import Sweep, check_sweep, run_sweep
 from asrnn.sweeps.trials import make_trials, outcome
-from asrnn.training.loop import train_and_evaluate
+from tests.sweeps.engine import in_process
 from tests.training.runs import tiny_config
 
 SPACE = h.product(h.sweep("optimizer.learning_rate", [0.001, 0.03]), h.seeds(2))
 TRIALS = make_trials(expand(SPACE, 0))
-
-
-def in_process(jobs, watch):
-    """An engine: one job after the other."""
-    for job in jobs:
-        if not outcome(job).finished:
-            watch.started(job)
-            try:
-                train_and_evaluate(job.config, job.workdir)
-            except DivergedError:
-                pass
-            finally:
-                watch.ended(job)
 
 
 def stopped_after(count):
