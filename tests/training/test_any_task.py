@@ -132,6 +132,15 @@ def test_a_sweep_ranks_runs_by_their_own_metric(
     assert_same_run(tmp_path / trials[0].id, uninterrupted)
 
 
+@pytest.mark.parametrize(
+    "config",
+    [
+        "npz",
+        pytest.param("adding", marks=[pytest.mark.slow, pytest.mark.ci]),
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("two_layers", "copying")),
+    ],
+    indirect=True,
+)
 def test_a_population_has_each_run_to_rounding_and_is_resumed_bit_for_bit(
     config: ConfigDict, uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
