@@ -43,8 +43,14 @@ SEED_OPTION = Option(
 FRAME: dict[str, tuple[Option, ...]] = {
     "task": (
         Option("name", "digits", f"one of {', '.join(TASKS)}"),
-        Option("source", "bundled", "where the data come from: bundled, tfds, files"),
-        Option("data_dir", "", "folder of the data; empty with tfds: its own default"),
+        Option(
+            "source", "bundled", "where the data come from: bundled, tfds, files, generated, npz"
+        ),
+        Option(
+            "data_dir",
+            "",
+            "folder of the data, or an .npz file; empty with tfds: its default folder",
+        ),
         Option(
             "validation_size",
             0,
@@ -55,19 +61,19 @@ FRAME: dict[str, tuple[Option, ...]] = {
     "model": (
         Option("cell", "antisymmetric", f"one of {', '.join(CELLS)}"),
         Option("hidden_size", 128, "n", COUNT),
-        Option("num_layers", 1, "layers of this cell, one on the states of the other", COUNT),
+        Option("num_layers", 1, "layers of this cell; the states of one feed the next", COUNT),
         Option(
             "readout",
             "last",
             "what the head sees: last (hidden state), mean (over time), every_step",
             one_of("last", "mean", "every_step"),
         ),
-        Option("discretization", "euler", f"one of {', '.join(SCHEMES)}; of cells that are ODEs"),
+        Option("discretization", "euler", f"one of {', '.join(SCHEMES)}; for cells that are ODEs"),
     ),
     "recurrence": (
-        Option("backend", "auto", "auto (the fastest that is there), native, adjoint, scan"),
+        Option("backend", "auto", "auto (the fastest available), native, adjoint, scan"),
         Option("unroll", 1, "scan: time steps per iteration of the loop", COUNT),
-        Option("remat", False, "O(√T) memory for one more forward pass"),
+        Option("remat", False, "O(√T) memory, at the cost of one more forward pass"),
     ),
     "objective": (Option("name", "cross_entropy", f"one of {', '.join(OBJECTIVES)}"),),
     "optimizer": (

@@ -23,7 +23,7 @@ INPUT = flags.DEFINE_multi_string(
     "input", None, "An .npz file with an array `inputs`, or a picture; may be repeated."
 )
 OUT = flags.DEFINE_string(
-    "out", None, "Writes FILE.npz with `predictions` and, of classes, `probabilities` instead."
+    "out", None, "Writes FILE.npz with `predictions` and, for classes, `probabilities` instead."
 )
 
 

@@ -363,7 +363,7 @@ def test_a_flag_that_would_be_ignored_is_refused(call, monkeypatch, words, flag,
     ("words", "complaint"),
     [
         (["--rungs=5"], "needs --trials=N"),
-        (["--trials=2", "--rungs=5"], "goes with neither --rungs nor --shard"),
+        (["--trials=2", "--rungs=5"], "cannot be combined with --rungs or --shard"),
         (["--trials=2", "--batch=0"], "--batch must be at least 1, found 0"),
     ],
 )

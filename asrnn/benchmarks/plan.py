@@ -117,5 +117,5 @@ def checked_output(name: str | None) -> Path | None:
     if path.suffix != ".json":
         raise ConfigError(f"--out must name a .json file, found {name!r}")
     if not path.parent.is_dir():
-        raise CheckpointError(f"--out={name}: there is no folder {path.parent}; make it first")
+        raise CheckpointError(f"--out={name}: there is no folder {path.parent}; create it first")
     return path

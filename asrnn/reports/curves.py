@@ -140,7 +140,9 @@ def _notes(runs: Sequence[Run], few: bool) -> list[Markup]:
     if without:
         named = ", ".join(f"{run.name} ({run.status} at step {run.steps})" for run in without)
         counted = tally([run.status for run in without])
-        notes.append(f"No row, and so no curve: {named if len(without) <= NAMED else counted}.")
+        notes.append(
+            f"No curve, because there is no row yet: {named if len(without) <= NAMED else counted}."
+        )
     if any(run.status == "diverged" and run.rows for run in runs):
         notes.append("A cross: the run diverged.")
     if any(value > 100 for run in runs for _, value in run.points("train", "loss")):

@@ -24,7 +24,7 @@ def results_tables(folder: Path) -> list[Markup]:
       CheckpointError: if a table is damaged.
     """
     if not folder.is_dir():
-        raise ConfigError(f"--results={folder} is not a folder; give the one of table*.json")
+        raise ConfigError(f"--results={folder} is not a folder; give the folder with table*.json")
     return [_table(path) for path in sorted(folder.glob("table*.json"))]
 
 

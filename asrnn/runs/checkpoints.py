@@ -106,7 +106,7 @@ class Checkpoints:
         if steps:
             raise CheckpointError(
                 f"every checkpoint in {self.directory} is damaged;"
-                " start again in another workdir, or remove that folder to start anew here"
+                " start again in another workdir, or remove that folder to start again here"
             )
         return None
 
@@ -141,7 +141,7 @@ class Checkpoints:
             if found != expected.get(name, "nothing"):
                 raise CheckpointError(
                     f"checkpoint {step} in {self.directory} holds {found} for {name},"
-                    f" expected {expected.get(name, 'nothing')}; it is of another model"
+                    f" expected {expected.get(name, 'nothing')}; it belongs to another model"
                 )
         restored = _orbax_restore(self.directory / str(step), flat)
         # What orbax gives is tied to a device, for which jit would compile once more.

@@ -91,7 +91,7 @@ def read_rows(path: Path) -> list[Row]:
         if row is not None:
             rows.append(row)
         elif number < len(lines):
-            raise damaged(path, f"line {number} of {len(lines)} is no row")
+            raise damaged(path, f"line {number} of {len(lines)} is not a row")
     return rows
 
 

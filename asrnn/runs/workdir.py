@@ -83,8 +83,8 @@ def open_workdir(workdir: Path, config: ConfigDict) -> Iterator[None]:
         if _has_traces(workdir):
             if not (workdir / CONFIG).exists():
                 raise CheckpointError(
-                    f"{workdir} holds a run without its {CONFIG}, so nothing tells of which config"
-                    " it is; put that file back, or give another --workdir"
+                    f"{workdir} holds a run without its {CONFIG}, so its config is"
+                    " not known; put that file back, or give another --workdir"
                 )
             check_same_run(workdir, config)
             read_rows(workdir / METRICS)  # refuses a damaged file, which a resume would cut
@@ -143,5 +143,5 @@ def check_same_run(workdir: Path, config: ConfigDict) -> None:
         changes = ", ".join(f"{name}: {before[name]} -> {now[name]}" for name in differing)
         raise ConfigError(
             f"workdir {workdir} holds a run with another config ({changes});"
-            " give another --workdir, or none to get one of its own"
+            " give another --workdir, or leave it out to get a new one"
         )

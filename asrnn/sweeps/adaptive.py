@@ -117,7 +117,7 @@ def check_search(search: Search, rungs: Sequence[int], shard: Shard) -> None:
     if search.batch < 1:
         raise ConfigError(f"--batch must be at least 1, found {search.batch}")
     if rungs or shard != WHOLE:
-        raise ConfigError("--search goes with neither --rungs nor --shard; leave them out")
+        raise ConfigError("--search cannot be combined with --rungs or --shard; leave them out")
 
 
 def first_trials(search: Search) -> list[Trial]:
@@ -240,7 +240,7 @@ def _read(folder: Path, search: Search) -> list[Choices]:
         trials_of(search, proposals)
     except (OSError, ValueError, TypeError):
         raise ConfigError(
-            f"{path} is not of a search of this space; give another --workdir"
+            f"{path} belongs to a search of another space; give another --workdir"
         ) from None
     return proposals
 

@@ -52,7 +52,7 @@ def last_line(job: Job) -> str:
         lines = (job.workdir / LOG).read_text(errors="replace").split("\n")
     except OSError as error:
         return f"its {LOG} cannot be read ({error.strerror})"
-    return next((line for line in reversed(lines) if line.strip()), "it said nothing")
+    return next((line for line in reversed(lines) if line.strip()), "it printed nothing")
 
 
 def _environment(job: Job, slot: Slot) -> dict[str, str]:

@@ -145,7 +145,7 @@ def join(*points: Overrides) -> Overrides:
     joined: Overrides = {}
     for point in points:
         for name in point.keys() & joined.keys():
-            raise ConfigError(f"two parts of the space set {name}; let one of them do it")
+            raise ConfigError(f"two parts of the space set {name}; leave one out")
         joined |= point
     return joined
 

@@ -54,7 +54,7 @@ def read_space(path: Path) -> Space:
     space = call(path, "get_space(h)", space_functions)
     if not isinstance(space, Space):
         raise ConfigError(
-            f"get_space of {path} must return what a function of h made,"
+            f"get_space of {path} must return what a function of h returned,"
             f" found {type(space).__name__}"
         )
     return space

@@ -176,7 +176,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     try:
         with path.open("rb") as file:
             if not zipfile.is_zipfile(file):
-                raise ValueError("it is no zip archive")
+                raise ValueError("it is not a zip archive")
             file.seek(0)
             with np.load(file, allow_pickle=False) as arrays:
                 return {name: arrays[name] for name in arrays.files}
@@ -200,7 +200,7 @@ def _part(path: Path, arrays: dict[str, np.ndarray], part: str) -> Data | None:
     targets = _targets(f"{names[1]} in {path}", arrays[names[1]])
     if len(targets) != len(inputs):
         raise DataError(
-            f"{path}: one target an example expected, found {len(inputs)} {names[0]} and"
+            f"{path}: one target for each example expected, found {len(inputs)} {names[0]} and"
             f" {len(targets)} {names[1]}"
         )
     steps = inputs.shape[1] * (inputs.shape[2] if inputs.ndim == 4 else 1)

@@ -272,7 +272,7 @@ class _Run:
         config, model = self.experiment.config, self.experiment.model
         start = f"resuming at step {first}" if first else "starting"
         return (
-            f"{config.task.name} from {self.origin}\n"
+            f"data: {config.task.name} ({self.origin})\n"
             f"{config.model.cell}, {config.model.hidden_size} units,"
             f" {num_parameters(self.experiment.initial_params):,} parameters;"
             f" {model.recurrence['backend']} recurrence on {device_name(model.mesh)};"

@@ -87,7 +87,7 @@ def _check(address: str | None, number: int | None, index: int | None) -> None:
     if any(given) and not all(given):
         raise ConfigError(
             "--coordinator_address, --num_processes and --process_id belong together;"
-            " give all three, or none where a scheduler says them"
+            " give all three, or none if a scheduler provides them"
         )
     if address is None or number is None or index is None:
         return

@@ -64,7 +64,7 @@ def test_the_closing_table_names_the_pick_and_how_it_was_picked(whole):
     _, result = whole
     text = sweep_table(result)
     assert "picked by validation accuracy, never by test; 4 trials, 2 dropped" in text
-    assert "dropped at a rung, 0 diverged, 0 not finished yet" in text
+    assert "diverged" not in text and "not finished yet" not in text
     assert "\nbest: --config.optimizer.learning_rate=0.0" in text
 
 
@@ -120,7 +120,7 @@ def test_a_setting_that_diverges_is_marked_and_the_others_go_on(tmp_path):
     result = run_sweep(sweep, in_process)
     assert [score is None for score, _ in result.ranking] == [False, True]
     assert f"{trials[0].id},diverged," in table(sweep)
-    assert "2 trials, 0 dropped at a rung, 1 diverged" in sweep_table(result)
+    assert "2 trials, 1 diverged\n" in sweep_table(result)
 
 
 def test_where_all_diverge_the_sweep_ends_and_picks_nothing(tmp_path):
@@ -138,7 +138,7 @@ def test_where_all_diverge_the_sweep_ends_and_picks_nothing(tmp_path):
         ({"trials": []}, "the space is empty"),
         ({"config": tiny_config(task__validation_size=0)}, "validation_size is 0"),
         ({"trials": make_trials([{"training.steps": 9}])}, "and so do the rungs"),
-        ({"trials": make_trials([{"optimizer.schedule": "cosine"}])}, "or no rungs"),
+        ({"trials": make_trials([{"optimizer.schedule": "cosine"}])}, "or leave the rungs out"),
         ({"rungs": (4, 2)}, "must rise"),
         ({"reduction": 1.0}, "must be above 1, found 1"),
         ({"trials": make_trials([{"model.cel": "lstm"}])}, "unknown field 'model.cel'"),

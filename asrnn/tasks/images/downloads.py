@@ -69,7 +69,7 @@ def _download(file: OriginalFile, path: Path) -> None:
             _copy(response, target, file.size + 1)
         if not _is_registered(Path(temporary), file):
             raise DataError(
-                f"{file.url} did not give the registered file: {file.size} bytes with sha256 "
+                f"{file.url} did not send the registered file: {file.size} bytes with sha256 "
                 f"{file.sha256} expected, found {os.path.getsize(temporary)} bytes or another "
                 "sha256; try again, or give a folder with the original by --raw_dir"
             )

@@ -63,7 +63,7 @@ def _prepare_alone(
             report(f"{image_set} was prepared by another process in {folder}")
             return
         if folder.exists():  # tfds would take it for a finished dataset and do nothing.
-            raise DataError(f"{folder} is only a part of a dataset; remove that folder, run again")
+            raise DataError(f"{folder} is an incomplete dataset; remove that folder and run again")
         if raw_dir is None:
             raw = root / "downloads" / image_set
             downloads.fetch(image_set, raw, report)
@@ -120,6 +120,6 @@ def prepare_task(
     except OSError as error:
         raise DataError(
             f"cannot prepare {image_set} in {root}: {prepared.one_line(error)}; check the disk and "
-            "the rights of that folder"
+            "the permissions of that folder"
         ) from error
     return str(folder)

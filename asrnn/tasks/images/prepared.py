@@ -98,7 +98,7 @@ def _decode(image_set: str, folder: Path, advice: str) -> tuple[Split, Split]:
         if file_format != "array_record":
             raise DataError(
                 f"{folder} is prepared as {file_format}; array_record expected, which can be read "
-                f"without TensorFlow: remove it, or take another data_dir, and run: {advice}"
+                f"without TensorFlow: remove it, or choose another data_dir, and run: {advice}"
             )
         return _read_split(builder, "train", shape), _read_split(builder, "test", shape)
     except DataError:
