@@ -16,7 +16,7 @@ import difflib
 import re
 from collections.abc import Collection
 
-CLOSE = 0.6  # likeness of a name to one that is suggested in its place
+CLOSE = 0.6  # how similar a name must be to one that is suggested instead
 
 
 class AsrnnError(Exception):

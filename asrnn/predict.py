@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def texts(example: "dict[str, np.ndarray]") -> list[str]:
-    """The predictions of an example as words; the probability of its class, if it has but one."""
+    """The predictions of an example as words; the probability of its class, if it has only one."""
     predictions = example["predictions"]
     if "probabilities" not in example:
         return [f"{value:.6g}" for value in predictions.ravel()]

@@ -69,11 +69,11 @@ def make_plan(
     population: Sequence[str] = (),
     **options: Any,
 ) -> Plan:
-    """A plan from the flags; an empty list stands for all names, or those usual in populations.
+    """A plan from the flags; an empty list stands for all names, or the usual ones for populations.
 
     Raises:
-      ConfigError: for an unknown name, a case that only populations have, or a population that
-        cannot be.
+      ConfigError: for an unknown name, a case that only populations have, or an
+        impossible size of a population.
     """
     sizes = _sizes(population)
     own = [name for name in cases if name in POPULATION_CASES and name not in CASES]

@@ -1,4 +1,4 @@
-"""One HTML file about a folder of runs and sweeps: nothing in it comes from outside."""
+"""One HTML file about a folder of runs and sweeps: it loads nothing from elsewhere."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""What the page says of its runs: the table, curves, configs, and on what they ran."""
+"""What the page says of its runs: the table, curves, configs, and what they ran on."""
 
 from collections.abc import Sequence
 from itertools import groupby

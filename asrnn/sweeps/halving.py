@@ -20,7 +20,7 @@ def read_rungs(given: Sequence[str]) -> list[int]:
     """The steps that `--rungs` lists.
 
     Raises:
-      ConfigError: if one of them is no whole number.
+      ConfigError: if one of them is not a whole number.
     """
     try:
         return [int(rung) for rung in given]

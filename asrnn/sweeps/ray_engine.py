@@ -148,7 +148,7 @@ def _connected(address: str) -> Iterator[None]:
 
 
 def _check_answers(address: str) -> None:
-    """Tries the address in a process of its own: `ray.init` waits for minutes, deaf to signals.
+    """Tries the address in a process of its own: `ray.init` waits for minutes and ignores signals.
 
     Raises:
       ConfigError: if no cluster answers within `ANSWER` seconds.

@@ -121,7 +121,7 @@ def expand(space: Space, seed: int) -> list[Overrides]:
 
 
 def scales(space: Space) -> dict[str, str]:
-    """The fields with ranges: "log" or "linear"; none of both, if its ranges do not agree."""
+    """The fields with ranges: "log" or "linear"; neither, if its ranges do not agree."""
     found: dict[str, set[str]] = {}
 
     def visit(space: Space) -> None:

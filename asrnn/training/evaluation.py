@@ -122,7 +122,7 @@ def with_data(config: ConfigDict, source: str, data_dir: str) -> ConfigDict:
     """The config with the data from elsewhere; what is "" stays.
 
     Raises:
-      ConfigError: for a source that wants a folder, and has none.
+      ConfigError: for a source that needs a folder, and has none.
     """
     config = ConfigDict(config.to_dict())
     config.task.source = source or config.task.source

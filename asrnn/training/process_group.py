@@ -1,4 +1,4 @@
-"""How the processes of a run stay group: they meet between what they compute.
+"""How the processes of a run stay a group: they meet between what they compute.
 
 All processes run the same program on the same batches. What only one of them knows, a
 signal, the clock or a failure, becomes known to all in a meeting, to which every process

@@ -70,7 +70,7 @@ def _unpack(content: bytes) -> tuple[Split, Split]:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Writes all or nothing, whoever else writes the same file at the same time."""
+    """Writes all or nothing, also where others write the same file at the same time."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -86,7 +86,7 @@ def _write(path: Path, content: bytes) -> None:
 def decoded(image_set: str, located: Located, report: Callable[[str], None]) -> tuple[Split, Split]:
     """Returns (train, test) of `located`, from the cache if they are there, else decoded.
 
-    A damaged file in the cache is made anew, and a cache that cannot be written is no error;
+    A damaged file in the cache is rebuilt, and a cache that cannot be written is no error;
     `report` gets one line about either.
 
     Raises:

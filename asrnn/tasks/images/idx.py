@@ -60,8 +60,8 @@ def decode(images: bytes, labels: bytes, images_name: str, labels_name: str) -> 
     classes = _body(labels, _LABELS_MAGIC, (), labels_name)
     if len(pixels) != len(classes):
         raise DataError(
-            f"{images_name} and {labels_name} do not belong together: one label for each "
-            f"image expected, found {len(pixels)} images and {len(classes)} labels; put both original "
+            f"{images_name} and {labels_name} do not belong together: one label for each image "
+            f"expected, found {len(pixels)} images and {len(classes)} labels; put both original "
             "files there"
         )
     if classes.max() >= _CLASSES:

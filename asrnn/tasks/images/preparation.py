@@ -15,7 +15,7 @@ from asrnn.tasks.table import TASKS
 
 @contextlib.contextmanager
 def _lock(path: Path, report: Callable[[str], None]) -> Iterator[None]:
-    """Holds `path` locked; the system lets go of it however the process ends.
+    """Holds `path` locked; the system releases it however the process ends.
 
     The file stays: to remove it would let two processes lock two files of the same name.
     """
@@ -111,7 +111,7 @@ def prepare_task(
     image_set = kind.image_set
     root = prepared.resolve_data_dir(data_dir)
     folder = root / IMAGE_SETS[image_set].tfds
-    # Without the lock, so that a folder that is only to be read will do.
+    # Without the lock, so that a read-only folder will do.
     if prepared.is_prepared(image_set, root):
         report(f"{image_set} is already prepared in {folder}")
         return str(folder)

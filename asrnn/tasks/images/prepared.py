@@ -103,7 +103,7 @@ def _decode(image_set: str, folder: Path, advice: str) -> tuple[Split, Split]:
         return _read_split(builder, "train", shape), _read_split(builder, "test", shape)
     except DataError:
         raise
-    except Exception as error:  # tfds, array_record and PIL have no common one for damaged data.
+    except Exception as error:  # tfds, array_record and PIL share no exception for damaged data.
         raise DataError(
             f"the {image_set} dataset in {folder} is damaged ({one_line(error)}); remove that "
             f"folder and run: {advice}"
@@ -117,7 +117,7 @@ def _fingerprint(folder: Path) -> str:
 
 
 def locate_prepared(image_set: str, data_dir: str) -> Located:
-    """Finds what `prepare_task` or tfds itself prepared, without a look at the network.
+    """Finds what `prepare_task` or tfds itself prepared, without touching the network.
 
     `decode` returns the examples in the order of the original files, as `originals` does.
 
