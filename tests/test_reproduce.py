@@ -18,8 +18,8 @@ from asrnn.sweeps import engines
 from asrnn.sweeps.trials import Job, Watch, outcome
 from asrnn.training import devices
 from asrnn.training.loop import train_and_evaluate
+from tests.command.calls import call, flag_values
 from tests.tasks.images.fakes import write_cifar10, write_mnist
-from tests.test_command import call, flag_values
 
 __all__ = ["call", "flag_values"]
 
