@@ -96,6 +96,6 @@ def out_of_memory(error: Exception) -> ConfigError | None:
     )
 
 
-def one_line(error: Exception) -> str:
+def one_line(error: BaseException) -> str:
     """The text of an exception of a library as one line of bounded length."""
     return " ".join(str(error).split())[:300]

@@ -5,7 +5,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from asrnn.errors import AsrnnError, ConfigError, near_miss
+from asrnn.errors import AsrnnError, ConfigError, near_miss, one_line
 from asrnn.sweeps import space_functions
 from asrnn.sweeps.space import Space
 
@@ -61,7 +61,7 @@ def read_space(path: Path) -> Space:
 
 
 def _unreadable(path: Path, error: Exception | SystemExit) -> ConfigError:
-    line, why = _line(path, error), " ".join(str(error).split())
+    line, why = _line(path, error), one_line(error)
     if isinstance(error, SyntaxError):
         why = error.msg
     elif isinstance(error, AttributeError) and error.name is not None:

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from asrnn.errors import ConfigError, DataError, near_miss
+from asrnn.errors import ConfigError, DataError, near_miss, one_line
 from asrnn.options import SEED, Option
 from asrnn.tasks.batches import split_off
 from asrnn.tasks.images import sequences
@@ -181,9 +181,8 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
             with np.load(file, allow_pickle=False) as arrays:
                 return {name: arrays[name] for name in arrays.files}
     except (OSError, EOFError, ValueError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
-        reason = " ".join(str(error).split())[:200]
         raise DataError(
-            f"{path} is not a readable .npz file of plain arrays ({reason}); write it with"
+            f"{path} is not a readable .npz file of plain arrays ({one_line(error)}); write it with"
             " numpy.savez(FILE, inputs=..., targets=...)"
         ) from None
 

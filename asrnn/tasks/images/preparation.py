@@ -119,7 +119,7 @@ def prepare_task(
         _prepare_alone(image_set, root, raw_dir, report)
     except OSError as error:
         raise DataError(
-            f"cannot prepare {image_set} in {root}: {prepared.one_line(error)}; check the disk and "
-            "the permissions of that folder"
+            f"cannot prepare {image_set} in {root}: {prepared.kind_and_text(error)}; check the "
+            "disk and the permissions of that folder"
         ) from error
     return str(folder)
