@@ -24,7 +24,7 @@ WORK = flags.DEFINE_list(
     "work", "", "forward, forward+backward, train-step, evaluation; all by default."
 )
 SYSTEMS = flags.DEFINE_list("systems", "", "The systems to compare; all by default.")
-REPEATS = flags.DEFINE_integer("repeats", 7, "Counted runs of each.", lower_bound=1)
+REPEATS = flags.DEFINE_integer("repeats", 7, "Timed runs of each.", lower_bound=1)
 SCALING = flags.DEFINE_bool(
     "scaling", False, "Also follow forward+backward over growing T, B and n; half the repeats."
 )

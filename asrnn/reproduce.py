@@ -24,11 +24,11 @@ OUT = flags.DEFINE_string("out", "experiments/results", "Folder of the tables an
 RUNS = flags.DEFINE_string("runs", "runs/reproduce", "Folder of the runs that tables are made of.")
 DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the data, as config.task.data_dir.")
 SOURCE = flags.DEFINE_enum("source", None, ["files", "tfds"], "As config.task.source.")
-ROWS = flags.DEFINE_list("rows", [], "Rows to run; by default all that are not only cited.")
+ROWS = flags.DEFINE_list("rows", [], "Rows to run; by default all but those that are only cited.")
 RUN = flags.DEFINE_bool("run", True, "Run what is missing; --norun only reads what is there.")
 WORKERS = flags.DEFINE_integer("workers", 1, "Runs at a time; they share cores and GPUs.")
 QUICK = flags.DEFINE_bool(
-    "quick", False, "Everything scaled down, to see that it works; in files of its own."
+    "quick", False, "Scale everything down, to see that it works; written to separate files."
 )
 
 

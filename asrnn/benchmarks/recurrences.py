@@ -1,7 +1,7 @@
 """The recurrences of this package, and Flax's LSTM: a batch of sequences forward and back.
 
 Forward is the last hidden state of a batch. Forward+backward is a scalar of it, ⟨h_T, w⟩, and
-its gradient in all parameters of the cell, not in the inputs.
+its gradient with respect to all parameters of the cell, but not the inputs.
 """
 
 from collections.abc import Callable

@@ -84,7 +84,7 @@ def choose_rows(table: Table, names: list[str]) -> list[Row]:
     """The rows of these names, or all that can be run.
 
     Raises:
-      ConfigError: for a name that is none of a row that can be run.
+      ConfigError: for a name that no row that can be run has.
     """
     runnable = {row.name: row for row in table.rows if row.config is not None}
     for name in names:
