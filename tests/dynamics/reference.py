@@ -5,10 +5,14 @@ States are columns here, as in the paper: `h` is `[n]`, V is `[n, m]`.
 
 import numpy as np
 
+from tests.dynamics import peers
+
 N, M = 5, 3
 """An odd hidden size and an input size that no axis can be mistaken for."""
 
 STEP_SIZE, DIFFUSION = 0.3, 0.2
+OTHERS = {"stiffness": peers.STIFFNESS, "damping": peers.DAMPING, "beta": peers.BETA}
+"""The run-time scalars of the cells beside ε and γ."""
 
 SHAPES = {
     "antisymmetric": {"recurrent_triangle": (10,), "input_kernel": (M, N), "bias": (N,)},
@@ -34,10 +38,11 @@ SHAPES = {
         "bias": (3 * N,),
         "recurrent_bias": (N,),
     },
+    **peers.shapes(N, M),
 }
 """The parameters of each cell for hidden size N and input size M."""
 
-ODE_CELLS = ("antisymmetric", "gated_antisymmetric", "ablation")
+ODE_CELLS = ("antisymmetric", "gated_antisymmetric", "ablation", *peers.FIELDS)
 STAGES = {"euler": 1, "midpoint": 2, "heun": 2, "rk4": 4}
 
 
@@ -67,7 +72,9 @@ def skew(triangle, n):
 
 
 def field(name, p, diffusion, h, x):
-    """The right-hand side of the ODE at one state and one input."""
+    """The right-hand side of the ODE at one state, its parts side by side, and one input."""
+    if name in peers.FIELDS:
+        return peers.FIELDS[name](p, diffusion, h, x)
     n = len(p["bias"])
     w = p["recurrent_kernel"] if name == "ablation" else skew(p["recurrent_triangle"], n)
     a = np.array([sum(w[i, j] * h[j] for j in range(n)) - diffusion * h[i] for i in range(n)])
@@ -75,6 +82,21 @@ def field(name, p, diffusion, h, x):
     if name == "antisymmetric":
         return candidate
     return sigmoid(a + p["gate_input_kernel"].T @ x + p["gate_bias"]) * candidate
+
+
+def advanced(f, h, eps, scheme):
+    """One step of a scheme that needs nothing but the field."""
+    if scheme == "euler":
+        return h + eps * f(h)
+    if scheme == "midpoint":
+        return h + eps * f(h + eps / 2 * f(h))
+    k1 = f(h)
+    if scheme == "heun":
+        return h + eps / 2 * (k1 + f(h + eps * k1))
+    k2 = f(h + eps / 2 * k1)
+    k3 = f(h + eps / 2 * k2)
+    k4 = f(h + eps * k3)
+    return h + eps * (k1 / 6 + k2 / 3 + k3 / 3 + k4 / 6)
 
 
 def step(name, p, carry, x, *, eps=STEP_SIZE, diffusion=DIFFUSION, scheme="euler"):
@@ -85,17 +107,9 @@ def step(name, p, carry, x, *, eps=STEP_SIZE, diffusion=DIFFUSION, scheme="euler
         def f(h):
             return field(name, p, diffusion, h, x)
 
-        if scheme == "euler":
-            return (h + eps * f(h),)
-        if scheme == "midpoint":
-            return (h + eps * f(h + eps / 2 * f(h)),)
-        k1 = f(h)
-        if scheme == "heun":
-            return (h + eps / 2 * (k1 + f(h + eps * k1)),)
-        k2 = f(h + eps / 2 * k1)
-        k3 = f(h + eps / 2 * k2)
-        k4 = f(h + eps * k3)
-        return (h + eps * (k1 / 6 + k2 / 3 + k3 / 3 + k4 / 6),)
+        return tuple(np.split(advanced(f, np.concatenate(carry), eps, scheme), len(carry)))
+    if name in peers.MAPS:
+        return peers.MAPS[name](p, eps, carry, x)
     v, u, b = p["input_kernel"].T, p["recurrent_kernel"].T, p["bias"]
     if name == "vanilla":
         return (np.tanh(u @ h + v @ x + b),)
