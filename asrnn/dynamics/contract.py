@@ -24,6 +24,16 @@ STEP_SIZE = Option(
 DIFFUSION = Option(
     "diffusion", 0.01, "γ, the strength of the term -γ h", NON_NEGATIVE, Use.RUN_TIME
 )
+STIFFNESS = Option(
+    "stiffness",
+    1.0,
+    "of an oscillator, the term -γ y of its force (α of UnICORNN)",
+    NON_NEGATIVE,
+    Use.RUN_TIME,
+)
+DAMPING = Option(
+    "damping", 1.0, "of an oscillator, the friction -ε y' in its force", NON_NEGATIVE, Use.RUN_TIME
+)
 
 Scalars = Mapping[str, Array | float]
 """The run-time scalars of a cell by name: changing them recompiles nothing."""
@@ -96,6 +106,12 @@ def one_state(params: Params, batch_size: int) -> State:
 def two_states(params: Params, batch_size: int) -> State:
     """A pair of zeros `[B, n]`: position and velocity, say; the first is the hidden state."""
     return (one_state(params, batch_size),) * 2
+
+
+def rows_of_the_recurrent_kernel(params: Params, batch_size: int) -> Array:
+    """Zeros `[B, n]`, n the rows of the parameter `recurrent_kernel`, whatever its columns."""
+    kernel = params["recurrent_kernel"]
+    return jnp.zeros((batch_size, kernel.shape[0]), kernel.dtype)
 
 
 def first(state: State) -> Array:
@@ -197,10 +213,13 @@ class MapCell:
 
     Attributes:
       init: draws the parameters.
-      step: `(params, coefficients, carry, x) -> carry`.
+      step: `(params, coefficients, carry, x) -> carry`, its params those that `shared` returns.
       source: where it is from.
       options: its options.
       num_states: how many `[B, n]` arrays the carry holds; the first is the hidden state.
+      shared: `params -> params`, once per sequence: adds what all steps share, an orthogonal
+        matrix made of free entries for example.
+      initial_state: `(params, B) -> [B, n]`, each of these arrays before the first step.
     """
 
     init: Init
@@ -208,14 +227,16 @@ class MapCell:
     source: str
     options: tuple[Option, ...]
     num_states: int = 1
+    shared: Callable[[Params], Params] = lambda params: params
+    initial_state: Callable[[Params, int], Array] = rows_of_the_recurrent_kernel
 
     def prepare(self, params: Params, coefficients: Scalars) -> Step:
         check_coefficients(self.options, coefficients)
-        return lambda carry, x: self.step(params, coefficients, carry, x)
+        prepared = self.shared(params)
+        return lambda carry, x: self.step(prepared, coefficients, carry, x)
 
     def initial_carry(self, params: Params, batch_size: int) -> tuple[Array, ...]:
-        kernel = params["recurrent_kernel"]
-        return (jnp.zeros((batch_size, kernel.shape[0]), kernel.dtype),) * self.num_states
+        return (self.initial_state(params, batch_size),) * self.num_states
 
     def hidden(self, carry: tuple[Array, ...]) -> Array:
         return carry[0]

@@ -1,17 +1,14 @@
-"""A cell that the package does not have: two states, and a coefficient of its own."""
+"""A cell that the package does not have: two states, and a coefficient beside the paper's."""
 
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from asrnn.dynamics.contract import STEP_SIZE, Ode, Scalars, two_states
+from asrnn.dynamics.contract import DAMPING, STEP_SIZE, Ode, Scalars, two_states
 from asrnn.dynamics.initializers import INIT_SCALE, input_kernel, normal
 from asrnn.dynamics.tanh_field import affine
-from asrnn.options import NON_NEGATIVE, Option, Use
 from asrnn.typing import Array, Key, Params
-
-DAMPING = Option("damping", 0.5, "κ, the friction", NON_NEGATIVE, Use.RUN_TIME)
 
 Pair = tuple[Array, Array]
 

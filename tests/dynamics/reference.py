@@ -5,10 +5,14 @@ States are columns here, as in the paper: `h` is `[n]`, V is `[n, m]`.
 
 import numpy as np
 
+from tests.dynamics import peers
+
 N, M = 6, 5
 """A hidden size of two halves, and an input size that no axis can be mistaken for."""
 
 STEP_SIZE, DIFFUSION = 0.3, 0.2
+OTHERS = {"stiffness": peers.STIFFNESS, "damping": peers.DAMPING, "beta": peers.BETA}
+"""The run-time scalars of the cells beside ε and γ."""
 
 SHAPES = {
     "antisymmetric": {"recurrent_triangle": (15,), "input_kernel": (M, N), "bias": (N,)},
@@ -42,11 +46,12 @@ SHAPES = {
         "bias": (3 * N,),
         "recurrent_bias": (N,),
     },
+    **peers.shapes(N, M),
 }
 """The parameters of each cell for hidden size N and input size M."""
 
 HAMILTONIAN_CELLS = ("hamiltonian", "gated_hamiltonian")
-ODE_CELLS = ("antisymmetric", "gated_antisymmetric", "ablation", *HAMILTONIAN_CELLS)
+ODE_CELLS = ("antisymmetric", "gated_antisymmetric", "ablation", *HAMILTONIAN_CELLS, *peers.FIELDS)
 ONE_STEP_SCHEMES = (
     *("euler", "midpoint", "heun", "rk4"),
     *("backward_euler", "implicit_midpoint", "trapezoid"),
@@ -90,6 +95,8 @@ def matrix(name, p):
 
 def field(name, p, diffusion, h, x):
     """The right-hand side of the ODE at one state, its parts side by side, and one input."""
+    if name in peers.FIELDS:
+        return peers.FIELDS[name](p, diffusion, h, x)
     n, w = len(p["bias"]), matrix(name, p)
     a = np.array([sum(w[i, j] * h[j] for j in range(n)) for i in range(n)])
     candidate = np.tanh(a - diffusion * h + p["input_kernel"].T @ x + p["bias"])
@@ -160,6 +167,8 @@ def step(name, p, carry, x, *, eps=STEP_SIZE, diffusion=DIFFUSION, scheme="euler
             return split_step(f, *carry, eps, scheme)
         parts = np.cumsum([len(part) for part in carry])[:-1]
         return tuple(np.split(advanced(f, np.concatenate(carry), eps, scheme), parts))
+    if name in peers.MAPS:
+        return peers.MAPS[name](p, eps, carry, x)
     v, u, b = p["input_kernel"].T, p["recurrent_kernel"].T, p["bias"]
     if name == "vanilla":
         return (np.tanh(u @ h + v @ x + b),)

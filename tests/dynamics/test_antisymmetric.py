@@ -13,9 +13,15 @@ from asrnn.dynamics import (
     packed_triangle,
     recurrent_matrix,
 )
+from asrnn.dynamics.initializers import INIT_SCALE
 from tests.dynamics.reference import sigmoid, skew
 
 ANTISYMMETRIC = ("antisymmetric", "gated_antisymmetric")
+RECURRENT = (
+    *("recurrent_triangle", "recurrent_kernel"),
+    *("linear_kernel", "velocity_kernel", "memory_kernel"),
+)
+"""Parameters that are drawn with the variance σ_w²/n."""
 SIZES = [(1, 0), (2, 1), (7, 2), (8, 3)]
 """(hidden size, seed): odd and even."""
 
@@ -153,10 +159,12 @@ def test_a_shut_gate_freezes_the_state():
 def test_kernels_are_drawn_with_the_variances_of_the_paper(key, name):
     # m = 96: with m = 1 variance and standard deviation of N(0, 1/m) coincide.
     n, m, init_scale = 200, 96, 2.0
-    params = CELLS[name].init(key, m, n, init_scale=init_scale)
+    cell = make_cell(name)
+    scaled = INIT_SCALE in cell.options
+    params = cell.init(key, m, n, **({"init_scale": init_scale} if scaled else {}))
+    of_init_scale = [key for key in RECURRENT if scaled]
     expected = {
-        "recurrent_triangle": init_scale / np.sqrt(n),
-        "recurrent_kernel": init_scale / np.sqrt(n),
+        **dict.fromkeys(of_init_scale, init_scale / np.sqrt(n)),
         "input_kernel": 1 / np.sqrt(m),
         "gate_input_kernel": 1 / np.sqrt(m),
     }
@@ -168,7 +176,7 @@ def test_kernels_are_drawn_with_the_variances_of_the_paper(key, name):
 
 @pytest.mark.parametrize("name", sorted(CELLS))
 def test_kernels_are_drawn_independently(key, name):
-    params = CELLS[name].init(key, 96, 200, init_scale=1.0)
+    params = CELLS[name].init(key, 96, 200)
     draws = [np.ravel(value) for kernel, value in params.items() if not kernel.endswith("bias")]
     size = min(map(len, draws))
     correlations = np.corrcoef([draw[:size] for draw in draws]) - np.eye(len(draws))

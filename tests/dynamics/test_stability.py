@@ -12,6 +12,7 @@ from jax.flatten_util import ravel_pytree
 
 from asrnn.dynamics import CELLS, Coefficients, antisymmetric_matrix, make_cell
 from asrnn.dynamics.stability import absolute_eigenvalues, end_to_end_jacobians, step_jacobian
+from tests.dynamics.reference import OTHERS
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -22,11 +23,12 @@ def network(name: str, n: int, *, step_size: float = 0.1, diffusion: float = 0.2
     """A step, a state away from zero, twelve inputs, and the parameters."""
     cell = make_cell(name)
     keys = jax.random.split(jax.random.key(n), 3)
-    params = cell.init(keys[0], M, n, init_scale=1.0)
+    params = cell.init(keys[0], M, n)
     flat, unravel = ravel_pytree(cell.initial_carry(params, 1))
     carry = unravel(jax.random.normal(keys[1], flat.shape))
     inputs = jax.random.normal(keys[2], (12, 1, M))
-    return cell.prepare(params, Coefficients(step_size, diffusion)), carry, inputs, params
+    coefficients = Coefficients(step_size, diffusion, **OTHERS)
+    return cell.prepare(params, coefficients), carry, inputs, params
 
 
 def differences(step: Any, carry: Any, inputs: jax.Array, delta: float = 1e-6) -> np.ndarray:

@@ -12,10 +12,10 @@ from asrnn.config import base_config
 from asrnn.dynamics import CELLS, Coefficients, make_cell, recurrent_matrix
 from asrnn.models import READOUTS, AntisymmetricCell, SequenceNetwork, num_parameters
 from asrnn.optimizers import OPTIMIZERS, make_optimizer
-from tests.dynamics.reference import DIFFUSION, SHAPES, STEP_SIZE, M, N
+from tests.dynamics.reference import DIFFUSION, OTHERS, SHAPES, STEP_SIZE, M, N
 
 LENGTH, BATCH, CLASSES = 6, 4, 10
-COEFFICIENTS = Coefficients(STEP_SIZE, DIFFUSION)
+COEFFICIENTS = Coefficients(STEP_SIZE, DIFFUSION, **OTHERS)
 
 
 def make_antisymmetric(*, seed=0, hidden_features=N, step_size=STEP_SIZE, **options):
@@ -154,8 +154,11 @@ def test_logits_are_the_head_of_the_last_hidden_state(key, name):
     np.testing.assert_allclose(logits, expected, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["gated_antisymmetric", "lstm"])
-@pytest.mark.parametrize("readout", READOUTS)
+@pytest.mark.parametrize(
+    ("name", "readout"),
+    [(name, readout) for name in ("gated_antisymmetric", "lstm") for readout in READOUTS]
+    + [(name, "last") for name in sorted(CELLS.keys() - {"gated_antisymmetric", "lstm"})],
+)
 def test_two_layers_are_two_recurrences_and_the_head_reads_the_second(key, name, readout):
     model = SequenceNetwork(name, M, N, CLASSES, num_layers=2, readout=readout, rngs=nnx.Rngs(0))
     model.head["bias"][...] = jnp.arange(10.0)

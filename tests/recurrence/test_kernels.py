@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from asrnn.dynamics import Coefficients, make_cell
+from asrnn.dynamics import CELLS, Coefficients, make_cell
 from asrnn.errors import ConfigError
 from asrnn.recurrence import BACKENDS, choose_backend, kernels, native, unroll
 
@@ -52,7 +52,7 @@ def problem(name, sizes, seed=0):
     length, batch, n, m = sizes
     keys = jax.random.split(jax.random.key(seed), 4)
     cell = make_cell(name)
-    params = cell.init(keys[0], m, n, init_scale=1.0)
+    params = cell.init(keys[0], m, n)
     params |= {k: p + 0.1 for k, p in params.items() if "bias" in k}
     inputs = jax.random.normal(keys[1], (length, batch, m))
     state = jax.random.normal(keys[2], (batch, n))
@@ -234,7 +234,14 @@ def test_there_is_no_native_kernel_for_other_platforms(monkeypatch):
     assert "there is none for tpu" in choose_backend("native", cell, params).note
 
 
-@pytest.mark.parametrize("name", ["hamiltonian", "vanilla", "lstm", "gru"])
+def test_a_free_matrix_without_a_gate_has_the_kernels_too(kernel):
+    cell, arguments = problem("residual", (9, 2, 7, 3))
+    assert choose_backend("auto", cell, arguments[0]).backend in ("adjoint", "native")
+    found, expected = (differentiate(cell, arguments, backend) for backend in (kernel, "scan"))
+    assert_close(found, expected, 1e-5)
+
+
+@pytest.mark.parametrize("name", sorted(CELLS.keys() - {*FIELDS, "residual"}))
 @pytest.mark.parametrize("wanted", ["auto", "adjoint", "native"])
 def test_other_cells_fall_back_to_scan_and_say_so_when_asked_for_more(name, wanted):
     cell, (params, *_) = problem(name, SIZES[4])

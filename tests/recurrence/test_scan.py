@@ -11,10 +11,10 @@ from asrnn.dynamics import CELLS, Coefficients, make_cell
 from asrnn.errors import ConfigError
 from asrnn.recurrence import BACKENDS, choose_backend, unroll
 from tests.dynamics import reference
-from tests.dynamics.reference import DIFFUSION, ODE_CELLS, STEP_SIZE, M, N
+from tests.dynamics.reference import DIFFUSION, ODE_CELLS, OTHERS, STEP_SIZE, M, N
 
 LENGTH, BATCH = 7, 2
-COEFFICIENTS = Coefficients(STEP_SIZE, DIFFUSION)
+COEFFICIENTS = Coefficients(STEP_SIZE, DIFFUSION, **OTHERS)
 every_cell = pytest.mark.parametrize("name", sorted(CELLS))
 
 
@@ -214,7 +214,7 @@ def test_short_sequences_and_batches_of_one(x64, name, length, batch, remat):
 @every_cell
 def test_a_recurrence_keeps_float32(key, name):
     cell = make_cell(name)
-    params = cell.init(key, M, N, init_scale=1.0)
+    params = cell.init(key, M, N)
     carry, states = scan(return_states=True)(
         cell, params, COEFFICIENTS, jnp.ones((LENGTH, BATCH, M))
     )

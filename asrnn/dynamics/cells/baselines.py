@@ -1,4 +1,4 @@
-"""The cells that the paper compares with: its ablation, a tanh RNN, LSTM and GRU."""
+"""The cells that a structured W is compared with: free W, a tanh RNN, LSTM and GRU."""
 
 import jax
 import jax.numpy as jnp
@@ -31,6 +31,16 @@ def ablation_field(params: Params, coefficients: Scalars) -> TanhField:
         params["gate_input_kernel"],
         params["gate_bias"],
     )
+
+
+def residual_field(params: Params, coefficients: Scalars) -> TanhField:
+    """f(h, x) = tanh(W h + V x + b), W free: a residual network along time.
+
+    Eq. 12 without its structure and without its diffusion: the ungated ablation. Nothing keeps
+    the real parts of the eigenvalues of W from growing.
+    """
+    del coefficients
+    return TanhField(params["recurrent_kernel"], params["input_kernel"], params["bias"])
 
 
 def init_ablation(
@@ -154,6 +164,12 @@ ABLATION = Ode(
     "Chang, Chen, Haber, Chi 2019, section 5.2",
     (STEP_SIZE, DIFFUSION, INIT_SCALE, INPUT_SCALE, GATE_BIAS),
     offers=frozenset({"field", "gate"}),
+)
+RESIDUAL = Ode(
+    init_vanilla,
+    residual_field,
+    "Chang, Chen, Haber, Chi 2019, eq. 12 with a free W; He et al. 2016 along time",
+    (STEP_SIZE, INIT_SCALE, INPUT_SCALE),
 )
 VANILLA = MapCell(init_vanilla, vanilla_step, "Elman 1990", (INIT_SCALE, INPUT_SCALE))
 LSTM = MapCell(
