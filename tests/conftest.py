@@ -59,6 +59,21 @@ def compilation_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path
     cache.reset_cache()
 
 
+@pytest.fixture(scope="module")
+def cheap_compilation() -> Iterator[None]:
+    """Compiles without optimizing: half the time of tests that compile much and compute little.
+
+    It is for tests of what a run does, not of how it is rounded; those keep XLA as it is.
+    """
+    name = "jax_disable_most_optimizations"
+    before = jax.config.read(name)
+    with pytest.MonkeyPatch.context() as patch:
+        jax.config.update(name, True)
+        patch.setenv(name.upper(), "1")  # for commands in processes of their own
+        yield
+    jax.config.update(name, before)
+
+
 @pytest.fixture(scope="session")
 def kernel_cache() -> Iterator[str]:
     """A cache folder for this session, unless the environment names one."""

@@ -21,6 +21,8 @@ from asrnn.trained import TrainedNetwork, export, load
 from asrnn.training.loop import train_and_evaluate
 from tests.training.runs import arrays, call, one_line, summary, tiny_config
 
+pytestmark = pytest.mark.usefixtures("cheap_compilation")
+
 RNG = np.random.default_rng(0)
 
 

@@ -31,6 +31,8 @@ from tests.training.runs import (
     tiny_config,
 )
 
+pytestmark = pytest.mark.usefixtures("cheap_compilation")
+
 SMALL: dict[str, Any] = {
     "model__hidden_size": 6,
     "task__validation_size": 20,
@@ -79,7 +81,10 @@ def config(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture(scope="module")
 def uninterrupted(
-    config: ConfigDict, tmp_path_factory: pytest.TempPathFactory, compilation_cache: Path
+    config: ConfigDict,
+    tmp_path_factory: pytest.TempPathFactory,
+    compilation_cache: Path,
+    cheap_compilation: None,
 ) -> Path:
     """The workdir of a run that nothing disturbed."""
     workdir = tmp_path_factory.mktemp("uninterrupted")
