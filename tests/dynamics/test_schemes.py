@@ -24,6 +24,8 @@ EXACT = {"solver": "fixed_point", "tolerance": 1e-13, "max_iterations": 200}
 SEMILINEAR = [name for name, scheme in SCHEMES.items() if scheme.needs == "linear"]
 every_scheme = pytest.mark.parametrize("name", SCHEMES)
 
+pytestmark = pytest.mark.usefixtures("cheap_compilation")
+
 
 def step_of(name, field, step_size, **values):
     """The step of a scheme; implicit ones solve to rounding unless told otherwise."""
@@ -124,16 +126,21 @@ def growth(name, y):
     }.get(name, 1.0)
 
 
-@pytest.mark.parametrize("y", [0.05, 0.4, 0.9])
 @every_scheme
-def test_a_mode_of_the_imaginary_axis_grows_as_the_theory_says(x64, name, y):
+def test_a_mode_of_the_imaginary_axis_grows_as_the_theory_says(x64, name):
     scheme, omega = SCHEMES[name], 2.0
     pair = (jnp.ones((1, 1)), jnp.ones((1, 1)))
     state = pair if scheme.needs == "split" else jnp.ones((1, 2))
-    step = step_of(name, fields.Rotation(omega), y / omega)
-    carry = step(scheme.start(state), INPUT)  # of two-step schemes the first is another one
-    spectrum = np.linalg.eigvals(step_jacobian(step, carry, INPUT))
-    assert np.abs(spectrum).max() == pytest.approx(growth(name, y), rel=1e-7)
+
+    @jax.jit
+    def jacobian(step_size):
+        step = step_of(name, fields.Rotation(omega), step_size)
+        # Of schemes with two steps, the first is another one.
+        return step_jacobian(step, step(scheme.start(state), INPUT), INPUT)
+
+    for y in (0.05, 0.4, 0.9):
+        radius = np.abs(np.linalg.eigvals(jacobian(y / omega))).max()
+        assert radius == pytest.approx(growth(name, y), rel=1e-7)
 
 
 @pytest.mark.parametrize(("name", "limit"), [("symplectic_euler", 2), ("leapfrog", 2)])
@@ -292,8 +299,14 @@ def test_gradients_reach_the_matrix_of_the_linear_part(x64, name):
     check_grads(loss, (plain.linear, 0.3), order=1, modes=["rev"])
 
 
-@pytest.mark.parametrize("solver", ["fixed_point", "newton"])
-@pytest.mark.parametrize("name", IMPLICIT)
+@pytest.mark.parametrize(
+    ("name", "solver"),
+    [
+        ("backward_euler", "fixed_point"),
+        ("implicit_midpoint", "newton"),
+        ("trapezoid", "fixed_point"),
+    ],
+)
 def test_the_gradient_of_an_implicit_step_is_that_of_its_solution(x64, name, solver):
     def loss(field, step_size, state, x):
         step = step_of(name, field, step_size, solver=solver)
@@ -303,7 +316,7 @@ def test_the_gradient_of_an_implicit_step_is_that_of_its_solution(x64, name, sol
         return jnp.sin(SCHEMES[name].state(carry)).sum()
 
     arguments = (fields.gated(), 0.2, fields.start("field"), jnp.asarray(INPUT))
-    check_grads(jax.jit(loss), arguments, order=1, modes=["rev", "fwd"])
+    check_grads(jax.jit(loss), arguments, order=1, modes=["rev"])
 
 
 @pytest.mark.parametrize("name", IMPLICIT)

@@ -14,7 +14,7 @@ from asrnn.dynamics import CELLS, Coefficients, antisymmetric_matrix, make_cell
 from asrnn.dynamics.stability import absolute_eigenvalues, end_to_end_jacobians, step_jacobian
 from tests.dynamics.reference import OTHERS
 
-pytestmark = pytest.mark.usefixtures("x64")
+pytestmark = pytest.mark.usefixtures("x64", "cheap_compilation")
 
 M = 3
 
