@@ -43,8 +43,14 @@ SEED_OPTION = Option(
 FRAME: dict[str, tuple[Option, ...]] = {
     "task": (
         Option("name", "digits", f"one of {', '.join(TASKS)}"),
-        Option("source", "bundled", "where the data come from: bundled, tfds, files"),
-        Option("data_dir", "", "folder of the data; empty with tfds: its own default"),
+        Option(
+            "source", "bundled", "where the data come from: bundled, tfds, files, generated, npz"
+        ),
+        Option(
+            "data_dir",
+            "",
+            "folder of the data, or an .npz file; empty with tfds: its default folder",
+        ),
         Option(
             "validation_size",
             0,
@@ -55,19 +61,19 @@ FRAME: dict[str, tuple[Option, ...]] = {
     "model": (
         Option("cell", "antisymmetric", f"one of {', '.join(CELLS)}"),
         Option("hidden_size", 128, "n", COUNT),
-        Option("num_layers", 1, "layers of this cell, one on the states of the other", COUNT),
+        Option("num_layers", 1, "layers of this cell; the states of one feed the next", COUNT),
         Option(
             "readout",
             "last",
             "what the head sees: last (hidden state), mean (over time), every_step",
             one_of("last", "mean", "every_step"),
         ),
-        Option("discretization", "euler", f"one of {', '.join(SCHEMES)}; of cells that are ODEs"),
+        Option("discretization", "euler", f"one of {', '.join(SCHEMES)}; for cells that are ODEs"),
     ),
     "recurrence": (
-        Option("backend", "auto", "auto (the fastest that is there), native, adjoint, scan"),
+        Option("backend", "auto", "auto (the fastest available), native, adjoint, scan"),
         Option("unroll", 1, "scan: time steps per iteration of the loop", COUNT),
-        Option("remat", False, "O(√T) memory for one more forward pass"),
+        Option("remat", False, "O(√T) memory, at the cost of one more forward pass"),
     ),
     "objective": (Option("name", "cross_entropy", f"one of {', '.join(OBJECTIVES)}"),),
     "optimizer": (
@@ -139,7 +145,7 @@ def field_table() -> str:
 
 
 def check_config(config: ConfigDict) -> None:
-    """Checks that all fields are there, of their types, in their ranges, and read by somebody.
+    """Checks that all fields are there, of their types, in their ranges, and read.
 
     Raises:
       ConfigError: for the first field that cannot be used, in one line.
@@ -170,7 +176,7 @@ def check_known(fields: Mapping[str, Any]) -> None:
     """Checks that there are fields of these dotted names.
 
     Raises:
-      ConfigError: for the first that there is not.
+      ConfigError: for the first unknown one.
     """
     options = all_options()
     for field in fields:
@@ -188,11 +194,11 @@ def _check_choices(fields: Mapping[str, Any]) -> None:
 def completed(fields: Mapping[str, Any]) -> ConfigDict:
     """A config of an earlier version, by dotted name, as one of today.
 
-    Fields that it lacks have today's defaults, and so have those that nobody reads.
+    Fields that it lacks, and fields that no component reads, get today's defaults.
 
     Raises:
-      ConfigError: for a field that there is not, that every version has and this config lacks,
-        or that cannot be used.
+      ConfigError: for an unknown field, a missing field that every version writes, or a value
+        that cannot be used.
     """
     check_known(fields)
     for field in IN_EVERY_VERSION:
@@ -209,17 +215,17 @@ def completed(fields: Mapping[str, Any]) -> ConfigDict:
 
 
 def normalized(config: ConfigDict) -> ConfigDict:
-    """The config with every field that nobody reads at its default."""
+    """The config with every field that no component reads at its default."""
     config = ConfigDict(config.to_dict())
     _reset_unread(config)
     return config
 
 
 def follow_choices(config: ConfigDict, changed: Collection[str]) -> None:
-    """Resets what nobody reads any more, if one of the fields that changed chooses a component.
+    """Resets what is no longer read, if one of the fields that changed chooses a component.
 
-    The fields that changed stay as they are: whoever sets one that is not read is told so by
-    `check_config`.
+    The fields that changed stay as they are: `check_config` refuses one that is set and
+    not read.
 
     Raises:
       ConfigError: if a choice is missing, or names no component.
@@ -317,7 +323,7 @@ def apply_variants(config: ConfigDict, arg: str, variants: Variants) -> ConfigDi
 
     Raises:
       ConfigError: for an unknown variant, two that set a field to different values, or one that
-        chooses a component that there is not.
+        chooses an unknown component.
     """
     setter: dict[str, str] = {}
     for name in filter(None, arg.split(",")):
@@ -342,7 +348,7 @@ def changed(config: ConfigDict, values: Mapping[str, Any]) -> ConfigDict:
       values: by dotted name.
 
     Raises:
-      ConfigError: for a component that there is not.
+      ConfigError: for an unknown component.
       TypeError: for a value of another type.
     """
     config = ConfigDict(config.to_dict())

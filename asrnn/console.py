@@ -1,13 +1,14 @@
 """What a person reads on a terminal: one line to stderr, and how quantities are written."""
 
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 
 
 def to_stderr(line: str) -> None:
-    """Prints one line for a person; what is piped on from stdout stays clean.
+    """Prints one line for a person; stdout is left to what may be piped.
 
-    A run outlives its reader: a log on a full disk or a terminal that is gone is no error.
+    A run outlives its reader: a log on a full disk or a closed terminal is not an error.
     """
     with suppress(OSError):
         print(line, file=sys.stderr, flush=True)
@@ -31,3 +32,8 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours}h{minutes:02d}m"
     return f"{minutes}m{rest:02d}s" if minutes else f"{rest}s"
+
+
+def nonzero(counts: Mapping[str, int]) -> list[str]:
+    """{"diverged": 2, "running": 0} -> ["2 diverged"]."""
+    return [f"{count} {what}" for what, count in counts.items() if count]

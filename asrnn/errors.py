@@ -16,7 +16,7 @@ import difflib
 import re
 from collections.abc import Collection
 
-CLOSE = 0.6  # likeness of a name to one that is suggested in its place
+CLOSE = 0.6  # how similar a name must be to one that is suggested instead
 
 
 class AsrnnError(Exception):
@@ -96,6 +96,6 @@ def out_of_memory(error: Exception) -> ConfigError | None:
     )
 
 
-def one_line(error: Exception) -> str:
+def one_line(error: BaseException) -> str:
     """The text of an exception of a library as one line of bounded length."""
     return " ".join(str(error).split())[:300]

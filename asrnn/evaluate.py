@@ -2,6 +2,7 @@
 
 python -m asrnn.evaluate --workdir=DIR [--split=test]
 python -m asrnn.evaluate --pretrained=mnist-gated --source=files --data_dir=DIR
+python -m asrnn.evaluate --workdir=DIR --discretization=rk4   # the ODE, or Euler's map of it?
 """
 
 from absl import flags
@@ -14,6 +15,9 @@ SPLIT = flags.DEFINE_enum(
 )
 SOURCE = flags.DEFINE_string("source", "", "Where the data come from, instead of task.source.")
 DATA_DIR = flags.DEFINE_string("data_dir", "", "Their folder, instead of task.data_dir.")
+SCHEME = flags.DEFINE_string("discretization", "", "Instead of model.discretization.")
+STEP_SIZE = flags.DEFINE_float("step_size", None, "ε, instead of model.step_size.")
+SUBSTEPS = flags.DEFINE_integer("substeps", None, "Instead of model.substeps.")
 
 
 def main() -> None:
@@ -22,11 +26,21 @@ def main() -> None:
     from asrnn.training.devices import configure_jax
 
     configure_jax()
-    network = load(NETWORK(), source=SOURCE.value, data_dir=DATA_DIR.value)
+    wanted = {
+        "task.source": SOURCE.value or None,
+        "task.data_dir": DATA_DIR.value or None,
+        "model.discretization": SCHEME.value or None,
+        "model.step_size": STEP_SIZE.value,
+        "model.substeps": SUBSTEPS.value,
+    }
+    changes = {field: value for field, value in wanted.items() if value is not None}
+    network = load(NETWORK(), changes)
     result, objective = network.evaluate(SPLIT.value), network.experiment.objective
     names = sorted(objective.metrics, key=lambda name: name != objective.monitored)
     metrics = ", ".join(f"{name} {objective.metrics[name].text(result[name])}" for name in names)
-    print(f"{SPLIT.value} {metrics}, checkpoint {result['step']}, {result['examples']:,} examples")
+    under = "".join(f", {field}={changes[field]}" for field in changes if "model." in field)
+    examples = f"{result['examples']:,} examples"
+    print(f"{SPLIT.value} {metrics}, checkpoint {result['step']}, {examples}{under}")
 
 
 if __name__ == "__main__":

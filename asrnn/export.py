@@ -14,7 +14,7 @@ from asrnn.command import required, run
 WORKDIR = flags.DEFINE_string("workdir", None, "The folder of a run.")
 NAME = flags.DEFINE_string("name", None, "What the network will be called.")
 COMMAND = flags.DEFINE_string("command", None, "The command that trains it; it is recorded.")
-NOTE = flags.DEFINE_string("note", "", "Recorded too: on what it was trained, for example.")
+NOTE = flags.DEFINE_string("note", "", "Recorded too: what it was trained on, for example.")
 
 
 def main() -> None:

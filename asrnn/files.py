@@ -44,8 +44,8 @@ def write_atomically(path: Path, text: str) -> None:
 def cannot_write(path: Path, error: Exception) -> CheckpointError:
     """What to say when a file of a workdir cannot be written."""
     return CheckpointError(
-        f"cannot write {path}: {one_line(error)}; free some space or permissions and run the"
-        " same command again, it resumes from the last checkpoint"
+        f"cannot write {path}: {one_line(error)}; free some space or fix the permissions,"
+        " and run the same command again; it resumes from the last checkpoint"
     )
 
 

@@ -75,7 +75,7 @@ class Objective:
 
     @property
     def metric(self) -> Metric:
-        """The monitored one."""
+        """The monitored metric."""
         return self.metrics[self.monitored]
 
     def sums(
@@ -119,7 +119,7 @@ def _like_targets(mask: Array, shape: tuple[int, ...], every_step: bool) -> Arra
 
 
 def _zero_unless(mask: Array, targets: Array) -> Array:
-    """Without what does not count, so that it spoils no gradient."""
+    """The targets, 0 where they do not count, so that these cannot spoil a gradient."""
     return jnp.where(mask[..., None] if targets.ndim > mask.ndim else mask, targets, 0)
 
 

@@ -23,7 +23,7 @@ INPUT = flags.DEFINE_multi_string(
     "input", None, "An .npz file with an array `inputs`, or a picture; may be repeated."
 )
 OUT = flags.DEFINE_string(
-    "out", None, "Writes FILE.npz with `predictions` and, of classes, `probabilities` instead."
+    "out", None, "Writes FILE.npz with `predictions` and, for classes, `probabilities` instead."
 )
 
 
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def texts(example: "dict[str, np.ndarray]") -> list[str]:
-    """The predictions of an example as words; the probability of its class, if it has but one."""
+    """The predictions of an example as words; the probability of its class, if it has only one."""
     predictions = example["predictions"]
     if "probabilities" not in example:
         return [f"{value:.6g}" for value in predictions.ravel()]

@@ -9,7 +9,7 @@ from absl import flags
 
 from asrnn.command import required, run
 
-RUNS = flags.DEFINE_string("runs", None, "The folder of a run, or one above many.")
+RUNS = flags.DEFINE_string("runs", None, "The folder of a run, or one with many runs below it.")
 RESULTS = flags.DEFINE_string(
     "results", None, "A folder with table*.json and figures *.png to be shown too."
 )

@@ -2,6 +2,7 @@
 
 python -m asrnn.reproduce table1|table2 [--data_dir=DIR] [--source=files|tfds] [--rows=a,b]
                           [--norun] [--workers=2] [--quick] [--out=DIR] [--runs=DIR]
+python -m asrnn.reproduce integrators  (as a table; not in the paper: schemes on one field)
 python -m asrnn.reproduce spectra [--quick] [--out=DIR]
 python -m asrnn.reproduce figure1 [--out=DIR]
 
@@ -16,18 +17,18 @@ from absl import flags
 from asrnn.command import goes_only, run
 from asrnn.errors import CheckpointError, ConfigError
 
-TABLES = ("table1", "table2")
+TABLES = ("table1", "table2", "integrators")
 FIGURES = ("figure1", "spectra")
 
 OUT = flags.DEFINE_string("out", "experiments/results", "Folder of the tables and figures.")
 RUNS = flags.DEFINE_string("runs", "runs/reproduce", "Folder of the runs that tables are made of.")
 DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the data, as config.task.data_dir.")
 SOURCE = flags.DEFINE_enum("source", None, ["files", "tfds"], "As config.task.source.")
-ROWS = flags.DEFINE_list("rows", [], "Rows to run; by default all that are not only cited.")
+ROWS = flags.DEFINE_list("rows", [], "Rows to run; by default all but those that are only cited.")
 RUN = flags.DEFINE_bool("run", True, "Run what is missing; --norun only reads what is there.")
 WORKERS = flags.DEFINE_integer("workers", 1, "Runs at a time; they share cores and GPUs.")
 QUICK = flags.DEFINE_bool(
-    "quick", False, "Everything scaled down, to see that it works; in files of its own."
+    "quick", False, "Scale everything down, to see that it works; written to separate files."
 )
 
 
@@ -36,8 +37,8 @@ def main(what: str) -> None:
     from asrnn.training.devices import leave_accelerators_alone
 
     leave_accelerators_alone()
-    goes_only("with table1 or table2", what in TABLES, RUNS, DATA_DIR, SOURCE, ROWS, RUN, WORKERS)
-    goes_only("with table1, table2 or spectra", what != "figure1", QUICK)
+    goes_only("with a table", what in TABLES, RUNS, DATA_DIR, SOURCE, ROWS, RUN, WORKERS)
+    goes_only("with a table or spectra", what != "figure1", QUICK)
     goes_only("without --norun", bool(RUN.value), ROWS, WORKERS)
     if WORKERS.value < 1:
         raise ConfigError(f"--workers must be at least 1, found {WORKERS.value}")
@@ -58,6 +59,7 @@ def make_table(name: str, out: Path) -> list[str]:
     """
     from asrnn.console import to_stderr
     from asrnn.files import write_atomically
+    from asrnn.paper.integrators import draw_integrators, integrator_table
     from asrnn.paper.table_definition import choose_rows, jobs_of, read_table
     from asrnn.paper.table_results import check_workdirs, make_result, read_results, run_missing
     from asrnn.paper.table_text import csv_table, json_table, markdown_table
@@ -87,11 +89,15 @@ def make_table(name: str, out: Path) -> list[str]:
             )
             for row in table.rows
         ]
-        text = markdown_table(table.title, rows)
+        as_text = integrator_table if name == "integrators" else markdown_table
+        text = as_text(table.title, rows)
         files = {".md": text, ".csv": csv_table(rows), ".json": json_table(rows)}
         for suffix, content in files.items():
             write_atomically(out / f"{stem}{suffix}", content)
-    return [text, *(f"written: {out / stem}{suffix}" for suffix in files)]
+        written = [out / f"{stem}{suffix}" for suffix in files]
+        if name == "integrators":
+            written.append(draw_integrators(table.title, rows, out / f"{stem}.png"))
+    return [text, *(f"written: {path}" for path in written)]
 
 
 def draw_figure(name: str, out: Path) -> list[str]:

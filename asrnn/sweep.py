@@ -22,10 +22,12 @@ SPACE_SEED = flags.DEFINE_integer(
     "space_seed", 0, "Seed of the space's quasi-random points, or of the search."
 )
 SEARCH = flags.DEFINE_enum(
-    "search", None, ["optuna"], "Adaptive search, in place of all points of the space."
+    "search", None, ["optuna"], "Adaptive search instead of all points of the space."
 )
 TRIALS = flags.DEFINE_integer("trials", 0, "Settings to search, each with all of its seeds.")
-BATCH = flags.DEFINE_integer("batch", 8, "Settings that a search proposes before it is told more.")
+BATCH = flags.DEFINE_integer(
+    "batch", 8, "Settings that a search proposes at a time, before any is scored."
+)
 WORKDIR = flags.DEFINE_string(
     "workdir", None, "Folder of the sweep; by default runs/sweep-<task>-<space>-<hash>."
 )
@@ -41,12 +43,12 @@ RAY_ADDRESS = flags.DEFINE_string(
     "ray_address", "auto", "The Ray cluster: auto, host:port, or local to start one here."
 )
 RAY_GPUS = flags.DEFINE_float(
-    "ray_gpus", 0.0, "What a trial reserves of a GPU of the cluster.", lower_bound=0.0
+    "ray_gpus", 0.0, "The share of a GPU that a trial reserves on the cluster.", lower_bound=0.0
 )
 RUNGS = flags.DEFINE_list(
     "rungs", [], "Successive halving: steps after which only the best settings go on."
 )
-REDUCTION = flags.DEFINE_float("reduction", 3.0, "One setting in so many goes on after a rung.")
+REDUCTION = flags.DEFINE_float("reduction", 3.0, "After a rung, one setting in this many goes on.")
 SHARD = flags.DEFINE_string("shard", "0/1", "i/n: only every n-th trial, from the i-th on.")
 DRY_RUN = flags.DEFINE_bool("dry_run", False, "Print the trials and stop.")
 

@@ -1,6 +1,6 @@
 """Trained networks for use: loaded from a workdir or by name, asked for predictions, exported."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from asrnn.errors import CheckpointError, ConfigError, near_miss
 from asrnn.runs.checkpoints import flat_leaves
 from asrnn.runs.summary import read_summary
 from asrnn.tasks import TASKS, Resident, time_major
-from asrnn.training.evaluation import Trained, evaluate_trained, read_trained, with_data
+from asrnn.training.evaluation import Trained, evaluate_trained, read_trained, with_changes
 from asrnn.training.examples import KeyPurpose
 from asrnn.training.experiment import Experiment, make_experiment
 from asrnn.typing import Array, Key
@@ -147,35 +147,39 @@ def _fitting(experiment: Experiment, inputs: np.ndarray) -> np.ndarray:
     )
 
 
-def load(network: str | Path, *, source: str = "", data_dir: str = "") -> TrainedNetwork:
+def load(network: str | Path, changes: Mapping[str, Any] | None = None) -> TrainedNetwork:
     """Loads a trained network: `asrnn.load("runs/my-run").predict(images)`.
+
+    With `{"model.discretization": "rk4"}` it is the same ODE under another scheme: a network that
+    learnt the ODE, not the map of its scheme, does as well.
 
     Args:
       network: the name of one that ships (`asrnn.pretrained`), else the workdir of a run, of which
         the best checkpoint is loaded. A Path is always a workdir.
-      source: where `evaluate` finds the data, "" for what the config says.
-      data_dir: likewise.
+      changes: to fields of its config, by dotted name, that leave the parameters what they are:
+        `task.source` and `task.data_dir`, where `evaluate` finds the data, and those of the
+        discretisation.
 
     Raises:
-      ConfigError: if there is no such network or workdir.
+      ConfigError: if there is no such network or workdir, or a change cannot be made.
       DataError: if the data decide the shapes, as those of npz do, and they are not readable.
       CheckpointError: if its files are damaged.
     """
     names, workdir = pretrained.names(), Path(network)
     if isinstance(network, str) and network in names:
-        return load_pretrained(network, source=source, data_dir=data_dir)
+        return load_pretrained(network, changes)
     if isinstance(network, str) and not workdir.is_dir():
         raise ConfigError(
             f"no folder {network}, and no trained network of that name ships with asrnn; these do:"
             f" {', '.join(names) or 'none'}{near_miss(str(network), names)}"
         )
-    return TrainedNetwork(read_trained(workdir, source=source, data_dir=data_dir))
+    return TrainedNetwork(read_trained(workdir, changes))
 
 
-def load_pretrained(name: str, *, source: str = "", data_dir: str = "") -> TrainedNetwork:
+def load_pretrained(name: str, changes: Mapping[str, Any] | None = None) -> TrainedNetwork:
     """Loads a network that ships; arguments and errors as `load`."""
     found = pretrained.read(name)
-    experiment = make_experiment(with_data(found.config, source, data_dir))
+    experiment = make_experiment(with_changes(found.config, changes or {}))
     expected = flat_leaves(experiment.initial_params)
     shapes = {key: (array.dtype, array.shape) for key, array in found.arrays.items()}
     if shapes != {key: (leaf.dtype, leaf.shape) for key, leaf in expected.items()}:

@@ -33,7 +33,7 @@ Step = Callable[[Carry, Array], Carry]
 
 
 def is_floating(array: Array) -> bool:
-    """Whether one can differentiate in it: a state, and not the counter of a scheme, say."""
+    """Whether one can differentiate with respect to it: a state can be, a counter cannot."""
     return bool(jnp.issubdtype(array.dtype, jnp.floating))
 
 

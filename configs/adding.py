@@ -1,8 +1,8 @@
 """The adding problem (Hochreiter and Schmidhuber 1997): T = `task.length` = 200, m = 2.
 
-Two numbers of a sequence are marked, one in each half; the target is their sum. Who always
-answers 1 has the squared error 1/6 = 0.167. The examples are generated: no two are the same, and
-there is nothing to download.
+Two numbers of a sequence are marked, one in each half; the target is their sum. Always answering
+1 gives the squared error 1/6 = 0.167. The examples are generated: no two are the same, and there
+is nothing to download.
 
   python -m asrnn.train --config=configs/adding.py
 

@@ -1,7 +1,7 @@
 """The copying problem (Arjovsky et al. 2016): ten symbols, `task.length` blanks, the symbols again.
 
-T = length + 20, m = 10, one of 9 classes at every step. Who remembers nothing has the
-cross-entropy 10 ln 8 / (length + 20), 0.0945 nats for 200 blanks, and names 96.0 % of the steps.
+T = length + 20, m = 10, one of 9 classes at every step. Remembering nothing gives the
+cross-entropy 10 ln 8 / (length + 20), 0.0945 nats for 200 blanks, and 96.0 % of the steps right.
 The examples are generated: no two are the same, and there is nothing to download.
 
   python -m asrnn.train --config=configs/copying.py

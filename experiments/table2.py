@@ -9,7 +9,7 @@ bars. Its column of parameters counts the networks with m = 3 inputs and stands 
 with the m = 96 of the noise-padded task the same networks have more.
 
 The paper publishes neither the settings that it chose nor, in the text at hand, the number of
-updates: 300,000 is what is remembered of its appendix. Our settings are those of the config
+updates: 300,000 is what we recall of its appendix. Our settings are those of the config
 file, with `overrides` on top. The noise is fresh for every example and step, as the paper says.
 """
 

@@ -171,6 +171,11 @@ def test_train_then_evaluate_from_the_shell(tmp_path: Path) -> None:
     assert evaluated.stdout.startswith(f"test accuracy {percent}, loss ")
     assert evaluated.stdout.endswith(f", checkpoint {summary['best_step']}, 355 examples\n")
 
+    flags = ("--discretization=rk4", "--step_size=0.02")
+    under = call("evaluate", f"--workdir={workdir}", *flags, cwd=tmp_path)
+    assert under.returncode == 0, under.stderr
+    assert under.stdout.endswith(", model.discretization=rk4, model.step_size=0.02\n")
+
     lost = call("evaluate", f"--workdir={tmp_path / 'none'}", cwd=tmp_path)
     assert lost.returncode == 2
     assert "config.json not found" in one_line(lost.stderr, "asrnn.evaluate: ")

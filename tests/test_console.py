@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from asrnn.console import duration, loss_text, to_stderr
+from asrnn.console import duration, loss_text, nonzero, to_stderr
 
 
 def test_a_reader_that_is_gone_does_not_end_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,3 +53,8 @@ def test_a_loss_is_short(loss: float, text: str) -> None:
 )
 def test_a_duration_is_short(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_what_did_not_happen_is_left_out() -> None:
+    assert nonzero({"finished": 3, "diverged": 0, "running": 1}) == ["3 finished", "1 running"]
+    assert nonzero({"diverged": 0}) == []

@@ -17,6 +17,7 @@ from asrnn.objectives import (
     find_objective,
     objective_of,
 )
+from asrnn.options import values_of
 
 B, T, C = 5, 4, 3
 
@@ -131,7 +132,8 @@ def test_nothing_counts_where_the_mask_is_empty() -> None:
 def test_an_objective_describes_what_it_measures(objective) -> None:
     outputs = jnp.zeros((B, C))
     targets = jnp.zeros(B, jnp.int32) if objective.targets == "class" else jnp.zeros((B, C))
-    assert objective.terms(outputs, targets).keys() == objective.metrics.keys()
+    values = values_of(objective, {})
+    assert objective.terms(outputs, targets, **values).keys() == objective.metrics.keys()
     assert "loss" in objective.metrics
     assert objective.monitored in objective.metrics
     assert not set(RESERVED) & objective.metrics.keys()

@@ -18,8 +18,8 @@ from asrnn.sweeps import engines
 from asrnn.sweeps.trials import Job, Watch, outcome
 from asrnn.training import devices
 from asrnn.training.loop import train_and_evaluate
+from tests.command.calls import call, flag_values
 from tests.tasks.images.fakes import write_cifar10, write_mnist
-from tests.test_command import call, flag_values
 
 __all__ = ["call", "flag_values"]
 
@@ -236,7 +236,7 @@ def test_figure1_needs_neither_runs_nor_data(reproduce: Any, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        ([], 2, "say which of table1, table2, figure1, spectra"),
+        ([], 2, "say which of table1, table2, integrators, figure1, spectra"),
         (["tabel1"], 2, "did you mean 'table1'?"),
         (["table1", "table2"], 2, "stray argument 'table2'"),
         (["table1", "--rows=mnist-gate"], 2, "did you mean 'mnist-gated'?"),

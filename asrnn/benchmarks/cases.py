@@ -40,7 +40,7 @@ WORKS = (FORWARD, FORWARD_BACKWARD, TRAIN_STEP, EVALUATION)
 """What a system can be asked to do with a batch."""
 
 FLOOR = "gemm-floor"
-"""The system that is a limit and no contestant."""
+"""The system that is a limit rather than a competitor."""
 
 CELLS = ("antisymmetric", "gated_antisymmetric")
 
@@ -66,7 +66,7 @@ POPULATION_CASES = {
 }
 """The bundled digits with two hidden sizes, and the images of two tasks."""
 
-POPULATION_DEFAULT = ("D32", "D128", "A")  # B takes a GPU, or patience
+POPULATION_DEFAULT = ("D32", "D128", "A")  # B needs a GPU, or patience
 
 SCALING_BASE = CASES["A"].shape
 SCALING = {
@@ -115,5 +115,5 @@ def selected(what: str, given: Sequence[str], known: Collection[str]) -> list[st
 
 
 def cube_edge(operations: float) -> int:
-    """The edge s of the square product with about so many operations, 2 s³."""
+    """The edge s of the square product with about that many operations, 2 s³."""
     return 16 * max(1, round(math.cbrt(operations / 2) / 16))

@@ -13,13 +13,13 @@ from asrnn.training import dispatch_size
 RUN_SECONDS = 1.0  # how long a run takes at least, about
 
 Dispatch = Callable[[int], Any]
-"""Makes so many updates and returns what was noted of them, when they are made."""
+"""Makes that many updates and returns their sums once they are made."""
 
 
 def paced(dispatch: Dispatch, members: int, compile_seconds: float, devices: int) -> Prepared:
     """As many updates in a dispatch as `DispatchSize` chooses, and dispatches for a whole run.
 
-    Runs of a like length have a like share of a machine that others use too.
+    Runs of similar length get a similar share of a machine that others use too.
 
     Args:
       dispatch: counts updates, of all members at once.
@@ -44,7 +44,7 @@ def paced(dispatch: Dispatch, members: int, compile_seconds: float, devices: int
 
 
 def made(dispatch: Dispatch, count: int) -> Any:
-    """What a dispatch notes of its updates.
+    """What a dispatch records of its updates.
 
     Raises:
       AssertionError: if it made another number of them.

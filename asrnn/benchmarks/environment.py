@@ -1,4 +1,4 @@
-"""On what a benchmark ran: without it a number means nothing."""
+"""What a benchmark ran on: without it a number means nothing."""
 
 import os
 import platform
@@ -21,7 +21,7 @@ HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
 
 def configure_jax() -> None:
-    """As the training commands do it; products in full float32, and nothing compiled before.
+    """Configures jax as the training commands do, but without a cache of compiled programs.
 
     To be called before jax starts.
     """
@@ -59,7 +59,7 @@ def environment() -> dict[str, Any]:
 
 
 def hardware(found: dict[str, Any]) -> str:
-    """What does the work in an `environment`: its GPU, or else its processor."""
+    """The hardware of an `environment` that does the work: its GPU, or else its processor."""
     if "gpu" in found:
         return gpu_text(found["gpu"])
     return f"{found['cpu']}, {found['cores']} cores"

@@ -1,4 +1,4 @@
-"""The GPU of a benchmark, as far as it is known without another package."""
+"""The GPU of a benchmark, as far as it can be known without another package."""
 
 import subprocess
 from importlib.util import find_spec
@@ -39,7 +39,7 @@ def gpu_text(gpu: dict[str, Any]) -> str:
 
 
 def _memory_and_driver(name: str) -> tuple[str | None, str | None]:
-    """Of the first GPU of that name; nvidia-smi counts also those that jax was not given."""
+    """Of the first GPU of that name; nvidia-smi also lists those that jax was not given."""
     try:
         done = subprocess.run(SMI, capture_output=True, text=True, timeout=SMI_SECONDS, check=True)
     except (OSError, subprocess.SubprocessError):

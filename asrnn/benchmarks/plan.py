@@ -69,11 +69,11 @@ def make_plan(
     population: Sequence[str] = (),
     **options: Any,
 ) -> Plan:
-    """A plan from the flags; an empty list stands for all names, or those usual in populations.
+    """A plan from the flags; an empty list stands for all names, or the usual ones for populations.
 
     Raises:
-      ConfigError: for an unknown name, a case that only populations have, or a population that
-        cannot be.
+      ConfigError: for an unknown name, a case that only populations have, or an
+        impossible size of a population.
     """
     sizes = _sizes(population)
     own = [name for name in cases if name in POPULATION_CASES and name not in CASES]
@@ -117,5 +117,5 @@ def checked_output(name: str | None) -> Path | None:
     if path.suffix != ".json":
         raise ConfigError(f"--out must name a .json file, found {name!r}")
     if not path.parent.is_dir():
-        raise CheckpointError(f"--out={name}: there is no folder {path.parent}; make it first")
+        raise CheckpointError(f"--out={name}: there is no folder {path.parent}; create it first")
     return path

@@ -50,7 +50,7 @@ def measure_population(
 
 
 def _noting_cpu(run: Callable[[], Any], seconds: list[float]) -> Callable[[], Any]:
-    """Notes the time of all cores in a run: what a machine that is full has to give."""
+    """Records the CPU time of a run over all cores, which is its cost on a busy machine."""
 
     def noted() -> Any:
         began = time.process_time()

@@ -1,7 +1,7 @@
 """The recurrences of this package, and Flax's LSTM: a batch of sequences forward and back.
 
 Forward is the last hidden state of a batch. Forward+backward is a scalar of it, ⟨h_T, w⟩, and
-its gradient in all parameters of the cell, not in the inputs.
+its gradient with respect to all parameters of the cell, but not the inputs.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from asrnn.benchmarks.cases import FORWARD, Workload
 from asrnn.benchmarks.repetition import repeated
 from asrnn.benchmarks.system import Options, Prepared, compiled
-from asrnn.dynamics import Coefficients, Scalars, make_cell
+from asrnn.dynamics import Cell, Coefficients, Scalars, make_cell
 from asrnn.recurrence import choose_backend, unroll
 from asrnn.training.devices import BATCH, batch_mesh, replicated
 from asrnn.typing import Array
@@ -36,15 +36,34 @@ def backend_mesh(backend: str, batch: int) -> Mesh:
 
 def native_obstacle() -> str | None:
     """Why the native recurrence is not the one that runs when it is asked for."""
-    cell = make_cell("antisymmetric")
+    return _obstacle(make_cell("antisymmetric"))
+
+
+def hamiltonian_obstacle() -> str | None:
+    """The same of the Hamiltonian form."""
+    return _obstacle(make_cell("hamiltonian", "symplectic_euler"))
+
+
+def _obstacle(cell: Cell) -> str | None:
     params = cell.init(jax.random.key(0), 1, 2, init_scale=1.0)
     return choose_backend("native", cell, params).note
 
 
 def prepare_backend(backend: str, workload: Workload, options: Options | None = None) -> Prepared:
     """A backend of `asrnn.unroll`, compiled with some options."""
+    return _prepare_cell(make_cell(workload.cell), backend, workload, options)
+
+
+def prepare_hamiltonian(workload: Workload) -> Prepared:
+    """The Hamiltonian form of the workload's cell, of as many units, by its native kernel."""
+    name = workload.cell.replace("antisymmetric", "hamiltonian")
+    return _prepare_cell(make_cell(name, "symplectic_euler"), "native", workload)
+
+
+def _prepare_cell(
+    cell: Cell, backend: str, workload: Workload, options: Options | None = None
+) -> Prepared:
     size = workload.case.shape
-    cell = make_cell(workload.cell)
     params = cell.init(jax.random.key(1), size.m, size.n, init_scale=1.0)
 
     def last_state(params: Any, coefficients: Scalars, inputs: Array) -> Array:

@@ -1,8 +1,8 @@
 """Runs that last: on an accelerator a run does its work many times over.
 
 A CPU works for tens of milliseconds, and a run is the work, once. A GPU may be done within
-0.2 ms, which is hardly longer than it takes to tell it so and to hear of it. There a run
-hands over the work again and again without waiting, as often as fills `RUN_SECONDS`, and
+0.2 ms, which is hardly longer than it takes to launch the work and to hear of its end. There a
+run launches the work again and again without waiting, often enough to fill `RUN_SECONDS`, and
 waits for the last result; a device takes executions in their order, so all are done by then.
 
 No repetition can be left out: each is an execution of a program that is already compiled, or
@@ -32,7 +32,7 @@ def accelerated() -> bool:
 
 
 def gpu_obstacle() -> str | None:
-    """Why what only a GPU has cannot be measured here."""
+    """Why a system that only a GPU has cannot be measured here."""
     return None if jax.default_backend() == "gpu" else "only a GPU can do it"
 
 

@@ -31,7 +31,7 @@ class Report:
 
     Args:
       environment: on what they are measured.
-      path: the JSON file, written anew with each addition; None for none.
+      path: the JSON file, rewritten with each addition; None for none.
     """
 
     def __init__(self, environment: dict[str, Any], path: Path | None):

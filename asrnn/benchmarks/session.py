@@ -29,7 +29,7 @@ def run_plan(plan: Plan, report: Report, say: Callable[[str], None]) -> None:
     Args:
       plan: what to measure.
       report: takes the rows.
-      say: takes lines for a person, about what goes on.
+      say: takes lines for a person about the progress.
 
     Raises:
       ConfigError: if no system of the plan can be used here.
@@ -100,7 +100,7 @@ def measure(
       case: its shape and, for train steps and evaluation, its images.
       cell: one of `asrnn.benchmarks.cases.CELLS`; peers have their own.
       works: what to measure.
-      systems: who does it, as far as it can.
+      systems: who does it, as far as each can.
       repeats: runs of each.
       memory: whether to measure the peak memory of a train step, in a process for each system.
     """

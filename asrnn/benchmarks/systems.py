@@ -26,10 +26,10 @@ GRAPH: Options = {
     ),
     "xla_gpu_graph_min_graph_size": 1,
 }
-"""What makes a loop a CUDA graph: all that XLA would take up into one by itself, and WHILE.
+"""What turns a loop into a CUDA graph: the commands that XLA captures by default, and WHILE.
 
 For one program the list takes the place of XLA's own; "+WHILE" is known to XLA_FLAGS alone.
-The size is that from which XLA makes a graph at all, 5 operations otherwise.
+The size is the least number of operations for a graph, 5 by default.
 """
 
 
@@ -57,6 +57,9 @@ SYSTEMS: dict[str, System] = {
     "scan-graph": _backend("scan", GRAPH, gpu_obstacle),
     "adjoint": _backend("adjoint"),
     "native": _backend("native", obstacle=recurrences.native_obstacle),
+    "native-hamiltonian": System(
+        RECURRENCE_WORKS, recurrences.prepare_hamiltonian, recurrences.hamiltonian_obstacle
+    ),
     "flax-lstm": System(RECURRENCE_WORKS, recurrences.prepare_flax_lstm),
     "torch-rnn": _torch("RNN"),
     "torch-rnn-tf32": _torch("RNN", ROUNDED),

@@ -1,7 +1,8 @@
 """PyTorch's recurrent modules: a batch of sequences forward and back.
 
 The same quantities as in `asrnn.benchmarks.recurrences`: the last hidden state without
-recording a graph, or a scalar of it and the gradient in all parameters. All cores are used.
+recording a graph, or a scalar of it and the gradient with respect to all parameters. All
+cores are used.
 
 XLA treats numbers below 1e-38 as zero, torch by default does not. The gradient of a tanh RNN
 vanishes into such numbers within a few hundred steps, and an Intel core takes many times

@@ -3,19 +3,19 @@
 A cell is a handful of pure functions. `prepare` runs once per sequence and may do work that all
 steps share (build A = W - Wᵀ - γI, factorise a matrix); the step that it returns runs T times.
 
-There are two kinds. An `Ode` is a vector field h' = f(h, x); a scheme makes an `OdeCell` of it.
-A `MapCell` is born discrete (an LSTM, say). The state of both is a pytree of `[B, n]`
-arrays; what a scheme must remember beside the state (an earlier slope, say) is in the carry.
+There are two kinds. An `Ode` is a vector field h' = f(h, x); a `Scheme` makes an `OdeCell`
+(`ode_cell.py`) of it. A `MapCell` is born discrete (an LSTM, say). The state of both is a pytree of
+`[B, n]` arrays; what a scheme must remember beside it (an earlier slope, say) is in the carry.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import jax.numpy as jnp
 
 from asrnn.errors import ConfigError
-from asrnn.options import NON_NEGATIVE, POSITIVE, Option, Use
+from asrnn.options import COUNT, NON_NEGATIVE, POSITIVE, Option, Use, one_of
 from asrnn.typing import Array, Carry, Params, State, Step, VectorField
 
 STEP_SIZE = Option(
@@ -120,6 +120,21 @@ def first(state: State) -> Array:
     return hidden
 
 
+SUBSTEPS = Option("substeps", 1, "steps of ε / substeps that a scheme makes for each input", COUNT)
+INPUT_INTERPOLATION = Option(
+    "input_interpolation",
+    "hold",
+    "the input within a step: hold (the paper's), or linear from the input before",
+    one_of("hold", "linear"),
+)
+GATE_STAGES = Option(
+    "gate_stages",
+    "each",
+    "a gate in a scheme of many stages: evaluated at each, or frozen over the step",
+    one_of("each", "frozen"),
+)
+
+
 @dataclass(frozen=True)
 class Scheme:
     """A discretisation: what makes a step of a vector field.
@@ -130,18 +145,38 @@ class Scheme:
       order: the order of its error over a fixed time.
       source: where it is from.
       needs: what it asks of a field, a name in `Ode.offers`.
-      options: its own options, which `step` gets as keywords.
+      stages: how often it evaluates the field in a step; 0 if that depends on the state.
+      memory: how many earlier steps it remembers.
+      own_options: the options that `step` gets as keywords.
       start: what it carries at the beginning, from the initial state.
       state: the state within its carry.
+      failures: the number of steps whose equations it could not solve, an integer within its
+        carry; None for a scheme that solves none.
     """
 
     step: Callable[..., Step]
     order: int
     source: str
     needs: str = "field"
-    options: tuple[Option, ...] = ()
+    stages: int = 1
+    memory: int = 0
+    own_options: tuple[Option, ...] = ()
     start: Callable[[State], Carry] = lambda state: state
     state: Callable[[Carry], State] = lambda carry: carry
+    failures: Callable[[Carry], Array] | None = None
+
+    @property
+    def options(self) -> tuple[Option, ...]:
+        """Its own options, and those that `OdeCell` reads on its behalf.
+
+        A field is interpolated and frozen as a whole, and a slope that a scheme remembers would
+        be one along another input: so these two are for one-step schemes that need no more
+        than the field.
+        """
+        whole = self.needs == "field" and not self.memory
+        interpolation = (INPUT_INTERPOLATION,) if whole else ()
+        gate = (GATE_STAGES,) if whole and self.stages != 1 else ()
+        return (*self.own_options, SUBSTEPS, *interpolation, *gate)
 
 
 @dataclass(frozen=True)
@@ -155,8 +190,12 @@ class Ode:
       options: its own options, the step size among them.
       initial_state: `(params, B) -> state`.
       hidden_state: the hidden state `[B, n]` within a state.
-      offers: what its field offers to schemes: "field" (a call), and for example "linear" or
-        "split".
+      offers: what its field offers to schemes:
+        "field", a call f(h, x);
+        "linear", `linear_part()` -> A `[n, n]`, acting on columns, and `remainder(h, x)` ->
+        g with f = A h + g;
+        "split", `position_rate(state, x)` and `momentum_rate(state, x)` of a state (y, z);
+        "gate", `frozen(h, x)` -> the field with the gate as it is there.
     """
 
     init: Init
@@ -166,46 +205,6 @@ class Ode:
     initial_state: Callable[[Params, int], State] = one_state
     hidden_state: Callable[[State], Array] = first
     offers: frozenset[str] = frozenset({"field"})
-
-
-@dataclass(frozen=True)
-class OdeCell:
-    """An ODE under a scheme.
-
-    Attributes:
-      ode: the vector field.
-      scheme_name: the name of the scheme in `SCHEMES`.
-      scheme: the discretisation.
-      scheme_values: the values of the scheme's options.
-    """
-
-    ode: Ode
-    scheme_name: str
-    scheme: Scheme
-    scheme_values: tuple[tuple[str, Any], ...] = ()
-
-    @property
-    def options(self) -> tuple[Option, ...]:
-        return (*self.ode.options, *self.scheme.options)
-
-    @property
-    def init(self) -> Init:
-        return self.ode.init
-
-    def field(self, params: Params, coefficients: Scalars) -> VectorField:
-        """The vector field for these parameters; ConfigError if a coefficient is missing."""
-        check_coefficients(self.options, coefficients)
-        return self.ode.field(params, coefficients)
-
-    def prepare(self, params: Params, coefficients: Scalars) -> Step:
-        field = self.field(params, coefficients)
-        return self.scheme.step(field, coefficients["step_size"], **dict(self.scheme_values))
-
-    def initial_carry(self, params: Params, batch_size: int) -> Carry:
-        return self.scheme.start(self.ode.initial_state(params, batch_size))
-
-    def hidden(self, carry: Carry) -> Array:
-        return self.ode.hidden_state(self.scheme.state(carry))
 
 
 @dataclass(frozen=True)

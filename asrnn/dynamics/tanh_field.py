@@ -1,4 +1,4 @@
-"""The vector field that the paper's networks share, ready to be evaluated."""
+"""The vector fields that the networks with one tanh share, ready to be evaluated."""
 
 from typing import NamedTuple
 
@@ -43,6 +43,74 @@ class TanhField(NamedTuple):
             return candidate, None
         gate = jax.nn.sigmoid(recurrent + affine(x, self.gate_input_kernel, self.gate_bias))
         return candidate, gate
+
+    def frozen(self, h: Array, x: Array) -> "FrozenGate":
+        """The field with the gate as it is at this state and input."""
+        return FrozenGate(self, self.candidate_and_gate(h, x)[1])
+
+
+class FrozenGate(NamedTuple):
+    """f(h, x) = z ∘ tanh(A h + V x + b) with a z that stays what it is."""
+
+    field: TanhField
+    gate: Array | None
+
+    def __call__(self, h: Array, x: Array) -> Array:
+        """Evaluates f at h `[..., n]` and x `[..., m]`; the result is `[..., n]`."""
+        field = self.field._replace(gate_input_kernel=None, gate_bias=None)
+        candidate = field(h, x)
+        return candidate if self.gate is None else self.gate * candidate
+
+
+Pair = tuple[Array, Array]
+
+
+class SplitTanhField(NamedTuple):
+    """The field of a position y and a momentum z, `[..., n/2]` each.
+
+        y' = σ_y ∘ tanh( K z  + V_y x + b_y - γ y)
+        z' = σ_z ∘ tanh(-Kᵀ y + V_z x + b_z - γ z)
+
+    with gates σ(K z + V'_y x + b'_y) and σ(-Kᵀ y + V'_z x + b'_z), or 1. Without γ in the gate,
+    whose argument is what the other part says.
+
+    Attributes:
+      coupling: K, `[n/2, n/2]`.
+      input_kernel: Vᵀ, `[m, n]`, the columns of the position first, as in all that follow.
+      bias: b, `[n]`.
+      gate_input_kernel: V'ᵀ, `[m, n]`, or None for a field without a gate.
+      gate_bias: b', `[n]`, or None.
+      diffusion: γ.
+    """
+
+    coupling: Array
+    input_kernel: Array
+    bias: Array
+    gate_input_kernel: Array | None
+    gate_bias: Array | None
+    diffusion: Array | float
+
+    def position_rate(self, state: Pair, x: Array) -> Array:
+        """y' at (y, z) and x `[..., m]`."""
+        y, z = state
+        return self._rate(z @ self.coupling.T, y, x, slice(None, self.coupling.shape[0]))
+
+    def momentum_rate(self, state: Pair, x: Array) -> Array:
+        """z' at (y, z) and x `[..., m]`."""
+        y, z = state
+        return self._rate(-(y @ self.coupling), z, x, slice(self.coupling.shape[0], None))
+
+    def __call__(self, state: Pair, x: Array) -> Pair:
+        """(y', z')."""
+        return self.position_rate(state, x), self.momentum_rate(state, x)
+
+    def _rate(self, coupled: Array, own: Array, x: Array, columns: slice) -> Array:
+        driven = coupled + affine(x, self.input_kernel[:, columns], self.bias[columns])
+        rate = jnp.tanh(driven - self.diffusion * own)
+        if self.gate_input_kernel is None or self.gate_bias is None:
+            return rate
+        gate_kernel, gate_bias = self.gate_input_kernel[:, columns], self.gate_bias[columns]
+        return jax.nn.sigmoid(coupled + affine(x, gate_kernel, gate_bias)) * rate
 
 
 def affine(x: Array, kernel: Array, bias: Array) -> Array:

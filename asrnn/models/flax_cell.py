@@ -1,7 +1,7 @@
 """The cells of the table as cells of Flax, for `flax.nnx.RNN`.
 
 `asrnn.unroll(cell.cell, cell.arrays(), cell.coefficients, inputs)` computes the same along a
-time-major sequence `[T, B, m]`, on a CPU several times faster, as it takes the native kernel.
+time-major sequence `[T, B, m]`, several times faster on a CPU, where it takes the native kernel.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""How the eigenvalues of the end-to-end Jacobian fare as the sequence grows.
+"""How the eigenvalues of the end-to-end Jacobian change as the sequence grows.
 
 The paper shows the mean and the spread of their absolute values, for AntisymmetricRNNs with
 several γ and an LSTM on noise-padded CIFAR-10. Here the networks are at their initial

@@ -26,17 +26,17 @@ QUICK: Overrides = {
 
 
 class Row(NamedTuple):
-    """One method on one task: what the paper printed, and how to measure it again."""
+    """One method on one task: what was published of it, and how to measure it again."""
 
     name: str
     """Of its runs and for --rows."""
     task: str
     method: str
-    paper: float
-    """Test accuracy in %."""
     units: int
-    printed_parameters: str
-    source: str
+    paper: float | None = None
+    """Test accuracy in %; None for what nobody published, as in the table of integrators."""
+    printed_parameters: str = ""
+    source: str = ""
     """Who published the number."""
     recipe: str = ""
     """`paper's` (its optimizers at a constant rate) or `ours`; empty: neither is meant."""
@@ -49,7 +49,7 @@ class Row(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A table of the paper."""
+    """A table of the paper, or one beside it."""
 
     name: str
     title: str
@@ -84,7 +84,7 @@ def choose_rows(table: Table, names: list[str]) -> list[Row]:
     """The rows of these names, or all that can be run.
 
     Raises:
-      ConfigError: for a name that is none of a row that can be run.
+      ConfigError: for a name that no row that can be run has.
     """
     runnable = {row.name: row for row in table.rows if row.config is not None}
     for name in names:

@@ -42,10 +42,10 @@ def make_result(
     quick: bool,
     report: Callable[[str], None],
 ) -> Result:
-    """The row with what its runs came to; null wherever nobody measured.
+    """The row with what its runs came to; null where nothing was measured.
 
     Args:
-      table: "table1" or "table2".
+      table: its name, "table1" for example.
       row: its definition.
       jobs: its runs, one a seed; none for a row that is only cited.
       kept: the same row of an earlier JSON file.
@@ -134,7 +134,7 @@ def check_workdirs(jobs: Sequence[Job]) -> None:
 
 
 def foreign(job: Job) -> str:
-    """In what the run in a workdir is not the one of the job; "" if it is, or can become it."""
+    """How the run in a workdir differs from the job's; "" if it is, or can become, that run."""
     summary = read_summary(job.workdir)
     try:
         before = flatten(json.loads((job.workdir / CONFIG).read_text()))

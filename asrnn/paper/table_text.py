@@ -28,18 +28,17 @@ QUICK = "quick check, scaled down: no results"
 
 def markdown_table(title: str, rows: Sequence[Row]) -> str:
     """The table for people, with the command of every row that was measured below it."""
-    heading = f"# {title} ({QUICK})" if any(row["quick"] for row in rows) else f"# {title}"
     sources = list(dict.fromkeys(row["source"] for row in rows))
     lines = [
-        heading,
+        *heading(title, rows),
         "",
         "Test accuracy in %. Ours: mean ± sample standard deviation over seeds, of the parameters"
         " with the best validation accuracy; empty: not measured. *cited*: a number that the paper"
         " took from elsewhere, not run here.",
         "",
-        _line(COLUMNS),
-        _line(["---"] * len(COLUMNS)),
-        *(_line(_cells(row, sources.index(row["source"]) + 1)) for row in rows),
+        line(COLUMNS),
+        line(["---"] * len(COLUMNS)),
+        *(line(_cells(row, sources.index(row["source"]) + 1)) for row in rows),
         "",
         *(f"{number}. {source}" for number, source in enumerate(sources, 1)),
     ]
@@ -75,7 +74,7 @@ def _cells(row: Row, source: int) -> list[str]:
         row["method"],
         row["recipe"],
         f"{row['paper']:.1f} {mark}[{source}]",
-        _ours(row),
+        accuracy_text(row),
         ", ".join(map(str, row["seeds"])),
         "" if row["validation_accuracy"] is None else f"{row['validation_accuracy']:.2f}",
         f"{row['units']}",
@@ -87,7 +86,8 @@ def _cells(row: Row, source: int) -> list[str]:
     ]
 
 
-def _ours(row: Row) -> str:
+def accuracy_text(row: Row) -> str:
+    """Mean and deviation of the test accuracy, and how many runs diverged."""
     parts = []
     if row["mean"] is not None:
         spread = "" if row["std"] is None else f" ± {row['std']:.2f}"
@@ -102,5 +102,11 @@ def _settings(row: Row) -> str:
     return ", ".join(f"{label} {row['settings'][name]}" for label, name in names.items())
 
 
-def _line(cells: Sequence[str]) -> str:
+def heading(title: str, rows: Sequence[Row]) -> list[str]:
+    """The title, and that these are no results if they are not."""
+    return [f"# {title} ({QUICK})" if any(row["quick"] for row in rows) else f"# {title}"]
+
+
+def line(cells: Sequence[str]) -> str:
+    """A line of a Markdown table."""
     return f"| {' | '.join(cells)} |"

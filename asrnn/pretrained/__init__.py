@@ -63,7 +63,7 @@ def read(name: str) -> Pretrained:
 
 
 def check_name(name: str) -> None:
-    """Checks that a name can be that of files everywhere.
+    """Checks that a name can be a file name on every system.
 
     Raises:
       ConfigError: unless it has lower-case letters, digits, dots and hyphens only.

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from asrnn.dynamics import Cell, OdeCell, Scalars, TanhField
+from asrnn.dynamics import Cell, OdeCell, Scalars, SplitTanhField, TanhField
 from asrnn.errors import check_choice
 from asrnn.options import Use, values_of
 from asrnn.recurrence import native
@@ -59,6 +59,34 @@ def _native_tanh(field: TanhField, *arguments: Any, **options: Any) -> Result:
     return native.unroll(*field, *arguments, **options)
 
 
+def _split_tanh_obstacle(field: SplitTanhField) -> str | None:
+    if any(leaf.dtype != jnp.float32 for leaf in (field.coupling, field.input_kernel, field.bias)):
+        return "it is float32 only"
+    return native.cpu.available()
+
+
+def _native_split_tanh(
+    field: SplitTanhField,
+    step_size: Array | float,
+    inputs: Array,
+    state: tuple[Array, Array],
+    **options: Any,
+) -> Result:
+    last, states = native.cpu.hamiltonian_unroll(
+        field.coupling,
+        field.input_kernel,
+        field.bias,
+        field.gate_input_kernel,
+        field.gate_bias,
+        step_size,
+        field.diffusion,
+        inputs,
+        jnp.concatenate(state, axis=-1),
+        **options,
+    )
+    return tuple(jnp.split(last, 2, axis=-1)), states
+
+
 def _adjoint_tanh(
     field: TanhField,
     step_size: Array | float,
@@ -78,6 +106,9 @@ KERNELS: dict[tuple[type, str, str], Kernel] = {
     (TanhField, "euler", "cpu"): Kernel(_tanh_obstacle, _native_tanh, automatic=True),
     # Not measured on a GPU yet.
     (TanhField, "euler", "gpu"): Kernel(_tanh_obstacle, _native_tanh, automatic=False),
+    (SplitTanhField, "symplectic_euler", "cpu"): Kernel(
+        _split_tanh_obstacle, _native_split_tanh, automatic=True
+    ),
 }
 """(type of field, scheme, platform) -> kernel."""
 
@@ -105,7 +136,7 @@ def choose_backend(wanted: str, cell: Cell, params: Params) -> Choice:
     """
     wanted = FORMER_NAMES.get(wanted, wanted)
     check_choice("recurrence.backend", wanted, ("auto", *BACKENDS))
-    if wanted == "scan" or not isinstance(cell, OdeCell):
+    if wanted == "scan" or not isinstance(cell, OdeCell) or not cell.plain:
         return _scan_instead(wanted)
     field = cell.ode.field(params, dict.fromkeys(values_of(cell, {}, Use.RUN_TIME), 0.0))
     pair = type(field), cell.scheme_name
@@ -182,7 +213,7 @@ def unroll(
     if choice.note is not None:
         _say_once(choice.note)
     if choice.backend == "scan":
-        return scan(
+        result = scan(
             cell,
             params,
             coefficients,
@@ -192,6 +223,8 @@ def unroll(
             remat=remat,
             return_states=return_states,
         )
+        _report_failures(cell, result[0])
+        return result
     assert isinstance(cell, OdeCell)
     field = cell.field(params, coefficients)
     pair = type(field), cell.scheme_name
@@ -210,3 +243,19 @@ def unroll(
 @functools.cache
 def _say_once(line: str) -> None:
     logging.getLogger("asrnn").warning(line)
+
+
+def _report_failures(cell: Cell, carry: Carry) -> None:
+    """Says once, at run time, that an implicit scheme could not solve its equations."""
+    if not isinstance(cell, OdeCell) or cell.scheme.failures is None:
+        return
+    line = (
+        f"{cell.scheme_name} could not solve the equations of some steps: lower model.step_size,"
+        " raise model.max_iterations, or choose model.solver=newton"
+    )
+
+    def report(failures: Array) -> None:
+        if failures > 0:
+            _say_once(line)
+
+    jax.debug.callback(report, cell.scheme.failures(carry))

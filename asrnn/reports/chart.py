@@ -1,4 +1,4 @@
-"""Lines over steps as SVG, coloured by the style sheet of the page they stand in."""
+"""Lines over steps as SVG, coloured by the style sheet of the page that they are in."""
 
 import math
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ class Line(NamedTuple):
     style: str
     """Classes of the style sheet."""
     lost: bool = False
-    """Whether it ends where the run diverged, which a cross says."""
+    """Whether it ends where the run diverged, shown by a cross."""
 
 
 class Axis(NamedTuple):
@@ -48,7 +48,7 @@ def chart(description: str, lines: Sequence[Line], steps: int, axis: Axis) -> Ma
     """Draws lines; the last ones are on top.
 
     Args:
-      description: what it shows, for who cannot see it.
+      description: what it shows, for readers who cannot see it.
       lines: what to draw.
       steps: where the horizontal axis ends.
       axis: the vertical one.
@@ -187,7 +187,7 @@ def linear_ticks(low: float, high: float, count: int = 5) -> list[float]:
 
 
 def log_ticks(low: float, high: float, count: int = 7) -> list[float]:
-    """Powers of ten in [low, high]; over few decades twice and five times them too.
+    """Powers of ten in [low, high]; over few decades, two and five times these too.
 
     Where even those are fewer than three, the ticks are linear ones.
     """

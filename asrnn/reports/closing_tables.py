@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from asrnn.console import duration
+from asrnn.console import duration, nonzero
 from asrnn.objectives import CROSS_ENTROPY, Metric, Objective
 from asrnn.sweeps.halving import setting
 from asrnn.sweeps.progress_table import describe
@@ -50,11 +50,14 @@ def sweep_table(result: Result) -> str:
     for score, group in result.ranking[:SHOWN]:
         lines.append(f"{objective.metric.text(score):>10}  {len(group):>5}  {_setting(group)}")
     dropped = len(found) - sum(len(group) for _, group in result.ranking)
+    counts = {
+        "dropped at a rung": dropped,
+        "diverged": sum(one.status == "diverged" for one in found),
+        "not finished yet": sum(not one.finished for one in found),
+    }
     lines.append(
-        f"picked by validation {objective.monitored}, never by test; {len(found)} trials,"
-        f" {dropped} dropped at a rung,"
-        f" {sum(one.status == 'diverged' for one in found)} diverged,"
-        f" {sum(not one.finished for one in found)} not finished yet"
+        f"picked by validation {objective.monitored}, never by test;"
+        f" {', '.join([f'{len(found)} trials', *nonzero(counts)])}"
     )
     score, best = result.ranking[0]
     lines.append(f"best: {'none, no setting has finished' if score is None else _flags(best)}")

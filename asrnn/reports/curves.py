@@ -39,7 +39,7 @@ def curves_of_runs(runs: Sequence[Run]) -> Markup:
         for name in best[0].objective.metrics
     }
     if not any(line.points for line in lines["loss"]):
-        return element("p", "No curve: no run has come to its first row.")
+        return element("p", "No curve: no run has written a row.")
     leader = best[0]
     about = f"of {len(runs)} run{'s' * (len(runs) > 1)} of {leader.task} over steps"
     if leader.validation_score is not None:
@@ -63,7 +63,7 @@ def curves_of_run(run: Run) -> Markup:
         for name in run.objective.metrics
     }
     if not any(line.points for line in lines["loss"]):
-        return element("p", "No curve: the run has not come to its first row.")
+        return element("p", "No curve: the run has not written a row.")
     legend = [
         element("li", swatch(line.style, dot=len(line.points) == 1), line.name)
         for line in lines["loss"]
@@ -140,7 +140,8 @@ def _notes(runs: Sequence[Run], few: bool) -> list[Markup]:
     if without:
         named = ", ".join(f"{run.name} ({run.status} at step {run.steps})" for run in without)
         counted = tally([run.status for run in without])
-        notes.append(f"No row, and so no curve: {named if len(without) <= NAMED else counted}.")
+        which = named if len(without) <= NAMED else counted
+        notes.append(f"No curve, because there is no row yet: {which}.")
     if any(run.status == "diverged" and run.rows for run in runs):
         notes.append("A cross: the run diverged.")
     if any(value > 100 for run in runs for _, value in run.points("train", "loss")):

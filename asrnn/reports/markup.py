@@ -14,7 +14,7 @@ LONG = 36
 """Text of more characters is wrapped within its cell."""
 
 NOTHING = "\N{EN DASH}"
-"""What a cell shows that has no value."""
+"""What a cell without a value shows."""
 
 
 class Markup(str):

@@ -1,4 +1,4 @@
-"""One HTML file about a folder of runs and sweeps: nothing in it comes from outside."""
+"""One HTML file about a folder of runs and sweeps: it loads nothing from elsewhere."""
 
 import base64
 import hashlib
@@ -97,7 +97,7 @@ def _document(title: str, head: Markup, sections: Sequence[Section]) -> str:
         element(
             "footer",
             "Runs are ranked by validation; the test score is that of the checkpoint"
-            " with the best validation. Columns are sorted by a click on their heading.",
+            " with the best validation. Click a heading to sort by its column.",
         ),
         element("script", Markup(SCRIPT)),
     )

@@ -31,7 +31,7 @@ def make_scale(values: Sequence[Value], kind: str | None = None) -> Scale:
     """The scale of a field from all its values.
 
     A field with a name among its values is categorical. One of positive numbers that span a
-    factor of ten or more is taken for logarithmic.
+    factor of ten or more is treated as logarithmic.
 
     Args:
       values: of all trials.

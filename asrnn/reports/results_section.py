@@ -24,12 +24,12 @@ def results_tables(folder: Path) -> list[Markup]:
       CheckpointError: if a table is damaged.
     """
     if not folder.is_dir():
-        raise ConfigError(f"--results={folder} is not a folder; give the one of table*.json")
+        raise ConfigError(f"--results={folder} is not a folder; give the folder with table*.json")
     return [_table(path) for path in sorted(folder.glob("table*.json"))]
 
 
 def results_figures(folder: Path) -> list[Markup]:
-    """The figures that lie in the folder, each below its name.
+    """The figures in the folder, each below its name.
 
     Raises:
       CheckpointError: if one cannot be read.
@@ -79,7 +79,7 @@ def _cells(row: Row) -> list[Cell]:
 
 
 def _ours(row: Row) -> Cell:
-    """Mean and standard deviation over seeds; nothing for a row that nobody ran."""
+    """Mean and standard deviation over seeds; nothing for a row that was not run."""
     mean, std = row["mean"], row["std"]
     if mean is None:
         return Cell("cited" if row.get("cited") else NOTHING)

@@ -1,4 +1,4 @@
-"""What the page says of its runs: the table, curves, configs, and on what they ran."""
+"""What the page says of its runs: the table, curves, configs, and what they ran on."""
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -124,7 +124,7 @@ def environments(runs: Sequence[Run]) -> Markup:
         if run.summary:
             groups.setdefault(_environment(run), []).append(run)
     if not groups:
-        return element("p", "Not known: no run has come to its end yet.")
+        return element("p", "Not known: no run has ended yet.")
     names = list(dict.fromkeys(name for key in groups for name, _ in key))
     rows = [
         [

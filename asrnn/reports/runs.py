@@ -1,4 +1,4 @@
-"""Runs as a report sees them: what the files of their workdirs say, wherever they lie."""
+"""Runs as a report sees them: what the files of their workdirs say."""
 
 import json
 import math
@@ -17,7 +17,7 @@ from asrnn.runs.workdir import CONFIG, METRICS
 
 UNFINISHED = "unfinished"
 ABSENT = object()
-"""In the place of a field that a config does not have."""
+"""Shown where a config does not have a field."""
 SUMMARY_NUMBERS = ("steps", "num_parameters", "seconds", "peak_memory_bytes")
 
 
@@ -44,7 +44,7 @@ class Run(NamedTuple):
 
     @property
     def status(self) -> str:
-        """That of the summary, if nothing was trained or asked for after it was written."""
+        """That of the summary, if no step was made or asked for after it was written."""
         status = str(self.summary.get("status", UNFINISHED))
         recorded = self.summary.get("steps", 0)
         asked = self.config.get("training.steps", 0)
@@ -53,7 +53,7 @@ class Run(NamedTuple):
 
     @property
     def steps(self) -> int:
-        """How far the run came, by its files."""
+        """How far the run got, by its files."""
         return max(self.last_step, int(self.summary.get("steps", 0)))
 
     @property

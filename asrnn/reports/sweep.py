@@ -106,7 +106,7 @@ def read_sweep(path: Path, name: str) -> TrialTable:
 
     Raises:
       CheckpointError: if they are not what a sweep writes.
-      AsrnnError: as `asrnn.sweeps.folder.read_trials`, for the sweep would not go on either.
+      AsrnnError: as `asrnn.sweeps.folder.read_trials`, because the sweep would not go on either.
     """
     read_trials(path.parent)
     try:
@@ -136,7 +136,7 @@ def _read_objective(path: Path) -> Objective:
 
 
 def _read_scales(path: Path) -> dict[str, str]:
-    """None where an older version has made the sweep."""
+    """None if an older version made the sweep."""
     try:
         return dict(json.loads(path.read_text()))
     except FileNotFoundError:

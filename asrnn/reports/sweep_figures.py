@@ -331,7 +331,7 @@ def _jitter(count: int) -> list[float]:
 
 
 def _within(place: float) -> float:
-    """A place that was moved off an end of its axis is as far from the end on the inside."""
+    """A position that was moved past an end of its axis is reflected back inside."""
     return 1 - abs(1 - abs(place))
 
 

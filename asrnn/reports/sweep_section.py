@@ -30,7 +30,7 @@ def sweep_section(sweep: TrialTable) -> Markup:
         "No setting of the last rung is done yet."
         if sweep.best is None
         else f"The best setting by validation {sweep.objective.monitored} has {sweep.best};"
-        " the test part has no say in it."
+        " the test part plays no role in it."
     )
     pictures = [picture(each.png, each.description) for each in sweep_pictures(sweep)]
     shown_first = ranking[:BEST]

@@ -23,7 +23,7 @@ import jax.numpy as jnp
 from asrnn.errors import CheckpointError, one_line
 from asrnn.files import cannot_write, write_atomically
 
-KEEP_LATEST = 2  # a damaged one then has a predecessor
+KEEP_LATEST = 2  # so that a damaged one has a predecessor
 ORBAX_FILES = 2**17  # bytes that a checkpoint takes beside its arrays, generously
 
 
@@ -55,7 +55,7 @@ class Checkpoints:
     def save(self, step: int, tree: Any, info: dict[str, Any], *, best: int | None) -> None:
         """Writes a checkpoint, then removes all but the latest and the best.
 
-        Later steps are removed too: the run went back behind them because they are damaged.
+        Later steps are removed too: the run went back past them because they are damaged.
 
         Args:
           step: its number; one that exists is replaced.
@@ -106,7 +106,7 @@ class Checkpoints:
         if steps:
             raise CheckpointError(
                 f"every checkpoint in {self.directory} is damaged;"
-                " start again in another workdir, or remove that folder to start anew here"
+                " start again in another workdir, or remove that folder to start again here"
             )
         return None
 
@@ -141,7 +141,7 @@ class Checkpoints:
             if found != expected.get(name, "nothing"):
                 raise CheckpointError(
                     f"checkpoint {step} in {self.directory} holds {found} for {name},"
-                    f" expected {expected.get(name, 'nothing')}; it is of another model"
+                    f" expected {expected.get(name, 'nothing')}; it belongs to another model"
                 )
         restored = _orbax_restore(self.directory / str(step), flat)
         # What orbax gives is tied to a device, for which jit would compile once more.
@@ -150,7 +150,7 @@ class Checkpoints:
         return Checkpoint(step, tree, manifest["info"])
 
     def _check_room(self, step: int, size: int) -> None:
-        """Finds a full disk by writing a file: orbax meets it with pages of tracebacks."""
+        """Detects a full disk by writing a file: orbax answers one with pages of tracebacks."""
         probe = self.directory / f"{step}.room"
         try:
             probe.write_bytes(os.urandom(2 * size + ORBAX_FILES))

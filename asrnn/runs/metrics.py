@@ -3,7 +3,6 @@
 import json
 import math
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from asrnn.errors import ConfigError
@@ -46,12 +45,7 @@ class Records:
     def __enter__(self) -> "Records":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._file.close()
         if self._events is not None:
             self._events.close()
@@ -91,7 +85,7 @@ def read_rows(path: Path) -> list[Row]:
         if row is not None:
             rows.append(row)
         elif number < len(lines):
-            raise damaged(path, f"line {number} of {len(lines)} is no row")
+            raise damaged(path, f"line {number} of {len(lines)} is not a row")
     return rows
 
 

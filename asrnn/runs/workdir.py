@@ -34,12 +34,12 @@ MAY_DIFFER = (
 
 @contextmanager
 def locked(folder: Path, name: str, *, shared: bool = False) -> Iterator[None]:
-    """Creates a folder if need be and holds a lock file in it, which dies with the process.
+    """Creates a folder if needed and holds a lock on a file in it, which ends with the process.
 
     Args:
       folder: where.
       name: of the lock file.
-      shared: whether others may hold it too, who have asked for no more than that.
+      shared: whether others that ask for the same may hold it too.
 
     Raises:
       WorkdirInUse: if another process holds it.
@@ -47,7 +47,7 @@ def locked(folder: Path, name: str, *, shared: bool = False) -> Iterator[None]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / name).open("a+")  # NFS wants both
+        lock = (folder / name).open("a+")  # NFS needs both
     except OSError as error:
         raise CheckpointError(
             f"cannot write to workdir {folder}: {error.strerror}; give another --workdir"
@@ -74,8 +74,8 @@ def open_workdir(workdir: Path, config: ConfigDict) -> Iterator[None]:
     Raises:
       WorkdirInUse: if another process holds it.
       ConfigError: if it belongs to a run with another config; it is left untouched.
-      CheckpointError: if it cannot be created, or its config.json or metrics.jsonl is damaged or
-        the former lost.
+      CheckpointError: if it cannot be created, or its config.json or metrics.jsonl is damaged, or
+        config.json is lost.
     """
     with locked(workdir, LOCK):
         if (workdir / TRIALS).exists():
@@ -83,8 +83,8 @@ def open_workdir(workdir: Path, config: ConfigDict) -> Iterator[None]:
         if _has_traces(workdir):
             if not (workdir / CONFIG).exists():
                 raise CheckpointError(
-                    f"{workdir} holds a run without its {CONFIG}, so nothing tells of which config"
-                    " it is; put that file back, or give another --workdir"
+                    f"{workdir} holds a run without its {CONFIG}, so its config is"
+                    " not known; put that file back, or give another --workdir"
                 )
             check_same_run(workdir, config)
             read_rows(workdir / METRICS)  # refuses a damaged file, which a resume would cut
@@ -143,5 +143,5 @@ def check_same_run(workdir: Path, config: ConfigDict) -> None:
         changes = ", ".join(f"{name}: {before[name]} -> {now[name]}" for name in differing)
         raise ConfigError(
             f"workdir {workdir} holds a run with another config ({changes});"
-            " give another --workdir, or none to get one of its own"
+            " give another --workdir, or leave it out to get a new one"
         )

@@ -54,10 +54,10 @@ class Search(NamedTuple):
     settings: int
     """Each is run with every seed of the space, and scored by the mean."""
     batch: int
-    """So many are proposed before any of them is scored."""
+    """How many are proposed before any of them is scored."""
     seed: int
     metric: Metric = CROSS_ENTROPY.metric
-    """By which settings are compared."""
+    """The metric by which settings are compared."""
 
 
 class Chooser(Protocol):
@@ -105,7 +105,7 @@ def run_search(sweep: Sweep, search: Search, engine: Engine) -> Result:
 
 
 def check_search(search: Search, rungs: Sequence[int], shard: Shard) -> None:
-    """Checks what goes with a search; needs no Optuna.
+    """Checks the numbers of a search, and what it is combined with; needs no Optuna.
 
     Raises:
       ConfigError: for a number below 1, or rungs or shards.
@@ -117,7 +117,7 @@ def check_search(search: Search, rungs: Sequence[int], shard: Shard) -> None:
     if search.batch < 1:
         raise ConfigError(f"--batch must be at least 1, found {search.batch}")
     if rungs or shard != WHOLE:
-        raise ConfigError("--search goes with neither --rungs nor --shard; leave them out")
+        raise ConfigError("--search cannot be combined with --rungs or --shard; leave them out")
 
 
 def first_trials(search: Search) -> list[Trial]:
@@ -152,7 +152,7 @@ def propose(
 
     Args:
       search: what is searched.
-      scored: settings with their scores, the more the better.
+      scored: settings with their scores; higher is better.
       pending: settings without a score yet, to keep away from.
       index: of the proposal: with the search's seed it seeds the sampler.
     """
@@ -240,7 +240,7 @@ def _read(folder: Path, search: Search) -> list[Choices]:
         trials_of(search, proposals)
     except (OSError, ValueError, TypeError):
         raise ConfigError(
-            f"{path} is not of a search of this space; give another --workdir"
+            f"{path} belongs to a search of another space; give another --workdir"
         ) from None
     return proposals
 

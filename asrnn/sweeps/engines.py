@@ -15,7 +15,7 @@ from asrnn.training import devices
 def make_engine(
     name: str, *, workers: int | None, population_size: int, ray_address: str, ray_gpus: float
 ) -> Engine:
-    """The engine local, population or ray, with those of the settings that it has a use for.
+    """The engine local, population or ray, with those of the settings that it uses.
 
     Raises:
       ConfigError: if Ray is asked for and missing.

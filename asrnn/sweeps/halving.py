@@ -20,7 +20,7 @@ def read_rungs(given: Sequence[str]) -> list[int]:
     """The steps that `--rungs` lists.
 
     Raises:
-      ConfigError: if one of them is no whole number.
+      ConfigError: if one of them is not a whole number.
     """
     try:
         return [int(rung) for rung in given]
@@ -43,7 +43,7 @@ def check_rungs(rungs: Sequence[int], steps: int, schedule: str) -> None:
     if rungs and schedule == "cosine":
         raise ConfigError(
             "successive halving extends runs, but with config.optimizer.schedule='cosine' their"
-            " length shapes every step; take another schedule, or no rungs"
+            " length shapes every step; choose another schedule, or leave the rungs out"
         )
 
 

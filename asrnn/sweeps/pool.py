@@ -120,7 +120,7 @@ class Pool(Generic[Place]):
                 self.watch.started(job)
 
     def collect(self) -> None:
-        """Looks which processes have ended, and what that means."""
+        """Finds the processes that have ended, and acts on each exit code."""
         for entry in list(self.running):
             code = entry.process.poll()
             if code is not None:

@@ -62,7 +62,7 @@ def _program_of(config: ConfigDict) -> str:
     own = set(fields_of(Use.RUN_TIME, Use.INITIAL))
     fields = {name: v for name, v in flatten(config.to_dict()).items() if name not in own}
     clips = config.optimizer.clip_norm > 0  # without clipping the update has no such part
-    data = task_of(config).notes  # where the seed decides what is learnt, they tell
+    data = task_of(config).notes  # they say where the seed decides what is learnt
     return json.dumps([fields, clips, data], sort_keys=True)
 
 

@@ -52,7 +52,7 @@ def last_line(job: Job) -> str:
         lines = (job.workdir / LOG).read_text(errors="replace").split("\n")
     except OSError as error:
         return f"its {LOG} cannot be read ({error.strerror})"
-    return next((line for line in reversed(lines) if line.strip()), "it said nothing")
+    return next((line for line in reversed(lines) if line.strip()), "it printed nothing")
 
 
 def _environment(job: Job, slot: Slot) -> dict[str, str]:
@@ -63,7 +63,7 @@ def _environment(job: Job, slot: Slot) -> dict[str, str]:
 
 
 def _compilation_cache(job: Job) -> dict[str, str]:
-    """What one trial compiled, the next need not; a folder a machine, as is compiled code."""
+    """What one trial compiled, the next reuses; a folder for each machine's code."""
     folder = (job.workdir.parent / COMPILATIONS / platform.node()).absolute()
     return {
         "JAX_COMPILATION_CACHE_DIR": str(folder),

@@ -4,14 +4,13 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from types import TracebackType
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from asrnn.console import duration, to_stderr
+from asrnn.console import duration, nonzero, to_stderr
 from asrnn.sweeps.trials import Job, Outcome, Trial, outcome
 
 HEARTBEAT = 60.0  # seconds between two plain lines about what is running
@@ -48,12 +47,7 @@ class ProgressTable:
             self._heart.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._over.set()
         if self._live is not None:
             self._live.stop()
@@ -62,7 +56,8 @@ class ProgressTable:
         """A new rung begins: what is known of its trials already."""
         self._goal, self._total = steps, len(outcomes)
         self._ended = {id: found for id, found in outcomes.items() if found.finished}
-        self._say(f"to step {steps:,}: {self._total} trials, {len(self._ended)} of them finished")
+        finished = nonzero({"of them finished": len(self._ended)})
+        self._say(f"to step {steps:,}: {', '.join([f'{self._total} trials', *finished])}")
 
     def started(self, job: Job) -> None:
         """Shows a job among those that run."""
@@ -112,9 +107,13 @@ class ProgressTable:
             found = outcome(job)
             row = (id, "running", f"{found.step:,}", found.text)
             table.add_row(*row, self._names[id], style="cyan")
-        head = (
-            f"{len(ended)}/{self._total} trials to step {self._goal:,}"
-            f"  ({len(ended) - len(done)} diverged, {len(running)} running)  {self._elapsed()}"
+        counts = nonzero({"diverged": len(ended) - len(done), "running": len(running)})
+        head = "  ".join(
+            [
+                f"{len(ended)}/{self._total} trials to step {self._goal:,}",
+                *([f"({', '.join(counts)})"] if counts else []),
+                self._elapsed(),
+            ]
         )
         more = f"and {len(running) - RUNNING} more running" if len(running) > RUNNING else ""
         return Group(Text(head, style="bold"), table, Text(more))

@@ -15,7 +15,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from asrnn.errors import AsrnnError, CheckpointError, ConfigError, DivergedError, Interrupted
+from asrnn.errors import (
+    AsrnnError,
+    CheckpointError,
+    ConfigError,
+    DivergedError,
+    Interrupted,
+    one_line,
+)
 from asrnn.signals import StopRequest
 from asrnn.sweeps.pool import Pool
 from asrnn.sweeps.ray_task import bring_to_its_end
@@ -148,7 +155,7 @@ def _connected(address: str) -> Iterator[None]:
 
 
 def _check_answers(address: str) -> None:
-    """Tries the address in a process of its own: `ray.init` waits for minutes, deaf to signals.
+    """Tries the address in a process of its own: `ray.init` waits for minutes and ignores signals.
 
     Raises:
       ConfigError: if no cluster answers within `ANSWER` seconds.
@@ -185,7 +192,7 @@ def _room(gpus: float) -> int:
 
 
 def _unfit(error: Exception) -> ConfigError:
-    why = " ".join(str(error).split())
+    why = one_line(error)
     return ConfigError(
         f"a node of the Ray cluster cannot run trials ({type(error).__name__}: {why}); it needs"
         f" asrnn installed as here and this folder, {Path.cwd()}"

@@ -44,5 +44,5 @@ def bring_to_its_end(workdir: str, config: dict[str, Any], folder: str, gpus: fl
 
 
 def memory_share(gpus: float) -> dict[str, str]:
-    """What keeps jax from taking more than a part of a GPU: Ray counts GPUs, and no more."""
+    """What keeps jax from taking more than a part of a GPU: Ray only counts GPUs."""
     return {MEMORY_FRACTION: f"{GPU_MEMORY * gpus:.3f}"} if 0 < gpus < 1 else {}

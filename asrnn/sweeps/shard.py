@@ -1,4 +1,4 @@
-"""Shards: several processes that share the trials of one sweep, and who may run beside whom."""
+"""Shards: processes that share the trials of one sweep, and which may run at the same time."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -57,7 +57,7 @@ def held(folder: Path, shard: Shard) -> Iterator[None]:
 
 
 def _check_parts(folder: Path, parts: int) -> None:
-    """Whoever comes second sees the first, for both hold their own lock by then."""
+    """The second to come sees the first, because both hold their own lock by then."""
     for path in folder.glob(f"{LOCK}-*-of-*"):
         others = int(path.name.rpartition("-")[2])
         if others != parts:

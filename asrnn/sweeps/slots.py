@@ -24,15 +24,15 @@ class Slot(NamedTuple):
 
 
 def make_slots(workers: int, cores: Sequence[int], gpus: Sequence[str]) -> list[Slot]:
-    """Deals the cores out, as many to each, and the GPUs in turn.
+    """Deals out the cores, the same number to each, and the GPUs in turn.
 
-    As many, because the number of cores decides how sums are rounded.
+    The same number, because it decides how sums are rounded.
 
     Args:
       workers: how many slots.
       cores: those of this process; with fewer cores than workers, some share one.
       gpus: as CUDA_VISIBLE_DEVICES names them; where several workers share one, each may
-        take its part of the memory, for jax by default takes most of it at once.
+        take its part of the memory, because jax by default takes most of it at once.
     """
     share = max(1, len(cores) // workers)
     slots = []

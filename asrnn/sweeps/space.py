@@ -121,7 +121,7 @@ def expand(space: Space, seed: int) -> list[Overrides]:
 
 
 def scales(space: Space) -> dict[str, str]:
-    """The fields with ranges: "log" or "linear"; none of both, if its ranges do not agree."""
+    """The fields with ranges: "log" or "linear"; neither, if its ranges do not agree."""
     found: dict[str, set[str]] = {}
 
     def visit(space: Space) -> None:
@@ -145,7 +145,7 @@ def join(*points: Overrides) -> Overrides:
     joined: Overrides = {}
     for point in points:
         for name in point.keys() & joined.keys():
-            raise ConfigError(f"two parts of the space set {name}; let one of them do it")
+            raise ConfigError(f"two parts of the space set {name}; leave one out")
         joined |= point
     return joined
 

@@ -48,7 +48,7 @@ Engine = Callable[[Sequence[Job], Watch], None]
 
 
 class Outcome(NamedTuple):
-    """What a workdir tells of a job: "done", "diverged", or not finished yet."""
+    """What a workdir says about a job: "done", "diverged", or not finished yet."""
 
     finished: bool
     status: str

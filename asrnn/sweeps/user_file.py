@@ -5,7 +5,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from asrnn.errors import AsrnnError, ConfigError, near_miss
+from asrnn.errors import AsrnnError, ConfigError, near_miss, one_line
 from asrnn.sweeps import space_functions
 from asrnn.sweeps.space import Space
 
@@ -54,14 +54,14 @@ def read_space(path: Path) -> Space:
     space = call(path, "get_space(h)", space_functions)
     if not isinstance(space, Space):
         raise ConfigError(
-            f"get_space of {path} must return what a function of h made,"
+            f"get_space of {path} must return what a function of h returned,"
             f" found {type(space).__name__}"
         )
     return space
 
 
 def _unreadable(path: Path, error: Exception | SystemExit) -> ConfigError:
-    line, why = _line(path, error), " ".join(str(error).split())
+    line, why = _line(path, error), one_line(error)
     if isinstance(error, SyntaxError):
         why = error.msg
     elif isinstance(error, AttributeError) and error.name is not None:

@@ -1,6 +1,6 @@
-"""The process of one trial: `python -m asrnn.sweeps.worker`, its order on standard input.
+"""The process of one trial: `python -m asrnn.sweeps.worker`, its job on standard input.
 
-It settles on its cores before jax is imported, dies with its coordinator, and leaves with
+It pins itself to its cores before jax is imported, ends with its coordinator, and exits with
 the exit codes of `asrnn.train`.
 """
 
@@ -59,7 +59,7 @@ def run_job(config: dict[str, Any], workdir: Path) -> None:
 
 
 def _end_with_parent(parent: int) -> None:
-    """Has Linux send SIGTERM when the coordinator is gone, however it went."""
+    """Has Linux send SIGTERM when the coordinator is gone, however it ended."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:

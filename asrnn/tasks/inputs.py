@@ -15,7 +15,7 @@ from asrnn.tasks.task import Resident, Task
 
 
 class Inputs(NamedTuple):
-    """Examples, and what a person calls each of them."""
+    """Examples, and a name for each of them."""
 
     inputs: np.ndarray
     names: list[str]
@@ -26,7 +26,7 @@ def read_inputs(task: Task, files: Sequence[str]) -> Inputs:
 
     Args:
       task: whose inputs they are to be; only whether it has images, and their shape, matters.
-      files: paths, `*` and `?` standing for what they stand for in a shell. An .npz file has an
+      files: paths, with the wildcards `*` and `?` of a shell. An .npz file has an
         array `inputs`, or one array only; its examples are called by their numbers. A picture is
         converted to gray levels or to colours, whichever the task has.
 

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from asrnn.errors import ConfigError, DataError, near_miss
+from asrnn.errors import ConfigError, DataError, near_miss, one_line
 from asrnn.options import SEED, Option
 from asrnn.tasks.batches import split_off
 from asrnn.tasks.images import sequences
@@ -176,14 +176,13 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     try:
         with path.open("rb") as file:
             if not zipfile.is_zipfile(file):
-                raise ValueError("it is no zip archive")
+                raise ValueError("it is not a zip archive")
             file.seek(0)
             with np.load(file, allow_pickle=False) as arrays:
                 return {name: arrays[name] for name in arrays.files}
     except (OSError, EOFError, ValueError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
-        reason = " ".join(str(error).split())[:200]
         raise DataError(
-            f"{path} is not a readable .npz file of plain arrays ({reason}); write it with"
+            f"{path} is not a readable .npz file of plain arrays ({one_line(error)}); write it with"
             " numpy.savez(FILE, inputs=..., targets=...)"
         ) from None
 
@@ -200,7 +199,7 @@ def _part(path: Path, arrays: dict[str, np.ndarray], part: str) -> Data | None:
     targets = _targets(f"{names[1]} in {path}", arrays[names[1]])
     if len(targets) != len(inputs):
         raise DataError(
-            f"{path}: one target an example expected, found {len(inputs)} {names[0]} and"
+            f"{path}: one target for each example expected, found {len(inputs)} {names[0]} and"
             f" {len(targets)} {names[1]}"
         )
     steps = inputs.shape[1] * (inputs.shape[2] if inputs.ndim == 4 else 1)

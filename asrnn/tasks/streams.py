@@ -1,4 +1,4 @@
-"""Random numbers that stay the same for ever, whatever the versions of NumPy and JAX.
+"""Random numbers that stay the same forever, whatever the versions of NumPy and JAX.
 
 `numpy.random.Generator` and `jax.random` may change what they draw from one release to the next,
 and a run must be repeatable from its seed for longer than that. Everything here is derived from

@@ -1,4 +1,4 @@
-"""The table of the tasks, and how one is made of it by its name."""
+"""The table of the tasks, and how a task is made from its name."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def make_task(
       source: where the data come from; by default the first of the task's sources.
       data_dir: the folder, or the file, of the data.
       **section: the other fields of the section `task`: those that the task does not read are
-        passed over, and its options have their defaults where they are missing.
+        ignored, and its options have their defaults where they are missing.
 
     Raises:
       ConfigError: for an unknown name or source, or an option that cannot be used.

@@ -1,4 +1,4 @@
-"""What a task is: inputs and targets, where they come from, and what is to be said of each."""
+"""What a task is: inputs and targets, where they come from, and what must be stated of each."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Generated:
     test_size: int
 
     def load(self, report: Report) -> DataSet:
-        """Nothing but the word for where they come from."""
+        """Empty parts, and the word for where they come from."""
         del report
         return DataSet({}, {}, "generated")
 

@@ -31,8 +31,8 @@ def cpu_cores() -> int:
 def configure_jax() -> None:
     """What every command that trains or evaluates asks of jax, before jax starts.
 
-    All cores of a CPU, and products in full float32, which a GPU would round to TF32; who wants
-    that sets JAX_DEFAULT_MATMUL_PRECISION.
+    All cores of a CPU, and products in full float32, which a GPU would round to TF32;
+    JAX_DEFAULT_MATMUL_PRECISION allows that.
     """
     split_cpu_into_cores()
     if matmul_precision() == "default":
@@ -57,7 +57,7 @@ def split_cpu_into_cores() -> None:
 def leave_accelerators_alone() -> None:
     """Keeps jax on the CPU; to be called before jax starts, by a command that only coordinates.
 
-    For jax takes most of a GPU's memory when it starts, and that is for the trials.
+    jax would take most of a GPU's memory when it starts, and the trials need it.
     """
     jax.config.update("jax_platforms", "cpu")
 

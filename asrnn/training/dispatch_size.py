@@ -1,4 +1,4 @@
-"""When the host looks up: how many updates go into one dispatch."""
+"""How many updates go into one dispatch, after which the host sees their results."""
 
 import time
 

@@ -1,7 +1,7 @@
 """The metrics over a part of the data, every example counted once."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,10 +9,12 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from asrnn.config import check_config
+from asrnn.config import changed, check_config, fields_of
 from asrnn.console import to_stderr
-from asrnn.errors import CheckpointError, ConfigError
+from asrnn.dynamics import SCHEMES
+from asrnn.errors import CheckpointError, ConfigError, check_choice
 from asrnn.objectives import Objective
+from asrnn.options import Use, union
 from asrnn.runs.checkpoints import Checkpoints
 from asrnn.runs.workdir import CHECKPOINTS, CONFIG, TRIALS, read_config
 from asrnn.tasks import Generated, evaluation_batches
@@ -89,16 +91,15 @@ class Trained(NamedTuple):
     """The update after which the parameters were these."""
 
 
-def read_trained(workdir: Path, *, source: str = "", data_dir: str = "") -> Trained:
+def read_trained(workdir: Path, changes: Mapping[str, Any] | None = None) -> Trained:
     """The best checkpoint of a run; the latest one if there is no validation part or it is damaged.
 
     Args:
       workdir: the folder of the run.
-      source: replaces `task.source` of its config, unless it is "".
-      data_dir: likewise `task.data_dir`.
+      changes: as of `with_changes`.
 
     Raises:
-      ConfigError: if the workdir is not one of a run.
+      ConfigError: if the workdir is not one of a run, or a change cannot be made.
       CheckpointError: if there is no checkpoint, or all are damaged.
     """
     if (workdir / TRIALS).exists():
@@ -106,7 +107,7 @@ def read_trained(workdir: Path, *, source: str = "", data_dir: str = "") -> Trai
         raise ConfigError(
             f"{workdir} is the folder of a sweep; name a trial of it: --workdir={trial}"
         )
-    config = with_data(read_config(workdir / CONFIG), source, data_dir)
+    config = with_changes(read_config(workdir / CONFIG), changes or {})
     experiment = make_experiment(config)
     checkpoints = Checkpoints(workdir / CHECKPOINTS, report=to_stderr)
     latest = checkpoints.latest(experiment.initial_snapshot())
@@ -118,15 +119,24 @@ def read_trained(workdir: Path, *, source: str = "", data_dir: str = "") -> Trai
     return Trained(experiment, checkpoint.tree.state.params, checkpoint.step)
 
 
-def with_data(config: ConfigDict, source: str, data_dir: str) -> ConfigDict:
-    """The config with the data from elsewhere; what is "" stays.
+def with_changes(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDict:
+    """The config with the data from elsewhere, or the same ODE under another discretisation.
+
+    Args:
+      config: of a trained network; it stays as it is.
+      changes: values by dotted name, of fields that leave the parameters what they are:
+        `task.source`, `task.data_dir`, `model.discretization`, the options of schemes, and the
+        cell's run-time scalars, `model.step_size` for example.
 
     Raises:
-      ConfigError: for a source that wants a folder, and has none.
+      ConfigError: for another field, or a config that is none.
     """
-    config = ConfigDict(config.to_dict())
-    config.task.source = source or config.task.source
-    config.task.data_dir = data_dir or config.task.data_dir
+    of_schemes = [f"model.{name}" for name in union(SCHEMES.values())]
+    run_time = [field for field in fields_of(Use.RUN_TIME) if field.startswith("model.")]
+    allowed = ["task.source", "task.data_dir", "model.discretization", *of_schemes, *run_time]
+    for field in changes:
+        check_choice("what can be changed of a trained network", field, allowed)
+    config = changed(config, changes)
     check_config(config)
     return config
 

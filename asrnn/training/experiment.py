@@ -10,7 +10,7 @@ from flax import nnx
 from ml_collections import ConfigDict
 
 from asrnn.config import section_values
-from asrnn.dynamics import SCHEMES
+from asrnn.dynamics import CELLS, SCHEMES, MapCell
 from asrnn.errors import check_choice
 from asrnn.models import SequenceNetwork
 from asrnn.objectives import Objective, find_objective
@@ -72,7 +72,7 @@ def make_experiment(config: ConfigDict) -> Experiment:
         num_layers=config.model.num_layers,
         readout=config.model.readout,
         discretization=config.model.discretization,
-        scheme_values=values_of(SCHEMES[config.model.discretization], config.model),
+        scheme_values=_scheme_values(config),
         initial=section_values(config, "model", Use.INITIAL),
         rngs=nnx.Rngs(params=purpose_key(config.seed, KeyPurpose.INIT)),
     )
@@ -83,6 +83,13 @@ def make_experiment(config: ConfigDict) -> Experiment:
     mesh = batch_mesh(config.training.batch_size, choice.backend)
     model = Model(graphdef, recurrence, mesh)
     return Experiment(config, task, objective, model, params, hyper, settings, choice.note)
+
+
+def _scheme_values(config: ConfigDict) -> dict[str, Any]:
+    """The values of the scheme's options; none for a cell that no scheme steps."""
+    if isinstance(CELLS.get(config.model.cell), MapCell):
+        return {}
+    return values_of(SCHEMES[config.model.discretization], config.model)
 
 
 def _floats(values: dict[str, Any]) -> dict[str, Any]:

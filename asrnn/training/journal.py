@@ -96,7 +96,7 @@ class Journal:
             yield
 
     def _tell_of_lost_rows(self, first: int) -> None:
-        """The state is in the checkpoints: without the rows a run is poorer, and not wrong."""
+        """The state is in the checkpoints: a run without these rows is incomplete, not wrong."""
         reaches, due = self._records.reaches, first - first % self._config.training.log_every
         if reaches < due:
             to_stderr(

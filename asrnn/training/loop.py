@@ -42,10 +42,9 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> dict[str, Any
     """Trains the network of a config, or goes on where an earlier call stopped.
 
     The parameters with the best validation, by the metric that the objective monitors, are
-    evaluated once on the test part.
-    Without a validation part, or if their checkpoint is damaged, the last parameters are. Where
-    jax runs in several processes, all of them call this; they train one network, and the first
-    of them writes.
+    evaluated once on the test part. Without a validation part, or if their checkpoint is damaged,
+    the last parameters are. Where jax runs in several processes, all of them call this; they
+    train one network, and the first of them writes.
 
     Args:
       config: see `asrnn.config.base_config`.
@@ -272,7 +271,7 @@ class _Run:
         config, model = self.experiment.config, self.experiment.model
         start = f"resuming at step {first}" if first else "starting"
         return (
-            f"{config.task.name} from {self.origin}\n"
+            f"data: {config.task.name} ({self.origin})\n"
             f"{config.model.cell}, {config.model.hidden_size} units,"
             f" {num_parameters(self.experiment.initial_params):,} parameters;"
             f" {model.recurrence['backend']} recurrence on {device_name(model.mesh)};"

@@ -1,8 +1,8 @@
 """The device side of a population: many runs as one program, a leading axis its members.
 
 What `asrnn.training.step` does for one run is mapped over the members. They share the
-images; everything else is each one's own: parameters, hyper-parameters, key, batches, and
-which images are its training and validation part. A member whose loss or gradient is not
+examples; everything else is each one's own: parameters, hyper-parameters, key, batches, and
+which examples are its training and validation part. A member whose loss or gradient is not
 finite stops updating; the others are unaffected.
 """
 
@@ -36,7 +36,7 @@ class Program(NamedTuple):
     """The compiled functions for populations of one size.
 
     They are those of `asrnn.training.step` with a leading axis in every argument but the
-    images and labels, and in evaluation the batch, which are the same for all members.
+    arrays of examples, and in evaluation the batch, which are the same for all members.
     """
 
     train_steps: Callable[..., tuple[TrainState, Window]]

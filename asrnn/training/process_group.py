@@ -1,4 +1,4 @@
-"""How the processes of a run stay group: they meet between what they compute.
+"""How the processes of a run stay a group: they meet between what they compute.
 
 All processes run the same program on the same batches. What only one of them knows, a
 signal, the clock or a failure, becomes known to all in a meeting, to which every process
@@ -17,7 +17,7 @@ import jax
 import numpy as np
 
 from asrnn.config import flatten
-from asrnn.errors import AsrnnError, ConfigError, DataError, Interrupted
+from asrnn.errors import AsrnnError, ConfigError, DataError, Interrupted, one_line
 from asrnn.runs.checkpoints import Checkpoint, Checkpoints
 from asrnn.signals import StopRequest
 from asrnn.tasks import DataSet
@@ -74,7 +74,7 @@ class ProcessGroup:
         if _lost_connection(error):
             leave_without_goodbye(Interrupted.exit_code)
             raise Interrupted(
-                f"another process of this run is gone ({' '.join(str(error).split())[:200]});"
+                f"another process of this run is gone ({one_line(error)});"
                 " start all of them again to go on from the last checkpoint"
             ) from None
         leave_without_goodbye(130 if isinstance(error, KeyboardInterrupt) else 1)

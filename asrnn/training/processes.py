@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import jax
 
-from asrnn.errors import ConfigError
+from asrnn.errors import ConfigError, one_line
 
 JOIN_SECONDS = 120.0  # from the start of the first process to that of the last
 
@@ -55,7 +55,7 @@ def join(
             " --process_id, and see that process 0 runs and its port can be reached"
         )
     if failures:
-        reason = " ".join(str(failures[0]).split())[:300]
+        reason = one_line(failures[0])
         _refuse(
             f"cannot join the other processes ({reason}); outside of a scheduler that jax knows,"
             " give --coordinator_address, --num_processes and --process_id"
@@ -87,7 +87,7 @@ def _check(address: str | None, number: int | None, index: int | None) -> None:
     if any(given) and not all(given):
         raise ConfigError(
             "--coordinator_address, --num_processes and --process_id belong together;"
-            " give all three, or none where a scheduler says them"
+            " give all three, or none if a scheduler provides them"
         )
     if address is None or number is None or index is None:
         return

@@ -7,17 +7,25 @@ import numpy as np
 
 from tests.dynamics import peers
 
-N, M = 5, 3
-"""An odd hidden size and an input size that no axis can be mistaken for."""
+N, M = 6, 5
+"""A hidden size of two halves, and an input size that no axis can be mistaken for."""
 
 STEP_SIZE, DIFFUSION = 0.3, 0.2
 OTHERS = {"stiffness": peers.STIFFNESS, "damping": peers.DAMPING, "beta": peers.BETA}
 """The run-time scalars of the cells beside ε and γ."""
 
 SHAPES = {
-    "antisymmetric": {"recurrent_triangle": (10,), "input_kernel": (M, N), "bias": (N,)},
+    "antisymmetric": {"recurrent_triangle": (15,), "input_kernel": (M, N), "bias": (N,)},
     "gated_antisymmetric": {
-        "recurrent_triangle": (10,),
+        "recurrent_triangle": (15,),
+        "input_kernel": (M, N),
+        "bias": (N,),
+        "gate_input_kernel": (M, N),
+        "gate_bias": (N,),
+    },
+    "hamiltonian": {"coupling": (N // 2, N // 2), "input_kernel": (M, N), "bias": (N,)},
+    "gated_hamiltonian": {
+        "coupling": (N // 2, N // 2),
         "input_kernel": (M, N),
         "bias": (N,),
         "gate_input_kernel": (M, N),
@@ -42,14 +50,27 @@ SHAPES = {
 }
 """The parameters of each cell for hidden size N and input size M."""
 
-ODE_CELLS = ("antisymmetric", "gated_antisymmetric", "ablation", *peers.FIELDS)
-STAGES = {"euler": 1, "midpoint": 2, "heun": 2, "rk4": 4}
+HAMILTONIAN_CELLS = ("hamiltonian", "gated_hamiltonian")
+ODE_CELLS = (
+    *("antisymmetric", "gated_antisymmetric", "ablation"),
+    *HAMILTONIAN_CELLS,
+    *peers.FIELDS,
+)
+SPLIT_CELLS = (*HAMILTONIAN_CELLS, *peers.PAIRS)
+ONE_STEP_SCHEMES = (
+    *("euler", "midpoint", "heun", "rk4"),
+    *("backward_euler", "implicit_midpoint", "trapezoid"),
+)
 
 
 def random_params(name, seed=0):
-    """Parameters of which none is zero, so that none can be forgotten unnoticed."""
+    """Parameters of which none is zero, so that none can be forgotten unnoticed.
+
+    Those of fields with several matrices are smaller, so that fixed-point iterations converge.
+    """
     rng = np.random.default_rng(seed)
-    return {key: 0.7 * rng.standard_normal(shape) for key, shape in SHAPES[name].items()}
+    scale = 0.35 if name in peers.FIELDS else 0.7
+    return {key: scale * rng.standard_normal(shape) for key, shape in SHAPES[name].items()}
 
 
 def random_sequence(length, batch, seed=1):
@@ -71,17 +92,35 @@ def skew(triangle, n):
     return matrix
 
 
+def matrix(name, p):
+    """What multiplies the whole state: W - Wᵀ, a free W, or [[0, K], [-Kᵀ, 0]]."""
+    if name in HAMILTONIAN_CELLS:
+        K = p["coupling"]
+        return np.block([[np.zeros_like(K), K], [-K.T, np.zeros_like(K)]])
+    if name == "ablation":
+        return p["recurrent_kernel"]
+    return skew(p["recurrent_triangle"], len(p["bias"]))
+
+
 def field(name, p, diffusion, h, x):
     """The right-hand side of the ODE at one state, its parts side by side, and one input."""
     if name in peers.FIELDS:
         return peers.FIELDS[name](p, diffusion, h, x)
-    n = len(p["bias"])
-    w = p["recurrent_kernel"] if name == "ablation" else skew(p["recurrent_triangle"], n)
-    a = np.array([sum(w[i, j] * h[j] for j in range(n)) - diffusion * h[i] for i in range(n)])
-    candidate = np.tanh(a + p["input_kernel"].T @ x + p["bias"])
-    if name == "antisymmetric":
+    n, w = len(p["bias"]), matrix(name, p)
+    a = np.array([sum(w[i, j] * h[j] for j in range(n)) for i in range(n)])
+    candidate = np.tanh(a - diffusion * h + p["input_kernel"].T @ x + p["bias"])
+    if "gate_bias" not in p:
         return candidate
-    return sigmoid(a + p["gate_input_kernel"].T @ x + p["gate_bias"]) * candidate
+    in_gate = a if name in HAMILTONIAN_CELLS else a - diffusion * h
+    return sigmoid(in_gate + p["gate_input_kernel"].T @ x + p["gate_bias"]) * candidate
+
+
+def solved(f, known, factor):
+    """k = c + a f(k), by so many iterations that nothing changes any more."""
+    k = known
+    for _ in range(200):
+        k = known + factor * f(k)
+    return k
 
 
 def advanced(f, h, eps, scheme):
@@ -90,6 +129,12 @@ def advanced(f, h, eps, scheme):
         return h + eps * f(h)
     if scheme == "midpoint":
         return h + eps * f(h + eps / 2 * f(h))
+    if scheme == "backward_euler":
+        return solved(f, h, eps)
+    if scheme == "implicit_midpoint":
+        return h + eps * f(solved(f, h, eps / 2))
+    if scheme == "trapezoid":
+        return solved(f, h + eps / 2 * f(h), eps / 2)
     k1 = f(h)
     if scheme == "heun":
         return h + eps / 2 * (k1 + f(h + eps * k1))
@@ -99,15 +144,38 @@ def advanced(f, h, eps, scheme):
     return h + eps * (k1 / 6 + k2 / 3 + k3 / 3 + k4 / 6)
 
 
+def split_step(f, y, z, eps, scheme):
+    """One step of position and momentum."""
+    half = len(y)
+
+    def rates(y, z):
+        return np.split(f(np.concatenate([y, z])), [half])
+
+    if scheme == "symplectic_euler":
+        z = z + eps * rates(y, z)[1]
+        return y + eps * rates(y, z)[0], z
+    z = z + eps / 2 * rates(y, z)[1]
+    y = y + eps * rates(y, z)[0]
+    return y, z + eps / 2 * rates(y, z)[1]
+
+
+def hidden(name, carry):
+    """The hidden state: of two halves both, else the first array of a carry."""
+    return np.concatenate(carry) if name in HAMILTONIAN_CELLS else carry[0]
+
+
 def step(name, p, carry, x, *, eps=STEP_SIZE, diffusion=DIFFUSION, scheme="euler"):
-    """One time step of one example; the carry is a tuple of `[n]`, the hidden state first."""
+    """One time step of one example; the carry is a tuple of arrays."""
     h = carry[0]
     if name in ODE_CELLS:
 
         def f(h):
             return field(name, p, diffusion, h, x)
 
-        return tuple(np.split(advanced(f, np.concatenate(carry), eps, scheme), len(carry)))
+        if scheme in ("symplectic_euler", "leapfrog"):
+            return split_step(f, *carry, eps, scheme)
+        parts = np.cumsum([len(part) for part in carry])[:-1]
+        return tuple(np.split(advanced(f, np.concatenate(carry), eps, scheme), parts))
     if name in peers.MAPS:
         return peers.MAPS[name](p, eps, carry, x)
     v, u, b = p["input_kernel"].T, p["recurrent_kernel"].T, p["bias"]
@@ -129,7 +197,7 @@ def unroll(name, p, carry, inputs, **options):
         state, row = tuple(part[example] for part in carry), []
         for x in inputs[:, example]:
             state = step(name, p, state, x, **options)
-            row.append(state[0])
+            row.append(hidden(name, state))
         carries.append(state)
         states.append(row)
     final = tuple(np.stack(parts) for parts in zip(*carries, strict=True))

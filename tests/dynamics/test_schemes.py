@@ -1,79 +1,243 @@
-"""Discretisations: their orders, and the stability of the paper's one."""
+"""Discretisations: order, stability on the imaginary axis, what they conserve and refuse."""
+
+import logging
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.test_util import check_grads
 from scipy.integrate import solve_ivp
+from scipy.linalg import expm
 
 from asrnn.dynamics import CELLS, SCHEMES, Coefficients, make_cell
+from asrnn.dynamics.schemes.semilinear import phi_functions
+from asrnn.dynamics.stability import step_jacobian
 from asrnn.errors import ConfigError
-from tests.dynamics.reference import STAGES, M, N, field, random_params
+from asrnn.recurrence import kernels, unroll
+from tests.dynamics import fields
+from tests.dynamics.fields import INPUT, M, N, flat
 
-ORDERS = {name: scheme.order for name, scheme in SCHEMES.items()}
+IMPLICIT = [name for name, scheme in SCHEMES.items() if scheme.failures is not None]
+EXACT = {"solver": "fixed_point", "tolerance": 1e-13, "max_iterations": 200}
+SEMILINEAR = [name for name, scheme in SCHEMES.items() if scheme.needs == "linear"]
+every_scheme = pytest.mark.parametrize("name", SCHEMES)
 
 
-def test_every_discretization_has_its_order_tested_here():
-    assert ORDERS.keys() == SCHEMES.keys()
+def step_of(name, field, step_size, **values):
+    """The step of a scheme; implicit ones solve to rounding unless told otherwise."""
+    solver = EXACT | values if name in IMPLICIT else values
+    return SCHEMES[name].step(field, step_size, **solver)
 
 
-@pytest.mark.parametrize("name", ["antisymmetric", "gated_antisymmetric", "ablation"])
-@pytest.mark.parametrize("scheme", ORDERS)
-def test_the_error_over_a_fixed_time_falls_with_the_order(x64, name, scheme):
-    # With a gate too: one that were frozen over the step would leave order 1.
-    params, diffusion = random_params(name), 0.3
-    rng = np.random.default_rng(3)
-    start, x = rng.standard_normal(N), rng.standard_normal(M)
-    exact = solve_ivp(
-        lambda t, h: field(name, params, diffusion, h, x),
-        (0, 1),
-        start,
+def end(name, field, step_size, steps, state=None, x=INPUT):
+    """The state after some steps with one input, flat."""
+    scheme = SCHEMES[name]
+    step = step_of(name, field, step_size)
+    carry = scheme.start(fields.start(scheme.needs) if state is None else state)
+    carry = jax.lax.fori_loop(0, steps, lambda _, carry: step(carry, x), carry)
+    return flat(scheme.state(carry))[0]
+
+
+def field_for(name):
+    needs = SCHEMES[name].needs
+    return {"linear": fields.semilinear, "split": fields.split}.get(needs, fields.antisymmetric)()
+
+
+def exact_end(field, state, x, time=1.0):
+    """The solution after some time, by a method of order 8; x may be a function of time."""
+    structure = jax.tree.structure(state)
+
+    @jax.jit
+    def rate(h, x):
+        pieces = jnp.split(h[None], structure.num_leaves, axis=-1)
+        return flat(field(jax.tree.unflatten(structure, pieces), x))[0]
+
+    given = x if callable(x) else lambda t: x
+    return solve_ivp(
+        lambda t, h: rate(h, given(t)),
+        (0, time),
+        np.asarray(flat(state)[0]),
         method="DOP853",
         rtol=1e-13,
         atol=1e-14,
     ).y[:, -1]
-    cell = make_cell(name, scheme)
+
+
+def measured_order(error, coarse=24):
+    """log2 of how much an error falls when the steps are halved."""
+    before, after = error(coarse), error(2 * coarse)
+    assert after > 1e-12, "at rounding level nothing is measured"
+    return np.log2(before / after)
+
+
+@every_scheme
+def test_the_error_over_a_fixed_time_falls_with_the_order(x64, name):
+    field, state = field_for(name), fields.start(SCHEMES[name].needs)
+    exact = exact_end(field, state, INPUT)
+    run = jax.jit(lambda steps: end(name, field, 1 / steps, steps))
+    order = measured_order(lambda steps: np.abs(run(steps) - exact).max(), coarse=64)
+    assert order == pytest.approx(SCHEMES[name].order, abs=0.1)
+
+
+def gated_order(name, gate_stages):
+    field, state = fields.gated(), fields.start("field")
+    exact = exact_end(field, state, INPUT)
+    values = EXACT if name in IMPLICIT else {}
+    cell = make_cell("gated_antisymmetric", name, gate_stages=gate_stages, **values)
 
     @jax.jit
-    def end(steps):
-        step = cell.prepare(jax.tree.map(jnp.asarray, params), Coefficients(1 / steps, diffusion))
-        return jax.lax.fori_loop(0, steps, lambda _, h: step(h, x[None]), start[None])[0]
+    def run(steps):
+        step = cell._substepped(field, 1 / steps)
+        carry = cell.scheme.start(state)
+        carry = jax.lax.fori_loop(0, steps, lambda _, carry: step(carry, INPUT), carry)
+        return cell.scheme.state(carry)[0]
 
-    coarse, fine = (np.abs(end(steps) - exact).max() for steps in (24, 48))
-    assert fine > 1e-12, "at rounding level nothing is measured"
-    assert np.log2(coarse / fine) == pytest.approx(ORDERS[scheme], abs=0.12)
+    return measured_order(lambda steps: np.abs(run(steps) - exact).max())
 
 
-@pytest.mark.parametrize(
-    ("scheme", "growth"),
-    [
-        ("euler", [1, 1]),
-        ("midpoint", [1, 1, 1 / 2]),
-        ("heun", [1, 1, 1 / 2]),
-        ("rk4", [1, 1, 1 / 2, 1 / 6, 1 / 24]),
-    ],
-)
-def test_a_linear_field_grows_by_the_truncated_exponential(x64, scheme, growth):
+@pytest.mark.parametrize("name", ["midpoint", "heun", "rk4", "implicit_midpoint", "trapezoid"])
+def test_a_gate_that_every_stage_evaluates_keeps_the_order_and_a_frozen_one_leaves_one(x64, name):
+    assert gated_order(name, "each") == pytest.approx(SCHEMES[name].order, abs=0.15)
+    assert gated_order(name, "frozen") == pytest.approx(1, abs=0.1)
+
+
+def test_leapfrog_has_order_one_where_a_rate_depends_on_its_own_part(x64):
+    field, state = fields.split(diffusion=0.5), fields.start("split")
+    exact = exact_end(field, state, INPUT)
+    run = jax.jit(lambda steps: end("leapfrog", field, 1 / steps, steps))
+    order = measured_order(lambda steps: np.abs(run(steps) - exact).max(), coarse=64)
+    assert order == pytest.approx(1, abs=0.1)
+
+
+def growth(name, y):
+    """|R(iy)|: what a step multiplies a mode by, from the theory of each scheme."""
+    if name in ("midpoint", "heun"):
+        return np.hypot(1 - y**2 / 2, y)
+    if name == "ab2":
+        return np.abs(np.roots([1, -1 - 1.5j * y, 0.5j * y])).max()
+    return {
+        "euler": np.hypot(1, y),
+        "rk4": np.abs(1 + 1j * y - y**2 / 2 - 1j * y**3 / 6 + y**4 / 24),
+        "backward_euler": 1 / np.hypot(1, y),
+    }.get(name, 1.0)
+
+
+@pytest.mark.parametrize("y", [0.05, 0.4, 0.9])
+@every_scheme
+def test_a_mode_of_the_imaginary_axis_grows_as_the_theory_says(x64, name, y):
+    scheme, omega = SCHEMES[name], 2.0
+    pair = (jnp.ones((1, 1)), jnp.ones((1, 1)))
+    state = pair if scheme.needs == "split" else jnp.ones((1, 2))
+    step = step_of(name, fields.Rotation(omega), y / omega)
+    carry = step(scheme.start(state), INPUT)  # of two-step schemes the first is another one
+    spectrum = np.linalg.eigvals(step_jacobian(step, carry, INPUT))
+    assert np.abs(spectrum).max() == pytest.approx(growth(name, y), rel=1e-7)
+
+
+@pytest.mark.parametrize(("name", "limit"), [("symplectic_euler", 2), ("leapfrog", 2)])
+def test_split_schemes_are_neutral_up_to_a_step_of_two_over_omega(x64, name, limit):
+    def radius(y):
+        pair = (jnp.ones((1, 1)), jnp.ones((1, 1)))
+        step = step_of(name, fields.Rotation(1.0), y)
+        return np.abs(np.linalg.eigvals(step_jacobian(step, pair, INPUT))).max()
+
+    assert radius(0.999 * limit) == pytest.approx(1, abs=1e-12)
+    assert radius(1.01 * limit) > 1.1
+
+
+def energies(name, step_size, steps):
+    """H = Σ log cosh(u_i) along a solution without diffusion, u the argument of tanh."""
+    scheme = SCHEMES[name]
+    field = fields.split() if scheme.needs == "split" else fields.antisymmetric()
+    step = step_of(name, field, step_size)
+
+    def energy(state):
+        if scheme.needs == "split":
+            y, z = state
+            K, half = field.coupling, N // 2
+            coupled = jnp.concatenate([z @ K.T, -(y @ K)], -1)
+            assert half == y.shape[-1]
+        else:
+            coupled = state @ field.recurrent_matrix.T
+        return jnp.log(jnp.cosh(coupled + INPUT @ field.input_kernel + field.bias[None])).sum()
+
+    def body(carry, _):
+        carry = step(carry, INPUT)
+        return carry, energy(scheme.state(carry))
+
+    state = fields.start(scheme.needs)
+    _, found = jax.lax.scan(body, scheme.start(state), None, length=steps)
+    return np.asarray(found - energy(state))
+
+
+@pytest.mark.parametrize("name", [n for n, it in SCHEMES.items() if it.needs != "linear"])
+def test_the_energy_drifts_less_with_smaller_steps_as_the_order_says(x64, name):
+    drift = {k: np.abs(energies(name, 0.8 / k, 2 * k)).max() for k in (32, 64)}
+    assert np.log2(drift[32] / drift[64]) > SCHEMES[name].order - 0.15
+
+
+@pytest.mark.parametrize("name", ["implicit_midpoint", "symplectic_euler", "leapfrog"])
+def test_the_energy_of_a_symplectic_scheme_does_not_drift_in_10_000_steps(x64, name):
+    found = np.abs(energies(name, 0.1, 10_000))
+    assert found[-2000:].max() < 1.2 * found[:2000].max()
+
+
+@pytest.mark.parametrize("name", ["euler", "midpoint", "ab2"])
+def test_the_energy_of_an_explicit_scheme_does(x64, name):
+    found = energies(name, 0.1, 10_000)
+    assert found[-1] > 2 * np.abs(found[:2000]).max()
+
+
+@pytest.mark.parametrize("name", ["symplectic_euler", "leapfrog"])
+def test_a_split_scheme_is_symplectic(x64, name):
+    """Jᵀ Ω J = Ω for the canonical Ω, where the field is that of a Hamiltonian."""
+    field, half = fields.split()._replace(coupling=jnp.eye(N // 2)), N // 2
+    carry = fields.start("split")
+    J = np.asarray(step_jacobian(step_of(name, field, 0.7), carry, INPUT))
+    omega = np.block(
+        [[np.zeros((half, half)), np.eye(half)], [-np.eye(half), np.zeros((half, half))]]
+    )
+    np.testing.assert_allclose(J.T @ omega @ J, omega, atol=1e-13)
+
+
+@pytest.mark.parametrize("name", ["euler", "midpoint", "heun", "rk4"])
+def test_a_linear_field_grows_by_the_truncated_exponential(x64, name):
     rate, step_size = np.array([[-0.3, -1.7], [1.7, -0.3]]), 0.4
-    step = SCHEMES[scheme].step(lambda h, x: h @ rate.T, step_size)
-    powers = (np.linalg.matrix_power(step_size * rate, k) for k in range(len(growth)))
-    expected = sum(c * power for c, power in zip(growth, powers, strict=True))
+    step = SCHEMES[name].step(lambda h, x: h @ rate.T, step_size)
+    factorials = [1, 1, 1 / 2, 1 / 6, 1 / 24][: SCHEMES[name].order + 1]
+    powers = (np.linalg.matrix_power(step_size * rate, k) for k in range(5))
+    expected = sum(c * power for c, power in zip(factorials, powers, strict=False))
     matrix = step(jnp.eye(2), jnp.zeros((2, 1))).T
     np.testing.assert_allclose(matrix, expected, rtol=1e-13)
 
 
-@pytest.mark.parametrize("scheme", ORDERS)
-def test_the_input_is_held_over_the_step(x64, scheme):
-    seen = []
+@every_scheme
+def test_it_evaluates_the_field_as_often_as_it_says_at_the_input_of_the_step(x64, name):
+    scheme, seen = SCHEMES[name], []
 
-    def record(h, x):
-        seen.append(x)
-        return -h
+    class Recorder:
+        def __getattr__(self, part):
+            if part == "linear_part":
+                return lambda: -jnp.eye(2)
+
+            def rate(h, x):
+                seen.append(x)
+                return -h[0] if isinstance(h, tuple) else -h
+
+            return rate
+
+        def __call__(self, h, x):
+            seen.append(x)
+            return -h
 
     x = jnp.ones((1, 1))
-    SCHEMES[scheme].step(record, 0.1)(jnp.ones((1, 1)), x)
-    assert len(seen) == STAGES[scheme]
+    state = (jnp.ones((1, 2)), jnp.ones((1, 2))) if scheme.needs == "split" else jnp.ones((1, 2))
+    step_of(name, Recorder(), 0.1)(scheme.start(state), x)
     assert all(given is x for given in seen)
+    calls = scheme.stages + 1 if scheme.needs == "split" else scheme.stages  # each for one half
+    assert len(seen) == calls or (scheme.stages == 0 and seen)
 
 
 def spectral_radius_at_rest(omega, diffusion, step_size):
@@ -93,16 +257,162 @@ def test_euler_is_stable_up_to_its_limit_and_not_beyond(x64, omega, diffusion):
     assert spectral_radius_at_rest(omega, diffusion, 1.01 * limit) > 1
 
 
-@pytest.mark.parametrize("step_size", [1e-3, 0.1, 1.0])
-def test_euler_without_diffusion_is_never_stable(x64, step_size):
-    growth = spectral_radius_at_rest(2.0, 0.0, step_size)
-    assert growth == pytest.approx(np.hypot(1, 2 * step_size), rel=1e-14)
-
-
 def test_figure_1h_of_the_paper_violates_proposition_2_at_the_origin(x64):
     assert spectral_radius_at_rest(2.0, 0.15, 0.1) == pytest.approx(1.0051, abs=5e-5)
 
 
-def test_an_unknown_discretization_is_refused_with_the_names_and_the_nearest():
-    with pytest.raises(ConfigError, match=r"euler, midpoint, heun, rk4; found 'rk5'; .* 'rk4'\?"):
-        make_cell("antisymmetric", "rk5")
+def test_phi_functions_are_their_series(x64):
+    matrix = np.asarray(fields.antisymmetric().recurrent_matrix)
+    exponential, phi1, phi2 = phi_functions(jnp.asarray(matrix), 2)
+    inverse = np.linalg.inv(matrix)
+    np.testing.assert_allclose(exponential, expm(matrix), atol=1e-13)
+    np.testing.assert_allclose(phi1, inverse @ (expm(matrix) - np.eye(N)), atol=1e-12)
+    np.testing.assert_allclose(phi2, inverse @ (phi1 - np.eye(N)), atol=1e-12)
+
+
+@pytest.mark.parametrize("name", SEMILINEAR)
+def test_the_linear_part_of_a_semilinear_scheme_is_orthogonal_whatever_the_step(x64, name):
+    still = fields.semilinear()
+    zero = jax.tree.map(jnp.zeros_like, still.nonlinear)
+    step = step_of(name, still._replace(nonlinear=zero), 50.0)
+    h = jnp.eye(N)
+    moved = step(h, jnp.zeros((N, M)))
+    np.testing.assert_allclose(moved @ moved.T, np.eye(N), atol=1e-10)
+
+
+@pytest.mark.parametrize("name", SEMILINEAR)
+def test_gradients_reach_the_matrix_of_the_linear_part(x64, name):
+    plain = fields.semilinear()
+
+    @jax.jit
+    def loss(linear, step_size):
+        step = step_of(name, plain._replace(linear=linear), step_size)
+        return jnp.sin(step(step(fields.start("linear"), INPUT), INPUT)).sum()
+
+    check_grads(loss, (plain.linear, 0.3), order=1, modes=["rev"])
+
+
+@pytest.mark.parametrize("solver", ["fixed_point", "newton"])
+@pytest.mark.parametrize("name", IMPLICIT)
+def test_the_gradient_of_an_implicit_step_is_that_of_its_solution(x64, name, solver):
+    def loss(field, step_size, state, x):
+        step = step_of(name, field, step_size, solver=solver)
+        carry = SCHEMES[name].start(state)
+        for _ in range(3):
+            carry = step(carry, x)
+        return jnp.sin(SCHEMES[name].state(carry)).sum()
+
+    arguments = (fields.gated(), 0.2, fields.start("field"), jnp.asarray(INPUT))
+    check_grads(jax.jit(loss), arguments, order=1, modes=["rev", "fwd"])
+
+
+@pytest.mark.parametrize("name", IMPLICIT)
+def test_newton_and_the_fixed_point_find_the_same(x64, name):
+    field, state = fields.antisymmetric(), fields.start("field")
+    one, other = (
+        step_of(name, field, 0.2, solver=solver)(SCHEMES[name].start(state), INPUT)
+        for solver in ("fixed_point", "newton")
+    )
+    np.testing.assert_allclose(one[0], other[0], rtol=1e-12)
+    assert one[1] == other[1] == 0
+
+
+@pytest.mark.parametrize("name", IMPLICIT)
+def test_newton_solves_a_step_that_the_fixed_point_cannot_and_failures_are_counted(x64, name):
+    field, carry = fields.antisymmetric(), SCHEMES[name].start(fields.start("field"))
+    assert step_of(name, field, 4.0)((carry[0], jnp.int32(2)), INPUT)[1] == 3
+    solved, failures = step_of(name, field, 4.0, solver="newton")(carry, INPUT)
+    assert failures == 0
+    assert np.isfinite(solved).all()
+
+
+def test_a_state_that_is_not_finite_counts_as_not_solved(x64):
+    carry = SCHEMES["trapezoid"].start(jnp.full((1, N), jnp.nan))
+    _, failures = step_of("trapezoid", fields.antisymmetric(), 0.1)(carry, INPUT)
+    assert failures == 1
+
+
+def test_a_recurrence_says_once_that_steps_were_not_solved(caplog):
+    kernels._say_once.cache_clear()
+    cell = make_cell("antisymmetric", "implicit_midpoint")
+    params = cell.init(jax.random.key(0), 1, 8, init_scale=5.0)
+    run = jax.jit(partial(unroll, cell))
+    with caplog.at_level(logging.WARNING, logger="asrnn"):
+        run(params, Coefficients(0.001, 0.0), jnp.ones((3, 2, 1)))
+        jax.effects_barrier()
+        assert not caplog.records
+        for _ in range(2):
+            run(params, Coefficients(50.0, 0.0), jnp.ones((3, 2, 1)))
+            jax.effects_barrier()
+    assert [record.message for record in caplog.records] == [
+        "implicit_midpoint could not solve the equations of some steps: lower model.step_size,"
+        " raise model.max_iterations, or choose model.solver=newton"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "cell"),
+    [("heun", "antisymmetric"), ("trapezoid", "ablation"), ("leapfrog", "hamiltonian")],
+)
+def test_substeps_are_shorter_steps_with_the_same_input(x64, name, cell):
+    whole = make_cell(cell, name, substeps=3)
+    params = whole.init(jax.random.key(0), M, N)
+    inputs = jax.random.normal(jax.random.key(1), (4, 2, M))
+    found, _ = unroll(whole, params, Coefficients(0.3, 0.1), inputs)
+    repeated = jnp.repeat(inputs, 3, axis=0)
+    expected, _ = unroll(make_cell(cell, name), params, Coefficients(0.1, 0.1), repeated)
+    np.testing.assert_allclose(whole.hidden(found), whole.hidden(expected), rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["euler", "midpoint", "rk4", "implicit_midpoint", "trapezoid"])
+def test_a_linear_input_is_that_of_an_ode_driven_by_the_line_between_its_points(x64, name):
+    points = np.random.default_rng(0).standard_normal((3, 1, M))
+
+    def line(t):
+        return np.stack([np.interp(t, range(4), [0, *points[:, 0, i]]) for i in range(M)])[None]
+
+    cell = make_cell("antisymmetric", name, input_interpolation="linear", substeps=1)
+    params = cell.init(jax.random.key(0), M, N)
+    field = cell.field(params, Coefficients(1.0, 0.1))
+    exact = exact_end(field, jnp.zeros((1, N)), line, time=3.0)
+
+    def error(substeps):
+        values = EXACT if name in IMPLICIT else {}
+        cell = make_cell(
+            "antisymmetric", name, input_interpolation="linear", substeps=substeps, **values
+        )
+        carry, _ = unroll(cell, params, Coefficients(1.0, 0.1), jnp.asarray(points))
+        return np.abs(cell.hidden(carry)[0] - exact).max()
+
+    assert measured_order(error, coarse=16) == pytest.approx(SCHEMES[name].order, abs=0.15)
+
+
+def test_a_linear_input_ends_where_the_held_one_is(x64):
+    """Backward Euler asks for the field at the end of a step only."""
+    params = CELLS["antisymmetric"].init(jax.random.key(0), M, N)
+    inputs = jax.random.normal(jax.random.key(1), (4, 2, M))
+    ends = []
+    for interpolation in ("hold", "linear"):
+        cell = make_cell(
+            "antisymmetric", "backward_euler", input_interpolation=interpolation, **EXACT
+        )
+        ends.append(cell.hidden(unroll(cell, params, Coefficients(0.3, 0.1), inputs)[0]))
+    np.testing.assert_allclose(*ends, rtol=1e-11)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "values", "complaint"),
+    [
+        ("rk5", {}, r"euler, midpoint, heun, rk4, .*; found 'rk5'; .* 'rk4'\?"),
+        ("ab2", {"input_interpolation": "linear"}, "ab2 does not read 'input_interpolation'"),
+        ("euler", {"gate_stages": "frozen"}, "euler does not read 'gate_stages'"),
+        ("rk4", {"gate_stages": "frozen"}, "needs a gate, .* gated_antisymmetric, ablation have"),
+        ("rk4", {"substeps": 0}, r"config.model.substeps must be in \[1, 2\^31\), found 0"),
+        ("trapezoid", {"solver": "brent"}, "must be one of fixed_point, newton, found 'brent'"),
+        ("leapfrog", {}, "needs a split form, .*; antisymmetric goes with euler, .* trapezoid"),
+        ("strang", {}, "needs a linear form, which model.cell=antisymmetric does not have"),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_one_line(scheme, values, complaint):
+    with pytest.raises(ConfigError, match=complaint):
+        make_cell("antisymmetric", scheme, **values)

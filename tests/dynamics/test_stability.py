@@ -47,7 +47,7 @@ def differences(step: Any, carry: Any, inputs: jax.Array, delta: float = 1e-6) -
 
 @pytest.mark.parametrize("name", CELLS)
 def test_the_jacobians_are_those_of_finite_differences(name: str) -> None:
-    step, carry, inputs, _ = network(name, 5)
+    step, carry, inputs, _ = network(name, 6)
     found = end_to_end_jacobians(step, carry, inputs, every=6)
     assert (found.shape[0], found.dtype) == (2, np.float64)
     for steps, jacobian in zip([6, 12], found, strict=True):

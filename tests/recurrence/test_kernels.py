@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from asrnn.dynamics import CELLS, Coefficients, make_cell
+from asrnn.dynamics import Coefficients, make_cell
 from asrnn.errors import ConfigError
 from asrnn.recurrence import BACKENDS, choose_backend, kernels, native, unroll
 
@@ -104,6 +104,25 @@ def test_a_kernel_has_the_values_and_gradients_of_scan_in_float64(name, sizes, k
     cell, arguments = problem(name, sizes)
     found = differentiate(cell, arguments, kernel, return_states=True)
     expected = reference(name, sizes, return_states=True)
+    assert_close(found[0], expected[0], 5e-6)
+    assert_close(found[1], expected[1], 2e-5)
+
+
+@pytest.mark.parametrize("remat", [False, True])
+@pytest.mark.parametrize("name", ["hamiltonian", "gated_hamiltonian"])
+def test_the_kernel_for_position_and_momentum_is_scan_in_float64(name, remat):
+    """Its own tests are in native/cpu/test_hamiltonian.py; here it is the cell's."""
+    if (reason := native.cpu.available()) is not None:
+        pytest.skip(reason)
+    cell, (params, coefficients, inputs, state) = problem(name, (23, 6, 34, 3))
+    cell = make_cell(name, "symplectic_euler")
+    assert choose_backend("auto", cell, params) == ("native", None)
+    arguments = (params, coefficients, inputs, tuple(jnp.split(state, 2, axis=-1)))
+    found = differentiate(cell, arguments, "native", return_states=True, remat=remat)
+    with jax.enable_x64(True):
+        wide = in_float64(arguments)
+        expected = differentiate(cell, wide, "scan", return_states=True)
+        expected = jax.tree.map(np.asarray, expected)
     assert_close(found[0], expected[0], 5e-6)
     assert_close(found[1], expected[1], 2e-5)
 
@@ -222,17 +241,21 @@ def test_a_free_matrix_without_a_gate_has_the_kernels_too(kernel):
     assert_close(found, expected, 1e-5)
 
 
-@pytest.mark.parametrize("name", sorted(CELLS.keys() - {*FIELDS, "residual"}))
+@pytest.mark.parametrize("name", ["hamiltonian", "lipschitz", "cornn", "vanilla", "lstm", "gru"])
 @pytest.mark.parametrize("wanted", ["auto", "adjoint", "native"])
 def test_other_cells_fall_back_to_scan_and_say_so_when_asked_for_more(name, wanted):
-    cell, (params, *_) = problem(name, SIZES[1])
+    cell, (params, *_) = problem(name, SIZES[4])
     backend, note = choose_backend(wanted, cell, params)
     assert backend == "scan"
     assert (note is None) == (wanted == "auto")
 
 
-def test_other_discretisations_fall_back_to_scan():
-    cell = make_cell("antisymmetric", "rk4")
+@pytest.mark.parametrize(
+    ("scheme", "values"),
+    [("rk4", {}), ("euler", {"substeps": 2}), ("euler", {"input_interpolation": "linear"})],
+)
+def test_other_discretisations_fall_back_to_scan(scheme, values):
+    cell = make_cell("antisymmetric", scheme, **values)
     params = cell.init(jax.random.key(0), 1, 3, init_scale=1.0)
     assert choose_backend("native", cell, params).backend == "scan"
 

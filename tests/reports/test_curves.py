@@ -73,7 +73,7 @@ def test_runs_without_rows_are_named_or_counted(count: int, words: str, tmp_path
         for i in range(count)
     ]
     made = curves_of_runs([*runs_of(1, tmp_path), *waiting])
-    assert f"No row, and so no curve: {words}" in made
+    assert f"No curve, because there is no row yet: {words}" in made
     assert curves_of_runs(waiting).startswith("<p>No curve")
 
 

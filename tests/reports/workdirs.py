@@ -19,7 +19,7 @@ SUMMARY: dict[str, Any] = {
     "test_accuracy": 0.88,
     "seconds": 90.5,
     "backend": "native",
-    "data": "the digits of scikit-learn",
+    "data": "scikit-learn",
     "device": "cpu (2 cores)",
     "peak_memory_bytes": 300 * 2**20,
     "versions": {"python": "3.11.7", "jax": "0.10.2"},

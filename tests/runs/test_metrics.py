@@ -93,7 +93,7 @@ def test_damage_before_the_last_line_is_refused_and_nothing_is_cut(
     whole = [json.dumps(row(step)) for step in (1, 2, 3)]
     path.write_text("\n".join([whole[0], line, *whole[1:]]) + "\n")
     before = path.read_bytes()
-    with pytest.raises(CheckpointError, match=r"jsonl cannot .*line 2 of 4 is no row.*; repair"):
+    with pytest.raises(CheckpointError, match=r"jsonl cannot .*line 2 of 4 is not a row.*; repair"):
         Records(path, 3, 0)
     assert path.read_bytes() == before
 

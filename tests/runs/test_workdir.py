@@ -140,7 +140,7 @@ def test_damaged_rows_are_refused_before_anything_is_written(tmp_path: Path) -> 
     metrics = tmp_path / "metrics.jsonl"
     metrics.write_text('garbage\n{"step": 5, "split": "train"}\n')
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    with pytest.raises(CheckpointError, match="line 1 of 2 is no row"):
+    with pytest.raises(CheckpointError, match="line 1 of 2 is not a row"):
         train_and_evaluate(tiny_config(training__steps=20), tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 

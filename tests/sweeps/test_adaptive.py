@@ -273,7 +273,7 @@ def test_an_unusable_trial_is_refused_before_anything_is_kept(tmp_path):
 
 @pytest.mark.parametrize("changes", [{"rungs": (3,)}, {"shard": Shard(0, 2)}])
 def test_rungs_and_shards_are_not_for_a_search(tmp_path, changes):
-    with pytest.raises(ConfigError, match="neither --rungs nor --shard"):
+    with pytest.raises(ConfigError, match="cannot be combined with --rungs or --shard"):
         run_search(sweep(tmp_path, **changes), search(), Engine())
 
 

@@ -59,7 +59,7 @@ def test_rungs_that_do_not_rise_to_the_end_are_refused(rungs):
 
 def test_a_run_whose_length_shapes_it_cannot_be_extended():
     check_rungs((), 10, "cosine")
-    with pytest.raises(ConfigError, match="another schedule, or no rungs"):
+    with pytest.raises(ConfigError, match="another schedule, or leave the rungs out"):
         check_rungs((5,), 10, "cosine")
 
 

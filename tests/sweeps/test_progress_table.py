@@ -45,7 +45,7 @@ def test_without_a_terminal_there_is_a_line_for_each_trial_that_ends(jobs, capsy
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.splitlines() == [
-        "to step 1,000: 2 trials, 0 of them finished",
+        "to step 1,000: 2 trials",
         f"1/2  {TRIALS[0].id}  done at step 1,000  validation 50.00%"
         "  cell=antisymmetric learning_rate=0.1",
         f"1/2  {TRIALS[1].id}  stopped at step 0  validation -  cell=lstm learning_rate=0.1",
@@ -61,7 +61,7 @@ def test_on_a_terminal_a_table_shows_what_runs_and_what_leads(jobs, monkeypatch)
         finish(jobs[0], 0.75)
         progress.ended(jobs[0])
     text = console.export_text()
-    assert "1/2 trials to step 1,000  (0 diverged, 1 running)" in text
+    assert "1/2 trials to step 1,000  (1 running)" in text
     leading, running = (ln for ln in text.splitlines() if any(t.id in ln for t in TRIALS))
     assert running.split()[1:4] == ["running", "0", "-"]
     assert leading.split()[1:4] == ["done", "1,000", "75.00%"]

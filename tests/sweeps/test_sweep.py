@@ -2,7 +2,7 @@
 
 import pytest
 
-from asrnn.errors import AsrnnError, ConfigError, DivergedError, Interrupted
+from asrnn.errors import AsrnnError, ConfigError, Interrupted
 from asrnn.reports.closing_tables import sweep_table
 from asrnn.reports.sweep import read_sweep
 from asrnn.runs.metrics import read_rows
@@ -11,24 +11,11 @@ from asrnn.sweeps.shard import Shard
 from asrnn.sweeps.space import expand
 from asrnn.sweeps.sweep import Sweep, check_sweep, run_sweep
 from asrnn.sweeps.trials import make_trials, outcome
-from asrnn.training.loop import train_and_evaluate
+from tests.sweeps.engine import in_process
 from tests.training.runs import tiny_config
 
 SPACE = h.product(h.sweep("optimizer.learning_rate", [0.001, 0.03]), h.seeds(2))
 TRIALS = make_trials(expand(SPACE, 0))
-
-
-def in_process(jobs, watch):
-    """An engine: one job after the other."""
-    for job in jobs:
-        if not outcome(job).finished:
-            watch.started(job)
-            try:
-                train_and_evaluate(job.config, job.workdir)
-            except DivergedError:
-                pass
-            finally:
-                watch.ended(job)
 
 
 def stopped_after(count):
@@ -77,7 +64,7 @@ def test_the_closing_table_names_the_pick_and_how_it_was_picked(whole):
     _, result = whole
     text = sweep_table(result)
     assert "picked by validation accuracy, never by test; 4 trials, 2 dropped" in text
-    assert "dropped at a rung, 0 diverged, 0 not finished yet" in text
+    assert "diverged" not in text and "not finished yet" not in text
     assert "\nbest: --config.optimizer.learning_rate=0.0" in text
 
 
@@ -133,7 +120,7 @@ def test_a_setting_that_diverges_is_marked_and_the_others_go_on(tmp_path):
     result = run_sweep(sweep, in_process)
     assert [score is None for score, _ in result.ranking] == [False, True]
     assert f"{trials[0].id},diverged," in table(sweep)
-    assert "2 trials, 0 dropped at a rung, 1 diverged" in sweep_table(result)
+    assert "2 trials, 1 diverged\n" in sweep_table(result)
 
 
 def test_where_all_diverge_the_sweep_ends_and_picks_nothing(tmp_path):
@@ -151,7 +138,7 @@ def test_where_all_diverge_the_sweep_ends_and_picks_nothing(tmp_path):
         ({"trials": []}, "the space is empty"),
         ({"config": tiny_config(task__validation_size=0)}, "validation_size is 0"),
         ({"trials": make_trials([{"training.steps": 9}])}, "and so do the rungs"),
-        ({"trials": make_trials([{"optimizer.schedule": "cosine"}])}, "or no rungs"),
+        ({"trials": make_trials([{"optimizer.schedule": "cosine"}])}, "or leave the rungs out"),
         ({"rungs": (4, 2)}, "must rise"),
         ({"reduction": 1.0}, "must be above 1, found 1"),
         ({"trials": make_trials([{"model.cel": "lstm"}])}, "unknown field 'model.cel'"),

@@ -16,6 +16,7 @@ from asrnn.config import to_json
 from asrnn.errors import CheckpointError, ConfigError
 from asrnn.runs.workdir import read_config
 from asrnn.signals import StopRequest
+from asrnn.trained import load
 from asrnn.training import evaluation, loop
 from asrnn.training.evaluation import evaluate, evaluate_workdir
 from asrnn.training.examples import Examples, KeyPurpose, Parts, place_examples
@@ -267,3 +268,42 @@ def test_the_folder_of_a_sweep_is_refused_with_a_trial_of_it(
     named = tmp_path / (min(trials) if trials else "ID")
     with pytest.raises(ConfigError, match=f"is the folder of a sweep; .* --workdir={named}$"):
         evaluate_workdir(tmp_path, "test")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"model.discretization": "midpoint"},
+        {"model.substeps": 8},
+        {"model.discretization": "implicit_midpoint", "model.tolerance": 1e-6},
+    ],
+)
+def test_a_trained_ode_can_be_evaluated_under_another_discretisation(
+    done: Path, changes: dict[str, Any]
+) -> None:
+    """With small steps Euler's states are nearly the ODE's, and those of other schemes nearer."""
+    images = np.random.default_rng(0).integers(0, 256, (3, 8, 8)).astype(np.uint8)
+    small, rk4 = {"model.step_size": 0.002}, {"model.discretization": "rk4"}
+    ode, euler, other = (load(done, small | it).states(images) for it in (rk4, {}, changes))
+    distance, euler_distance = (np.abs(found - ode).max() for found in (other, euler))
+    assert 0 < euler_distance < 0.2 * np.abs(ode).max()
+    assert distance < 0.3 * euler_distance
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        (
+            {"model.hidden_size": 9},
+            "what can be changed of a trained network .*hidden_size",
+        ),
+        ({"model.discretization": "leapfrog"}, "leapfrog needs a split form"),
+        ({"model.step_size": -1.0}, "config.model.step_size must be positive"),
+        ({"model.tolerance": 1e-3}, "config.model.tolerance=0.001 is not read by .*euler"),
+    ],
+)
+def test_what_cannot_be_changed_of_a_trained_network_is_refused(
+    done: Path, changes: dict[str, Any], complaint: str
+) -> None:
+    with pytest.raises(ConfigError, match=complaint):
+        load(done, changes)

@@ -109,4 +109,5 @@ GATED_ANTISYMMETRIC = Ode(
     gated_antisymmetric_field,
     "Chang, Chen, Haber, Chi 2019, eq. 13",
     (STEP_SIZE, DIFFUSION, INIT_SCALE, INPUT_SCALE, GATE_BIAS),
+    offers=frozenset({"field", "gate"}),
 )

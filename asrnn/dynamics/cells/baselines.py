@@ -163,6 +163,7 @@ ABLATION = Ode(
     ablation_field,
     "Chang, Chen, Haber, Chi 2019, section 5.2",
     (STEP_SIZE, DIFFUSION, INIT_SCALE, INPUT_SCALE, GATE_BIAS),
+    offers=frozenset({"field", "gate"}),
 )
 RESIDUAL = Ode(
     init_vanilla,

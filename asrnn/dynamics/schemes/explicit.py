@@ -60,10 +60,11 @@ _SOURCE = "Hairer, Nørsett, Wanner, Solving Ordinary Differential Equations I, 
 EULER = Scheme(
     partial(explicit_step, (), (1.0,)), 1, "forward Euler; Chang et al. 2019, eq. 3 (the paper's)"
 )
-MIDPOINT = Scheme(partial(explicit_step, ((0.5,),), (0.0, 1.0)), 2, _SOURCE)
-HEUN = Scheme(partial(explicit_step, ((1.0,),), (0.5, 0.5)), 2, _SOURCE)
+MIDPOINT = Scheme(partial(explicit_step, ((0.5,),), (0.0, 1.0)), 2, _SOURCE, stages=2)
+HEUN = Scheme(partial(explicit_step, ((1.0,),), (0.5, 0.5)), 2, _SOURCE, stages=2)
 RK4 = Scheme(
     partial(explicit_step, ((0.5,), (0.0, 0.5), (0.0, 0.0, 1.0)), (1 / 6, 1 / 3, 1 / 3, 1 / 6)),
     4,
     _SOURCE,
+    stages=4,
 )

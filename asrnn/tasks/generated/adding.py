@@ -22,7 +22,7 @@ class Adding:
     """One example of the adding problem of T = length steps.
 
     x_t = (u_t, m_t) with u_t uniform in [0, 1) and m_t = 1 at two steps i < T/2 <= j, uniform each
-    in its half, else 0. The target is u_i + u_j. Who always answers 1 has the squared error 1/6.
+    in its half, else 0. The target is u_i + u_j. Always answering 1 gives the squared error 1/6.
 
     Source: Hochreiter and Schmidhuber, Neural Computation 9 (1997), in the form of Le, Jaitly and
     Hinton, arXiv:1504.00941.

@@ -23,7 +23,7 @@ class Copying:
 
     The input is ten symbols, each uniform among eight; L - 1 blanks; one delimiter; ten blanks;
     one-hot among 10. The target is L + 10 blanks, then the ten symbols; one of 9 classes a step.
-    Who remembers nothing has the cross-entropy 10 ln 8 / (L + 20).
+    Remembering nothing gives the cross-entropy 10 ln 8 / (L + 20).
 
     Source: Arjovsky, Shah and Bengio, arXiv:1511.06464, section 5.1.
     """

@@ -12,16 +12,15 @@ their labels (little-endian int32). Any file may be deleted at any time.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import math
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from asrnn.files import replacing
 from asrnn.tasks.images.sets import Located, Split
 
 # Change it whenever the layout below, or what the decoders return, changes.
@@ -70,23 +69,17 @@ def _unpack(content: bytes) -> tuple[Split, Split]:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Writes all or nothing, whoever else writes the same file at the same time."""
+    """Writes all or nothing, also where others write the same file at the same time."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
+    with replacing(path) as temporary:
+        temporary.touch(mode=0o600)
+        temporary.write_bytes(content)
 
 
 def decoded(image_set: str, located: Located, report: Callable[[str], None]) -> tuple[Split, Split]:
     """Returns (train, test) of `located`, from the cache if they are there, else decoded.
 
-    A damaged file in the cache is made anew, and a cache that cannot be written is no error;
+    A damaged file in the cache is rebuilt, and a cache that cannot be written is no error;
     `report` gets one line about either.
 
     Raises:

@@ -65,7 +65,7 @@ def check(files: Mapping[str, bytes], where: str) -> None:
     """Checks the six files: whole records, labels from 0 to 9, none cut short.
 
     The original files have 10,000 records each. A set that is smaller in all its files is taken
-    for a deliberate one; a short file beside a full one is a copy that broke off.
+    for a deliberate one; a short file beside a full one is an interrupted copy.
 
     Raises:
       DataError: naming the first file that is wrong, in `where`.

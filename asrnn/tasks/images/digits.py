@@ -54,5 +54,5 @@ def locate_digits() -> Located:
             "the digits come with scikit-learn, which is not installed; run: "
             "python -m pip install scikit-learn"
         ) from error
-    origin = f"the digits of scikit-learn {version}"
+    origin = f"scikit-learn {version}"
     return Located(origin, origin, _decode)

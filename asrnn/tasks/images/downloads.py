@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import http.client
-import os
-import tempfile
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
 from asrnn.errors import DataError
+from asrnn.files import replacing
 from asrnn.tasks.images.sets import IMAGE_SETS, OriginalFile
 
 _CHUNK = 1 << 20
@@ -60,23 +58,18 @@ def _copy(response: IO[bytes], target: IO[bytes], limit: int) -> None:
 
 
 def _download(file: OriginalFile, path: Path) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
+    with replacing(path) as temporary:
         with (
-            os.fdopen(handle, "wb") as target,
+            temporary.open("wb") as target,
             urllib.request.urlopen(file.url, timeout=_TIMEOUT) as response,
         ):
             _copy(response, target, file.size + 1)
-        if not _is_registered(Path(temporary), file):
+        if not _is_registered(temporary, file):
             raise DataError(
-                f"{file.url} did not give the registered file: {file.size} bytes with sha256 "
-                f"{file.sha256} expected, found {os.path.getsize(temporary)} bytes or another "
+                f"{file.url} did not send the registered file: {file.size} bytes with sha256 "
+                f"{file.sha256} expected, found {temporary.stat().st_size} bytes or another "
                 "sha256; try again, or give a folder with the original by --raw_dir"
             )
-        os.replace(temporary, path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
 
 
 def fetch(image_set: str, folder: Path, report: Callable[[str], None]) -> None:

@@ -60,8 +60,9 @@ def decode(images: bytes, labels: bytes, images_name: str, labels_name: str) -> 
     classes = _body(labels, _LABELS_MAGIC, (), labels_name)
     if len(pixels) != len(classes):
         raise DataError(
-            f"{images_name} and {labels_name} do not belong together: one label an image expected, "
-            f"found {len(pixels)} images and {len(classes)} labels; put both original files there"
+            f"{images_name} and {labels_name} do not belong together: one label for each image "
+            f"expected, found {len(pixels)} images and {len(classes)} labels; put both original "
+            "files there"
         )
     if classes.max() >= _CLASSES:
         raise DataError(

@@ -98,7 +98,7 @@ def _find_idx(facts: Facts, folder: Path) -> list[Path]:
 
 
 def locate_idx(image_set: str, data_dir: str, report: Callable[[str], None]) -> Located:
-    """Finds the four original files of MNIST or Fashion-MNIST, which bear the same names.
+    """Finds the four original files of MNIST or Fashion-MNIST, which have the same names.
 
     They are `*-ubyte.gz`, or unpacked `*-ubyte`, in `data_dir`.
 

@@ -15,7 +15,7 @@ from asrnn.tasks.table import TASKS
 
 @contextlib.contextmanager
 def _lock(path: Path, report: Callable[[str], None]) -> Iterator[None]:
-    """Holds `path` locked; the system lets go of it however the process ends.
+    """Holds `path` locked; the system releases it however the process ends.
 
     The file stays: to remove it would let two processes lock two files of the same name.
     """
@@ -63,7 +63,7 @@ def _prepare_alone(
             report(f"{image_set} was prepared by another process in {folder}")
             return
         if folder.exists():  # tfds would take it for a finished dataset and do nothing.
-            raise DataError(f"{folder} is only a part of a dataset; remove that folder, run again")
+            raise DataError(f"{folder} is an incomplete dataset; remove that folder and run again")
         if raw_dir is None:
             raw = root / "downloads" / image_set
             downloads.fetch(image_set, raw, report)
@@ -111,7 +111,7 @@ def prepare_task(
     image_set = kind.image_set
     root = prepared.resolve_data_dir(data_dir)
     folder = root / IMAGE_SETS[image_set].tfds
-    # Without the lock, so that a folder that is only to be read will do.
+    # Without the lock, so that a read-only folder will do.
     if prepared.is_prepared(image_set, root):
         report(f"{image_set} is already prepared in {folder}")
         return str(folder)
@@ -119,7 +119,7 @@ def prepare_task(
         _prepare_alone(image_set, root, raw_dir, report)
     except OSError as error:
         raise DataError(
-            f"cannot prepare {image_set} in {root}: {prepared.one_line(error)}; check the disk and "
-            "the rights of that folder"
+            f"cannot prepare {image_set} in {root}: {prepared.kind_and_text(error)}; check the "
+            "disk and the permissions of that folder"
         ) from error
     return str(folder)

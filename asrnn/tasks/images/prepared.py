@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from asrnn.errors import DataError
+from asrnn.errors import DataError, one_line
 from asrnn.tasks.images.sets import IMAGE_SETS, Located, Split
 
 _CLASSES = 10
@@ -37,9 +37,9 @@ def is_prepared(image_set: str, data_dir: Path) -> bool:
     return (data_dir / IMAGE_SETS[image_set].tfds / _INFO).is_file()
 
 
-def one_line(error: BaseException) -> str:
-    """Returns the text of an exception of a library as one line of bounded length."""
-    return " ".join(f"{type(error).__name__}: {error}".split())[:300]
+def kind_and_text(error: BaseException) -> str:
+    """Returns the type and the text of an exception of a library as one line."""
+    return f"{type(error).__name__}: {one_line(error)}"
 
 
 def file_order(split: str, count: int) -> np.ndarray:
@@ -88,7 +88,7 @@ def _decode(image_set: str, folder: Path, advice: str) -> tuple[Split, Split]:
         import tensorflow_datasets as tfds
     except ImportError as error:
         raise DataError(
-            f"task.source=tfds needs tensorflow-datasets ({one_line(error)}); run: "
+            f"task.source=tfds needs tensorflow-datasets ({kind_and_text(error)}); run: "
             "python -m pip install tensorflow-datasets array_record"
         ) from error
     shape = IMAGE_SETS[image_set].shape
@@ -98,14 +98,14 @@ def _decode(image_set: str, folder: Path, advice: str) -> tuple[Split, Split]:
         if file_format != "array_record":
             raise DataError(
                 f"{folder} is prepared as {file_format}; array_record expected, which can be read "
-                f"without TensorFlow: remove it, or take another data_dir, and run: {advice}"
+                f"without TensorFlow: remove it, or choose another data_dir, and run: {advice}"
             )
         return _read_split(builder, "train", shape), _read_split(builder, "test", shape)
     except DataError:
         raise
-    except Exception as error:  # tfds, array_record and PIL have no common one for damaged data.
+    except Exception as error:  # tfds, array_record and PIL share no exception for damaged data.
         raise DataError(
-            f"the {image_set} dataset in {folder} is damaged ({one_line(error)}); remove that "
+            f"the {image_set} dataset in {folder} is damaged ({kind_and_text(error)}); remove that "
             f"folder and run: {advice}"
         ) from error
 
@@ -117,7 +117,7 @@ def _fingerprint(folder: Path) -> str:
 
 
 def locate_prepared(image_set: str, data_dir: str) -> Located:
-    """Finds what `prepare_task` or tfds itself prepared, without a look at the network.
+    """Finds what `prepare_task` or tfds itself prepared, without touching the network.
 
     `decode` returns the examples in the order of the original files, as `originals` does.
 

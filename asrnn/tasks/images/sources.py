@@ -1,4 +1,4 @@
-"""One door to the images, whatever their source: bundled, original files, or tfds."""
+"""One entry point to the images, whatever their source: bundled, original files, or tfds."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def read_pixels(order: Order, options: Any, facts: Facts) -> Order:
 
 
 def pixel_notes(options: Any) -> Notes:
-    """What of the reading of pixels is not as usual."""
+    """The options for pixels that are not at their defaults."""
     return {
         option.name: options[option.name]
         for option in (PIXELS, POOL)

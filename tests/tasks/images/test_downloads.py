@@ -65,7 +65,7 @@ def test_other_content_is_refused_and_not_kept(
 ) -> None:
     file = IMAGE_SETS["mnist"].files[0]
     (served / file.name).write_bytes(content)
-    expected = f"^{file.url} did not give .*{file.sha256} expected.*--raw_dir"
+    expected = f"^{file.url} did not send .*{file.sha256} expected.*--raw_dir"
     with pytest.raises(DataError, match=expected):
         fetch("mnist", tmp_path / "downloads", lambda line: None)
     assert contents(tmp_path / "downloads") == {}

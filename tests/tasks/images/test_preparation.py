@@ -88,7 +88,7 @@ def test_a_data_dir_that_cannot_be_written_is_said(raw: Path, tmp_path: Path) ->
 def test_a_part_of_a_dataset_is_not_taken_for_a_whole_one(raw: Path, tmp_path: Path) -> None:
     folder = tmp_path / "data" / "mnist" / "3.0.1"
     folder.mkdir(parents=True)
-    with pytest.raises(DataError, match=f"{folder} is only a part of a dataset; remove"):
+    with pytest.raises(DataError, match=f"{folder} is an incomplete dataset; remove"):
         prepare_task("mnist", str(tmp_path / "data"), str(raw), report=lambda line: None)
 
 
