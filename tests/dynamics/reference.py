@@ -51,7 +51,12 @@ SHAPES = {
 """The parameters of each cell for hidden size N and input size M."""
 
 HAMILTONIAN_CELLS = ("hamiltonian", "gated_hamiltonian")
-ODE_CELLS = ("antisymmetric", "gated_antisymmetric", "ablation", *HAMILTONIAN_CELLS, *peers.FIELDS)
+ODE_CELLS = (
+    *("antisymmetric", "gated_antisymmetric", "ablation"),
+    *HAMILTONIAN_CELLS,
+    *peers.FIELDS,
+)
+SPLIT_CELLS = (*HAMILTONIAN_CELLS, *peers.PAIRS)
 ONE_STEP_SCHEMES = (
     *("euler", "midpoint", "heun", "rk4"),
     *("backward_euler", "implicit_midpoint", "trapezoid"),
@@ -59,9 +64,13 @@ ONE_STEP_SCHEMES = (
 
 
 def random_params(name, seed=0):
-    """Parameters of which none is zero, so that none can be forgotten unnoticed."""
+    """Parameters of which none is zero, so that none can be forgotten unnoticed.
+
+    Those of fields with several matrices are smaller, so that fixed-point iterations converge.
+    """
     rng = np.random.default_rng(seed)
-    return {key: 0.7 * rng.standard_normal(shape) for key, shape in SHAPES[name].items()}
+    scale = 0.35 if name in peers.FIELDS else 0.7
+    return {key: scale * rng.standard_normal(shape) for key, shape in SHAPES[name].items()}
 
 
 def random_sequence(length, batch, seed=1):

@@ -11,7 +11,7 @@ from asrnn.dynamics import CELLS, SCHEMES, Coefficients, OdeCell, make_cell
 from asrnn.errors import ConfigError
 from asrnn.options import Use
 from asrnn.recurrence import unroll
-from tests.dynamics import peers, reference
+from tests.dynamics import reference
 from tests.dynamics.reference import (
     DIFFUSION,
     HAMILTONIAN_CELLS,
@@ -19,6 +19,7 @@ from tests.dynamics.reference import (
     ONE_STEP_SCHEMES,
     OTHERS,
     SHAPES,
+    SPLIT_CELLS,
     STEP_SIZE,
     M,
     N,
@@ -89,8 +90,7 @@ def test_the_initial_carry_is_zero_in_the_dtype_of_the_parameters(key, name):
     for dtype in (jnp.float32, jnp.bfloat16):
         carry = cell.initial_carry({k: v.astype(dtype) for k, v in params.items()}, BATCH)
         parts = jax.tree.leaves(carry)
-        pairs = ("lstm", "lem", *HAMILTONIAN_CELLS, *peers.PAIRS)
-        assert len(parts) == (2 if name in pairs else 1)
+        assert len(parts) == (2 if name in ("lstm", "lem", *SPLIT_CELLS) else 1)
         size = N // 2 if name in HAMILTONIAN_CELLS else N
         assert {(part.shape, part.dtype) for part in parts} == {((BATCH, size), jnp.dtype(dtype))}
         assert not any(map(np.any, parts))
@@ -112,7 +112,7 @@ def test_a_step_keeps_shape_dtype_and_structure_of_the_carry(key, name):
     ("name", "scheme"),
     [(name, scheme) for name in EVERY_SCHEME for scheme in ONE_STEP_SCHEMES]
     + [(name, "rk4") for name in ODE_CELLS if name not in EVERY_SCHEME]
-    + [(name, scheme) for name in HAMILTONIAN_CELLS for scheme in ("symplectic_euler", "leapfrog")]
+    + [(name, scheme) for name in SPLIT_CELLS for scheme in ("symplectic_euler", "leapfrog")]
     + [(name, "euler") for name in CELLS if name not in ODE_CELLS],
 )
 def test_a_step_is_the_formula_in_float64_numpy_with_jit_and_without(x64, name, scheme):
@@ -153,12 +153,11 @@ def test_a_field_takes_any_leading_axes(name):
     h, x = jnp.float32(h), jnp.float32(x)
 
     def rate(h, x):
-        """Of a pair: the rates of both side by side."""
-        if name in HAMILTONIAN_CELLS:
-            return jnp.concatenate(field(tuple(jnp.split(h, 2, axis=-1)), x), axis=-1)
-        if name in peers.PAIRS:
-            return jnp.concatenate(field((h, -h), x), axis=-1)
-        return field(h, x)
+        """Of a pair: both rates, side by side, at two halves or at one state for both."""
+        if name not in SPLIT_CELLS:
+            return field(h, x)
+        pair = tuple(jnp.split(h, 2, axis=-1)) if name in HAMILTONIAN_CELLS else (h, -h)
+        return jnp.concatenate(field(pair, x), axis=-1)
 
     flat = rate(h.reshape(-1, N), x.reshape(-1, M)).reshape(*h.shape[:-1], -1)
     np.testing.assert_allclose(rate(h, x), flat, rtol=2e-6, atol=1e-6)

@@ -78,14 +78,22 @@ class GatedLipschitzField(NamedTuple):
     Attributes:
       linear_matrix: A, `[n, n]`, acting on columns.
       nonlinear: tanh(W h + U x + b) and its gate.
+      fixed_gate: z, where it stays what it is.
     """
 
     linear_matrix: Array
     nonlinear: TanhField
+    fixed_gate: Array | None = None
+
+    def frozen(self, h: Array, x: Array) -> "GatedLipschitzField":
+        """The field with the gate as it is at this state and input."""
+        return self._replace(fixed_gate=self.nonlinear.candidate_and_gate(h, x)[1])
 
     def __call__(self, h: Array, x: Array) -> Array:
         """Evaluates f at h `[..., n]` and x `[..., m]`; the result is `[..., n]`."""
         candidate, gate = self.nonlinear.candidate_and_gate(h, x)
+        if self.fixed_gate is not None:
+            gate = self.fixed_gate
         assert gate is not None
         return gate * (h @ self.linear_matrix.T + candidate)
 
@@ -165,4 +173,5 @@ GATED_LIPSCHITZ = Ode(
     gated_lipschitz_field,
     "Erichson, Azencot, Queiruga, Hodgkinson, Mahoney 2021, the gated form of their code",
     (STEP_SIZE, DIFFUSION, BETA, INIT_SCALE, INPUT_SCALE, GATE_BIAS),
+    offers=frozenset({"field", "gate"}),
 )
