@@ -53,7 +53,7 @@ def log_singular_values(log_scales: Array, rows: Array) -> Array:
         rows, cosines = lax.scan(lambda rows, _: _round(rows), rows, None, length=rounds)
         return rows, cosines.max(), sweeps + 1
 
-    start = _scaled(log_scales, rows), jnp.array(jnp.inf, rows.dtype), 0
+    start = _scaled(log_scales, rows), jnp.array(jnp.inf, rows.dtype), jnp.array(0)
     orthogonal, _, _ = lax.while_loop(unfinished, sweep, start)
     return jnp.sort(orthogonal.logs)[::-1][:number]
 

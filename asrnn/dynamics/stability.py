@@ -9,14 +9,14 @@ paper (sections 2 and 3) speaks of the eigenvalues of J_t alone, this is what ho
   of [[0, 2], [1/4, 0]] and [[0, 1/4], [2, 0]] are ±√½, and their product has the eigenvalue 4. What
   decides is the product: its singular values, and in the long run the Lyapunov exponents.
 * Likewise A(t) = P exp(Λ t) P⁻¹ (eq. 7) holds for a constant Jacobian only.
-* The Jacobian of eq. 8, diag(d) S with S antisymmetric and d = tanh' > 0, has imaginary eigenvalues,
-  for it is similar to diag(d)^½ S diag(d)^½. It is not antisymmetric itself, so even a constant one
-  may let a state grow for a while, by √(max d / min d) at most.
+* The Jacobian of eq. 8, diag(d) S with S antisymmetric and d = tanh' > 0, has imaginary
+  eigenvalues, for it is similar to diag(d)^½ S diag(d)^½. It is not antisymmetric itself, so even a
+  constant one may let a state grow for a while, by √(max d / min d) at most.
 * With diffusion, -γ max d <= Re λ <= -γ min d.
 * Under a gate (eq. 13) the diagonal is σ'(a) tanh(c) + σ(a) tanh'(c), which can be negative;
   real parts then leave 0, to either side.
-* Euler multiplies a mode iω of the ODE by 1 + iεω, of size √(1 + ε²ω²) > 1: with γ = 0 its steps
-  satisfy Proposition 2 never, and -γ + iω satisfies it if and only if ε <= 2γ / (γ² + ω²).
+* Euler multiplies a mode iω of the ODE by 1 + iεω, of size √(1 + ε²ω²): with γ = 0 its steps never
+  satisfy Proposition 2 unless ω = 0, and -γ + iω does if and only if ε <= 2γ / (γ² + ω²).
 
 All functions are pure and take one sequence, the state of which is all floating-point arrays of the
 carry, N entries in all. They can be jitted, and `over_examples` maps them over a batch.
@@ -66,7 +66,8 @@ def step_jacobian(step: Step, carry: Carry, x: Array) -> Array:
       carry: the state before it; of an LSTM h and c, both of which count.
       x: the input of the step.
     """
-    return end_to_end_jacobians(step, carry, x[None], every=1)[0]
+    jacobian: Array = end_to_end_jacobians(step, carry, x[None], every=1)[0]
+    return jacobian
 
 
 def step_jacobians(step: Step, carry: Carry, inputs: Array, *, every: int = 1) -> Array:
@@ -83,7 +84,7 @@ def step_jacobians(step: Step, carry: Carry, inputs: Array, *, every: int = 1) -
         jacobian = step_jacobian(step, carry, xs[0])
         return _moved(step, carry, xs), jacobian
 
-    _, jacobians = _in_segments(segment, carry, inputs, every)
+    jacobians: Array = _in_segments(segment, carry, inputs, every)[1]
     return jacobians
 
 
@@ -111,7 +112,7 @@ def end_to_end_jacobians(step: Step, carry: Carry, inputs: Array, *, every: int)
         return state, state[1]
 
     start = carry, jnp.eye(_size(carry), dtype=_dtype(carry))
-    _, jacobians = _in_segments(segment, start, inputs, every)
+    jacobians: Array = _in_segments(segment, start, inputs, every)[1]
     return jacobians
 
 
@@ -162,7 +163,8 @@ class Product(NamedTuple):
         values = np.linalg.eigvals(np.exp(logs - logs[0])[:, None] * inner).astype(complex)
         values = values[np.argsort(-np.abs(values), kind="stable")]
         with np.errstate(divide="ignore"):
-            return np.log(np.abs(values)) + logs[0] + 1j * np.angle(values)
+            logarithms: np.ndarray = np.log(np.abs(values)) + logs[0] + 1j * np.angle(values)
+        return logarithms
 
 
 def end_to_end_product(step: Step, carry: Carry, inputs: Array, *, every: int = 10) -> Product:
@@ -179,7 +181,7 @@ def end_to_end_product(step: Step, carry: Carry, inputs: Array, *, every: int = 
 
     identity = jnp.eye(_size(carry), dtype=_dtype(carry))
     start = carry, Product(identity, jnp.zeros_like(identity[0]), identity)
-    (_, product), _ = _in_segments(segment, start, inputs, every)
+    product: Product = _in_segments(segment, start, inputs, every)[0][1]
     return product
 
 
@@ -323,7 +325,8 @@ def norms(arrays: list[Array]) -> Array:
     flat = jnp.concatenate([array.reshape(*array.shape[:2], -1) for array in arrays], -1)
     largest = jnp.abs(flat).max(-1)
     scale = jnp.where(largest == 0, 1.0, largest)
-    return largest * jnp.linalg.norm(flat / scale[..., None], axis=-1)
+    relative: Array = jnp.linalg.norm(flat / scale[..., None], axis=-1)
+    return largest * relative
 
 
 # ---- parts
