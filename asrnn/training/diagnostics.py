@@ -10,7 +10,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from flax import nnx
 
 from asrnn.dynamics import Scalars
 from asrnn.dynamics.stability import (
@@ -60,7 +59,7 @@ def diagnose_function(model: Model, task: Task, objective: Objective) -> Callabl
     ) -> Diagnostics:
         keys = jax.vmap(jax.random.fold_in, (None, 0))(key, indices)
         batch = take(task, examples, indices, keys)
-        network: SequenceNetwork = nnx.merge(model.graphdef, params)
+        network = model.network(params)
         layers = _layers(network, hyper.coefficients, len(indices))
         length = batch.inputs.shape[0]
         inputs = jnp.asarray(batch.inputs, jnp.result_type(*jax.tree.leaves(params)))
