@@ -246,7 +246,7 @@ def test_spectra_of_a_trained_network_are_those_of_its_workdir(
     result = reproduce("spectra", "--workdir=runs/mine", "--out=here")
     assert result.out == "written: here/spectra-mine.png\nwritten: here/spectra-mine.csv\n"
     lines = list(csv.DictReader((tmp_path / "here" / "spectra-mine.csv").read_text().splitlines()))
-    assert {line["network"] for line in lines} == {"at the start", "after 4"}
+    assert {line["network"] for line in lines} == {"at the start", "after 4 updates"}
 
 
 @pytest.mark.parametrize(

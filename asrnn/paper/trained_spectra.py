@@ -70,7 +70,10 @@ def trained_spectra(trained: Trained) -> list[Point]:
     times = [*range(every, len(inputs) + 1, every)]
     times += [len(inputs)] if times[-1] < len(inputs) else []
     points = []
-    states = {"at the start": experiment.initial_params, f"after {trained.step:,}": trained.params}
+    states = {
+        "at the start": experiment.initial_params,
+        f"after {trained.step:,} updates": trained.params,
+    }
     for when, params in states.items():
         for layer, jacobians in _jacobians(trained, params, inputs, every):
             name = f"{layer}{when}"

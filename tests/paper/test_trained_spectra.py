@@ -55,7 +55,7 @@ def test_the_numbers_are_those_of_the_first_test_examples(
 ) -> None:
     monkeypatch.setattr(trained_spectra, "POINTS", 3)
     found = by_network(trained)
-    assert list(found) == ["at the start", f"after {trained.step}"]
+    assert list(found) == ["at the start", f"after {trained.step} updates"]
     source = trained.experiment.task.source
     assert isinstance(source, Resident)
     images = source.load(lambda line: None).test["inputs"][:4]
@@ -82,7 +82,7 @@ def test_each_layer_has_a_curve(tmp_path: Path) -> None:
     names = list(dict.fromkeys(line["network"] for line in lines))
     assert names == [
         *("layer 1, at the start", "layer 2, at the start"),
-        *("layer 1, after 2", "layer 2, after 2"),
+        *("layer 1, after 2 updates", "layer 2, after 2 updates"),
     ]
     assert {line["diffusion"] for line in lines} == {""}
     ends = {name: [x for x in lines if x["network"] == name][-1] for name in names}
@@ -93,6 +93,6 @@ def test_a_curve_ends_where_no_float_can_hold_it(trained: Trained) -> None:
     params = jax.tree.map(lambda leaf: leaf * 0, trained.params)
     triangle = params["recurrent"]["recurrent_triangle"]
     params["recurrent"]["recurrent_triangle"] = triangle + 1e9
-    points = by_network(trained._replace(params=params))[f"after {trained.step}"]
+    points = by_network(trained._replace(params=params))[f"after {trained.step} updates"]
     assert 0 < points[-1].steps < 64
     assert all(np.isfinite([point.mean, point.std]).all() for point in points)
