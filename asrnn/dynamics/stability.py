@@ -1,4 +1,4 @@
-"""Does a signal live or die? Jacobians of one step and of many, and Lyapunov exponents.
+"""Jacobians of one step and of many, Lyapunov exponents, and gradients through time.
 
 With h_t = F(h_{t-1}, x_t) and J_t = ∂h_t/∂h_{t-1}, the end-to-end Jacobian is the product of the
 steps' Jacobians, ∂h_T/∂h_0 = J_T ... J_2 J_1, and gradients pass through its transpose. Where the
