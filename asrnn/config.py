@@ -94,6 +94,12 @@ FRAME: dict[str, tuple[Option, ...]] = {
         Option("log_every", 100, "updates between two training rows of metrics.jsonl", COUNT),
         Option("eval_every", 1_000, "updates between two validations", COUNT),
         Option("checkpoint_every", 1_000, "updates between two checkpoints", COUNT),
+        Option(
+            "diagnostics_every",
+            0,
+            "updates between two rows on gradients through time and Lyapunov exponents; 0: none",
+            COUNT_OR_ZERO,
+        ),
         Option("tensorboard", False, "also write TensorBoard events (extra `tensorboard`)"),
     ),
 }

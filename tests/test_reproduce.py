@@ -20,6 +20,7 @@ from asrnn.training import devices
 from asrnn.training.loop import train_and_evaluate
 from tests.command.calls import call, flag_values
 from tests.tasks.images.fakes import write_cifar10, write_mnist
+from tests.training.runs import tiny_config
 
 __all__ = ["call", "flag_values"]
 
@@ -227,10 +228,25 @@ def test_a_damaged_table_is_not_written_over(reproduce: Any, tmp_path: Path) -> 
 
 
 def test_figure1_needs_neither_runs_nor_data(reproduce: Any, tmp_path: Path) -> None:
-    result = reproduce("figure1", "--out=here")
-    assert (result.code, result.out) == (0, "written: here/figure1.png\n")
+    result = reproduce("figure1", "--out=here", "--steps=7")
+    assert (result.code, result.out) == (
+        0,
+        "written: here/figure1.png\nwritten: here/figure1.json\n",
+    )
     assert (tmp_path / "here" / "figure1.png").read_bytes().startswith(b"\x89PNG")
+    assert json.loads((tmp_path / "here" / "figure1.json").read_text())["steps"] == 7
     assert reproduce.engine.workers == []
+
+
+def test_spectra_of_a_trained_network_are_those_of_its_workdir(
+    reproduce: Any, tmp_path: Path
+) -> None:
+    config = tiny_config(training__steps=4, task__validation_size=0)
+    train_and_evaluate(config, tmp_path / "runs" / "mine")
+    result = reproduce("spectra", "--workdir=runs/mine", "--out=here")
+    assert result.out == "written: here/spectra-mine.png\nwritten: here/spectra-mine.csv\n"
+    lines = list(csv.DictReader((tmp_path / "here" / "spectra-mine.csv").read_text().splitlines()))
+    assert {line["network"] for line in lines} == {"at the start", "after 4 updates"}
 
 
 @pytest.mark.parametrize(
@@ -245,6 +261,12 @@ def test_figure1_needs_neither_runs_nor_data(reproduce: Any, tmp_path: Path) -> 
         (["table1", "--source=files"], 2, "task.data_dir is empty"),
         (["table1", "--source=bundled"], 2, "files|tfds"),
         (["figure1", "--out=file"], 5, "cannot write to file"),
+        (["figure1", "--steps=0"], 2, "--steps must be at least 1, found 0"),
+        (["spectra", "--steps=9"], 2, "--steps can be used only with figure1"),
+        (["figure1", "--workdir=w"], 2, "--workdir can be used only with spectra"),
+        (["spectra", "--workdir=w", "--quick"], 2, "--quick can be used only without --workdir"),
+        (["spectra", "--workdir=none"], 2, "none/config.json not found"),
+        (["spectra", "--data_dir=d"], 2, "only with a table or spectra --workdir"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )

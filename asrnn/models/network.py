@@ -83,10 +83,19 @@ class SequenceNetwork(nnx.Module):
           coefficients: the run-time scalars, the same in all layers.
           **recurrence: go to `asrnn.unroll`, for each layer by itself.
         """
-        head = arrays(self.head)
         last, states = self.hidden_states(
             inputs, coefficients, all_steps=self.readout != "last", **recurrence
         )
+        return self.read_out(last, states)
+
+    def read_out(self, last: Array, states: Array | None) -> Array:
+        """The outputs, from the last hidden state `[B, n]` of the last layer or all `[T, B, n]`.
+
+        Args:
+          last: what a network with the readout "last" reads.
+          states: what one with another readout reads.
+        """
+        head = arrays(self.head)
         if self.readout == "last":
             return affine(last, head["kernel"], head["bias"])
         assert states is not None

@@ -3,9 +3,11 @@
 Above, h_t = tanh(W h_{t-1}); below, with feedback, h_t = h_{t-1} + ε tanh(W h_{t-1}), over
 the vector field of its ODE. The stars are the starts, fainter dots are earlier states.
 The paper names no generator: W of panels a, c and d are drawn by NumPy from the seeds in
-their titles, and c and d are a reflection and a rotation, as in the paper.
+their titles, and c and d are a reflection and a rotation, as in the paper. All is in double
+precision.
 """
 
+import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,10 +19,10 @@ from asrnn.dynamics import TanhField
 from asrnn.dynamics.cells.baselines import vanilla_step
 from asrnn.dynamics.schemes import SCHEMES
 from asrnn.dynamics.stability import absolute_eigenvalues, step_jacobian
-from asrnn.files import replacing
+from asrnn.files import replacing, write_atomically
 from asrnn.typing import Array
 
-STEPS = 50
+STEPS = 50  # the paper's
 STEP_SIZE = 0.1  # ε
 DIFFUSION = 0.15  # γ of panel h
 STARTS = ((0.0, 0.5), (-0.5, -0.5), (0.5, -0.75))
@@ -59,7 +61,7 @@ def panels() -> list[Panel]:
 
 def step_of(panel: Panel) -> Any:
     """One step of the network, `(h [B, 2], x [B, 1]) -> h`; the input is taken as zero."""
-    matrix = jnp.asarray(panel.matrix)
+    matrix = jnp.asarray(panel.matrix, float)
     still = {"input_kernel": jnp.zeros((1, 2)), "bias": jnp.zeros(2)}
     if panel.feedback:
         return SCHEMES["euler"].step(TanhField(matrix, **still), STEP_SIZE)
@@ -67,33 +69,57 @@ def step_of(panel: Panel) -> Any:
     return lambda h, x: vanilla_step(params, {}, (h,), x)[0]
 
 
-def trajectories(panel: Panel) -> np.ndarray:
-    """The states `[STEPS + 1, 3, 2]` from each of the starts."""
-    step, still = step_of(panel), jnp.zeros((len(STARTS), 1))
+def trajectories(panel: Panel, steps: int = STEPS) -> np.ndarray:
+    """The states `[steps + 1, 3, 2]` from each of the starts."""
+    with jax.enable_x64(True):
+        step, still = step_of(panel), jnp.zeros((len(STARTS), 1))
 
-    def advance(h: Array, _: None) -> tuple[Array, Array]:
-        h = step(h, still)
-        return h, h
+        def advance(h: Array, _: None) -> tuple[Array, Array]:
+            h = step(h, still)
+            return h, h
 
-    starts = jnp.asarray(STARTS)
-    _, states = jax.lax.scan(advance, starts, None, length=STEPS)
-    return np.concatenate([starts[None], states])
+        starts = jnp.asarray(STARTS)
+        _, states = jax.lax.scan(advance, starts, None, length=steps)
+        return np.concatenate([starts[None], states])
 
 
 def growth(panel: Panel) -> float:
     """The largest |λ| of a step's Jacobian at the origin, max |1 + ελ| with feedback."""
-    jacobian = step_jacobian(step_of(panel), jnp.zeros(2), jnp.zeros(1))
-    return float(absolute_eigenvalues(jacobian)[0])
+    with jax.enable_x64(True):
+        jacobian = step_jacobian(step_of(panel), jnp.zeros(2), jnp.zeros(1))
+        return float(absolute_eigenvalues(jacobian)[0])
 
 
-def draw_figure1(path: Path) -> Path:
-    """Draws the eight panels; a PNG."""
+def write_figure1(out: Path, steps: int = STEPS) -> list[Path]:
+    """Draws the eight panels, and writes their trajectories: figure1.png and figure1.json.
+
+    The JSON has `steps`, `step_size` and `panels`, each with `title`, `matrix`, `feedback`,
+    `growth` and `trajectories`, [start][step][axis].
+    """
+    states = [trajectories(panel, steps) for panel in panels()]
+    picture, numbers = out / "figure1.png", out / "figure1.json"
+    _draw_panels(picture, states)
+    content = [
+        {
+            "title": panel.title,
+            "matrix": panel.matrix.tolist(),
+            "feedback": panel.feedback,
+            "growth": growth(panel),
+            "trajectories": own.swapaxes(0, 1).tolist(),
+        }
+        for panel, own in zip(panels(), states, strict=True)
+    ]
+    found = {"steps": steps, "step_size": STEP_SIZE, "panels": content}
+    write_atomically(numbers, json.dumps(found) + "\n")
+    return [picture, numbers]
+
+
+def _draw_panels(path: Path, trajectories: list[np.ndarray]) -> None:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(14, 7.6), layout="constrained")
     axes = figure.subplots(2, 4).flat
-    for axis, panel in zip(axes, panels(), strict=True):
-        states = trajectories(panel)
+    for axis, panel, states in zip(axes, panels(), trajectories, strict=True):
         limit = 1.1 * max(1.0, float(np.abs(states).max()))
         if panel.feedback:
             _draw_field(axis, panel.matrix, limit)
@@ -102,11 +128,11 @@ def draw_figure1(path: Path) -> Path:
         axis.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal")
         axis.set_title(f"{panel.title}\nlargest |λ| of a step at 0: {growth(panel):.4f}", size=10)
     figure.suptitle(
-        f"{STEPS} steps without input: tanh(W h) above, h + ε tanh(W h) with ε = {STEP_SIZE} below"
+        f"{len(trajectories[0]) - 1:,} steps without input: tanh(W h) above,"
+        f" h + ε tanh(W h) with ε = {STEP_SIZE} below"
     )
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=110)
-    return path
 
 
 def _draw_states(axis: Any, states: np.ndarray, colour: str) -> None:

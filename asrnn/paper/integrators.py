@@ -12,6 +12,9 @@ from asrnn.dynamics import SCHEMES
 from asrnn.files import replacing
 from asrnn.paper.table_text import accuracy_text, heading, line
 
+INTEGRATORS = "integrators"
+"""The name of the table."""
+
 Row = Mapping[str, Any]
 """A row as `asrnn.paper.table_results` makes it."""
 

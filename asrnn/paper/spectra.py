@@ -18,13 +18,14 @@ import numpy as np
 
 from asrnn.dynamics import Coefficients, make_cell
 from asrnn.dynamics.stability import absolute_eigenvalues, end_to_end_jacobians
-from asrnn.files import replacing
+from asrnn.files import replacing, write_atomically
 from asrnn.typing import Array
 
 DIFFUSIONS = (0.0, 0.001, 0.01, 0.1, 1.0)  # γ
 STEP_SIZE = 0.01  # ε
 INIT_SCALE = 1.0  # σ_w
-SPREADS = (1e-6, 1.0)  # what is drawn of the standard deviations; the rest is in the CSV
+SPREADS = (1e-6, 1.0)  # what is drawn of the standard deviations, or more; the rest is in the CSV
+MOST_LINEAR = 10.0  # the largest mean that is drawn on a linear axis
 INPUT_SIZE = 96  # m, that of noise-padded CIFAR-10
 
 
@@ -73,22 +74,25 @@ def spectra(scale: Scale) -> list[Point]:
 def write_spectra(out: Path, *, quick: bool) -> list[Path]:
     """Writes the numbers and draws them: spectra.csv and spectra.png in a folder."""
     scale, stem = (QUICK, "spectra-quick") if quick else (FULL, "spectra")
-    points = spectra(scale)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(Point._fields)
-    writer.writerows(points)
-    table = out / f"{stem}.csv"
-    with replacing(table) as temporary:
-        temporary.write_text(text.getvalue())
     title = (
         f"{scale.hidden_size} units at initialisation, ε = {STEP_SIZE}, σ_w = {INIT_SCALE:g},"
         " N(0, 1) input, seed 0"
     )
-    draw = _draw(points, f"{title} (quick check, scaled down)" if quick else title)
-    picture = out / f"{stem}.png"
+    title = f"{title} (quick check, scaled down)" if quick else title
+    return write_points(spectra(scale), out / stem, title)
+
+
+def write_points(points: Sequence[Point], stem: Path, title: str) -> list[Path]:
+    """Writes points as STEM.csv and draws them as STEM.png."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(Point._fields)
+    writer.writerows(points)
+    table, picture = stem.with_name(f"{stem.name}.csv"), stem.with_name(f"{stem.name}.png")
+    write_atomically(table, text.getvalue())
+    drawn = _draw(points, title)
     with replacing(picture) as temporary:
-        draw.savefig(temporary, format="png", dpi=120)
+        drawn.savefig(temporary, format="png", dpi=120)
     return [picture, table]
 
 
@@ -120,7 +124,11 @@ def _draw(points: Sequence[Point], title: str) -> Any:
         right.plot(steps, [point.std for point in own], style)
     left.axhline(1.0, color="#999999", linewidth=0.8)
     left.set(xlabel="steps", ylabel="mean of |λ|")
-    right.set(xlabel="steps", ylabel="standard deviation of |λ|", ylim=SPREADS)
+    low, high = SPREADS
+    high = max(high, 1.5 * max(point.std for point in points))
+    right.set(xlabel="steps", ylabel="standard deviation of |λ|", ylim=(low, high))
+    if max(point.mean for point in points) > MOST_LINEAR:
+        left.set_yscale("log", nonpositive="mask")
     right.set_yscale("log", nonpositive="mask")
     for axis in (left, right):
         axis.grid(alpha=0.3)

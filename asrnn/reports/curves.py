@@ -28,7 +28,7 @@ def curves_of_runs(runs: Sequence[Run]) -> Markup:
     """
     best = ranked(runs)
     few = len(runs) <= COLOURS
-    drawn = [run for run in best if run.rows]
+    drawn = [run for run in best if _has_curve(run)]
     styles = {run.name: f"hue-{i}" for i, run in enumerate(drawn[:COLOURS])}
     lines = {
         name: [
@@ -95,6 +95,11 @@ def _charts(lines: Mapping[str, Sequence[Line]], objective: Objective, about: st
     return element("div", *charts, class_="pair")
 
 
+def _has_curve(run: Run) -> bool:
+    """Whether it has a row with its metrics: rows of diagnostics have none."""
+    return any("loss" in row for row in run.rows)
+
+
 def _lines(run: Run, name: str, style: str, few: bool) -> list[Line]:
     validation = _points(run, "validation", name)
     training = _points(run, "train", name)
@@ -136,13 +141,13 @@ def _score(run: Run) -> str:
 
 def _notes(runs: Sequence[Run], few: bool) -> list[Markup]:
     notes = ["Thick: validation; thin: training." if few else "Coloured: best by validation."]
-    without = [run for run in runs if not run.rows]
+    without = [run for run in runs if not _has_curve(run)]
     if without:
         named = ", ".join(f"{run.name} ({run.status} at step {run.steps})" for run in without)
         counted = tally([run.status for run in without])
         which = named if len(without) <= NAMED else counted
         notes.append(f"No curve, because there is no row yet: {which}.")
-    if any(run.status == "diverged" and run.rows for run in runs):
+    if any(run.status == "diverged" and _has_curve(run) for run in runs):
         notes.append("A cross: the run diverged.")
     if any(value > 100 for run in runs for _, value in run.points("train", "loss")):
         notes.append("Losses above 100 are cut off.")

@@ -47,6 +47,7 @@ def make_page(root: Path, results: Path | None = None) -> str:
     sections = [
         Section("runs", "Runs", run_sections.runs_table(runs)),
         Section("curves", "Learning curves", run_sections.curves(runs)),
+        Section("gradients", "Gradients through time", run_sections.gradients(runs)),
         Section("sweeps", "Sweeps", join([sweep_section(sweep) for sweep in sweeps])),
         Section("tables", "Tables", join(tables)),
         Section("figures", "Figures", join(figures)),

@@ -6,6 +6,7 @@ from typing import Any
 
 from asrnn.console import duration
 from asrnn.reports.curves import curves_of_run, curves_of_runs, ranked
+from asrnn.reports.diagnostics import diagnostics
 from asrnn.reports.markup import (
     NOTHING,
     Cell,
@@ -99,6 +100,11 @@ def curves(runs: Sequence[Run]) -> Markup:
             )
         ]
     )
+
+
+def gradients(runs: Sequence[Run]) -> Markup:
+    """What the runs recorded of gradients through time, if any did."""
+    return diagnostics([run for group in by_task(runs) for run in group])
 
 
 def differences(runs: Sequence[Run]) -> Markup:

@@ -31,7 +31,9 @@ class Records:
     def __init__(
         self, path: Path, last_step: int, last_validated: int, tensorboard: Path | None = None
     ):
-        last = {"train": last_step, "validation": last_validated}
+        # A run that starts anew also writes the diagnostics of step 0 anew.
+        diagnosed = last_step or -1
+        last = {"train": last_step, "validation": last_validated, "diagnostics": diagnosed}
         kept = [row for row in read_rows(path) if row["step"] <= last.get(row["split"], -1)]
         self.reaches = max((row["step"] for row in kept if row["split"] == "train"), default=0)
         self._path = path

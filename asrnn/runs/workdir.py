@@ -27,6 +27,7 @@ MAY_DIFFER = (
     "recurrence.unroll",
     "task.data_dir",
     "training.checkpoint_every",
+    "training.diagnostics_every",
     "training.steps",
     "training.tensorboard",
 )

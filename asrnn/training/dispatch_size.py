@@ -2,10 +2,18 @@
 
 import time
 
+from ml_collections import ConfigDict
+
 from asrnn.typing import Array
 
 MAX_STEPS = 64  # updates in one dispatch at most
 SECONDS = 0.25  # how long a signal or a progress bar may have to wait
+
+
+def periods(training: ConfigDict) -> tuple[int, ...]:
+    """The numbers of updates after multiples of which a run has something else to do."""
+    found = [training.log_every, training.eval_every, training.checkpoint_every]
+    return (*found, *filter(None, [training.diagnostics_every]))
 
 
 def next_event(step: int, last: int, periods: tuple[int, ...]) -> int:

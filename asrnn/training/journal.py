@@ -4,7 +4,7 @@ The loop computes; the journal knows the workdir. A population keeps one journal
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -137,6 +137,16 @@ class Journal:
         self._mark = seconds
         self._record(row)
         return row
+
+    def diagnostics_due(self, step: int) -> bool:
+        """Whether the state after that step, if the run has just come to it, is to be examined."""
+        every = self._config.training.diagnostics_every
+        return bool(every and step % every == 0)
+
+    def write_diagnostics(self, step: int, values: Mapping[str, Any]) -> None:
+        """Records what `asrnn.training.diagnostics` found of the parameters after that step."""
+        numbers = {name: float(value) for name, value in sorted(values.items())}
+        self._record({"step": step, "split": "diagnostics", **numbers})
 
     def validation_due(self, step: int) -> bool:
         """Whether a run with a validation part has to be validated after that step."""

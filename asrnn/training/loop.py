@@ -17,8 +17,9 @@ from asrnn.models import num_parameters
 from asrnn.runs.summary import DONE, STOPPED, read_summary
 from asrnn.runs.workdir import open_workdir
 from asrnn.signals import StopRequest
-from asrnn.training import dispatch_size
+from asrnn.training import diagnostics, dispatch_size
 from asrnn.training.devices import device_name, replicate
+from asrnn.training.diagnostics import make_diagnose
 from asrnn.training.display import Display
 from asrnn.training.evaluation import evaluate
 from asrnn.training.examples import Examples, KeyPurpose, next_batches, place_examples
@@ -98,6 +99,7 @@ class _Run:
         model, objective = experiment.model, experiment.objective
         self.train_steps = make_train_steps(model, task, objective, experiment.settings)
         self.eval_step = make_eval_step(model, task, objective)
+        self.diagnose_params = make_diagnose(model, task, objective)
         self.state, self.window = self.everywhere(experiment.initial_snapshot())
 
     def everywhere(self, tree: Any) -> Any:
@@ -130,12 +132,14 @@ class _Run:
     def train(self, step: int) -> None:
         """Makes the updates after `step`; while one dispatch runs, the host prepares the next."""
         training, last = self.training, self.training.steps
-        periods = (training.log_every, training.eval_every, training.checkpoint_every)
+        periods = dispatch_size.periods(training)
         dispatch, count = dispatch_size.DispatchSize(), 1
         key = self.experiment.key(KeyPurpose.TRAINING_NOISE)
         unread: tuple[int, Future[Fetched]] | None = None
         began = step - int(self.window["steps"])  # the step before the first of the window
         with self.journal.pause():
+            if step == 0:
+                self.diagnose(step)
             if self.validate(step):  # a signal had cut it short at the step that was saved
                 self.journal.save(step, self.snapshot())
         self.group.meet()
@@ -162,12 +166,14 @@ class _Run:
                 self.window = self.everywhere(empty_window(self.experiment.objective))
                 began = step
             saving = step % training.checkpoint_every == 0 or step == last
-            if saving or self.validation_due(step) or self.group.received:
+            due = self.journal.diagnostics_due(step) or self.validation_due(step)
+            if saving or due or self.group.received:
                 if unread is not None:
                     self.write_window(*unread)
                     unread = None
                 self.check_finite(began, self.window)
                 with self.journal.pause():
+                    self.diagnose(step)
                     saving |= self.validate(step)
                 self.group.meet()  # a signal may have come during the validation
                 if saving or self.group.received:
@@ -200,6 +206,20 @@ class _Run:
         """The first update that was not finite is the last of its window."""
         if not bool(is_finite(window)):
             raise self.journal.diverged(began + int(window["steps"]))
+
+    def diagnose(self, step: int) -> None:
+        """Records how gradients and distances fare through time, if due."""
+        if not self.journal.diagnostics_due(step):
+            return
+        self.group.meet()  # whoever could not write a row has left before this
+        found = self.diagnose_params(
+            self.state.params,
+            self.experiment.hyper,
+            self.parts.train,
+            self.batches(0, 1)[0, : diagnostics.BATCH_SIZE],
+            self.experiment.key(KeyPurpose.EVALUATION_NOISE),
+        )
+        self.journal.write_diagnostics(step, jax.device_get(found))
 
     def validation_due(self, step: int) -> bool:
         return self.parts.validation is not None and self.journal.validation_due(step)

@@ -16,6 +16,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from asrnn.tasks import Data, DataSet, Generated, Task, split_validation
 from asrnn.training.devices import BATCH, batch_mesh, replicated
+from asrnn.training.diagnostics import Diagnostics, diagnose_function
 from asrnn.training.examples import Examples, Parts, check_validation, place_examples
 from asrnn.training.experiment import Experiment
 from asrnn.training.step import (
@@ -35,12 +36,14 @@ GENERATED: Any = Examples(0, 0)  # type: ignore[arg-type]
 class Program(NamedTuple):
     """The compiled functions for populations of one size.
 
-    They are those of `asrnn.training.step` with a leading axis in every argument but the
-    arrays of examples, and in evaluation the batch, which are the same for all members.
+    They are those of `asrnn.training.step` and `asrnn.training.diagnostics` with a leading axis in
+    every argument but the arrays of examples, and in evaluation the batch, which are the same for
+    all members.
     """
 
     train_steps: Callable[..., tuple[TrainState, Window]]
     eval_step: Callable[..., Sums]
+    diagnose: Callable[..., Diagnostics]
     mesh: Mesh
 
 
@@ -57,6 +60,7 @@ def make_program(experiment: Experiment, size: int) -> Program:
     examples = GENERATED if isinstance(task.source, Generated) else RESIDENT
     train_axes = (0, 0, 0, examples, 0, 0, 0)
     eval_axes = (0, 0, examples, None, None, 0)
+    diagnose_axes = (0, 0, examples, 0, 0)
     train_steps = train_steps_function(model, task, objective, experiment.settings)
     return Program(
         jax.jit(
@@ -65,6 +69,7 @@ def make_program(experiment: Experiment, size: int) -> Program:
             out_shardings=_of_members(mesh),  # what it returns, it is given again
         ),
         jax.jit(_over_members(eval_step_function(model, task, objective), eval_axes, mesh)),
+        jax.jit(_over_members(diagnose_function(model, task, objective), diagnose_axes, mesh)),
         mesh,
     )
 

@@ -13,7 +13,7 @@ from asrnn.errors import Interrupted
 from asrnn.runs.summary import DIVERGED, DONE, STOPPED
 from asrnn.signals import StopRequest
 from asrnn.tasks import DataSet
-from asrnn.training import dispatch_size
+from asrnn.training import diagnostics, dispatch_size
 from asrnn.training.evaluation import BATCH_SIZE, Totals, scores, sum_up
 from asrnn.training.examples import Examples, KeyPurpose, next_batches
 from asrnn.training.experiment import Experiment
@@ -125,9 +125,10 @@ class _Population:
     def train(self) -> None:
         """Makes the updates that are missing, those of the members behind first."""
         training, last = self.training, self.training.steps
-        periods = (training.log_every, training.eval_every, training.checkpoint_every)
+        periods = dispatch_size.periods(training)
         dispatch = dispatch_size.DispatchSize()
         with self.pause():
+            self.diagnose([i for i in self.live if self.steps[i] == 0])
             self.save(self.validate(self.live))  # where a signal had cut it short
         while running := self.behind():
             step = self.steps[running[0]]
@@ -141,10 +142,11 @@ class _Population:
             if step % training.log_every == 0 or step == last:
                 self.write_windows(running)
             saving = step % training.checkpoint_every == 0 or step == last
-            due = any(self.validation_due(i) for i in running)
+            due = any(self.diagnostics_due(i) or self.validation_due(i) for i in running)
             if saving or due or self.stop.received:
                 with self.pause():
                     self.drop_diverged(running)
+                    self.diagnose(self.still_live(running))
                     better = self.validate(self.still_live(running))
                     everyone = saving or self.stop.received
                     self.save(self.still_live(running) if everyone else better)
@@ -215,6 +217,28 @@ class _Population:
     def leave(self, index: int) -> None:
         self.live.remove(index)
         self.ended(index)
+
+    def diagnostics_due(self, index: int) -> bool:
+        return self.journals[index].diagnostics_due(self.steps[index])
+
+    def diagnose(self, members: Sequence[int]) -> None:
+        """Records how gradients and distances fare through time where due."""
+        due = [i for i in members if self.diagnostics_due(i)]
+        if not due:
+            return
+        first = self.batches(range(len(self.runs)), 0, 1)[:, 0, : diagnostics.BATCH_SIZE]
+        found = jax.device_get(
+            self.program.diagnose(
+                self.state.params,
+                self.hyper,
+                self.parts.train,
+                self.place_stacked(first),
+                self.evaluation_keys,
+            )
+        )
+        for i in due:
+            values = {name: several[i] for name, several in found.items()}
+            self.journals[i].write_diagnostics(self.steps[i], values)
 
     def validation_due(self, index: int) -> bool:
         due = self.journals[index].validation_due(self.steps[index])

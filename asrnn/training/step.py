@@ -16,6 +16,7 @@ from jax import lax
 from jax.sharding import Mesh
 
 from asrnn.dynamics import Scalars
+from asrnn.models import SequenceNetwork
 from asrnn.objectives import Objective
 from asrnn.optimizers import learning_rate, make_optimizer
 from asrnn.tasks import Task
@@ -62,15 +63,19 @@ class Model(NamedTuple):
     recurrence: Mapping[str, Any]
     mesh: Mesh
 
+    def network(self, params: Any) -> SequenceNetwork:
+        """The module with these parameters."""
+        module: SequenceNetwork = nnx.merge(self.graphdef, params)
+        return module
+
     def outputs(self, params: Any, coefficients: Scalars, inputs: Array) -> Array:
         """Outputs [B, k], or [T, B, k] of every step, of inputs [T, B, m]."""
-        module = nnx.merge(self.graphdef, params)
-        outputs: Array = module(inputs, coefficients, **self.recurrence)
+        outputs: Array = self.network(params)(inputs, coefficients, **self.recurrence)
         return outputs
 
     def states(self, params: Any, coefficients: Scalars, inputs: Array) -> Array:
         """The hidden states [T, B, n] of the last layer, of inputs [T, B, m]."""
-        module = nnx.merge(self.graphdef, params)
+        module = self.network(params)
         _, states = module.hidden_states(inputs, coefficients, all_steps=True, **self.recurrence)
         assert states is not None
         return jnp.asarray(states)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from asrnn.paper.figure1 import STARTS, STEPS, draw_figure1, growth, panels, trajectories
+from asrnn.paper.figure1 import STARTS, STEPS, growth, panels, trajectories, write_figure1
 
 PANELS = dict(zip("abcdefgh", panels(), strict=True))
 
@@ -32,7 +33,7 @@ def test_a_trajectory_is_the_recursion_of_the_paper(letter: str) -> None:
         pushed = np.tanh(h @ panel.matrix.T)
         h = h + 0.1 * pushed if panel.feedback else pushed
         expected.append(h)
-    np.testing.assert_allclose(trajectories(panel), expected, rtol=2e-4, atol=1e-5)
+    np.testing.assert_allclose(trajectories(panel), expected, rtol=1e-12, atol=1e-14)
 
 
 def test_a_goes_to_two_fixed_points_on_the_boundary() -> None:
@@ -79,11 +80,33 @@ def test_an_antisymmetric_matrix_spirals_out_and_diffusion_holds_it() -> None:
 )
 def test_the_growth_is_that_of_one_step_at_the_origin(letter: str, expected: float) -> None:
     # e and f are defective: their double eigenvalue is only good to the root of the rounding
-    assert growth(PANELS[letter]) == pytest.approx(expected, rel=1e-3 if letter in "ef" else 1e-6)
+    assert growth(PANELS[letter]) == pytest.approx(expected, rel=1e-7 if letter in "ef" else 1e-12)
 
 
-def test_the_picture_is_drawn(tmp_path: Path) -> None:
-    path = draw_figure1(tmp_path / "figure1.png")
+def test_many_steps_are_the_long_run_of_few() -> None:
+    """Panel h: what saturates ends on a closed curve, which 50 steps cannot tell."""
+    states = trajectories(PANELS["h"], 5000)
+    assert states.shape == (5001, 3, 2)
+    np.testing.assert_array_equal(states[: STEPS + 1], trajectories(PANELS["h"]))
+    late = np.linalg.norm(states[-200:], axis=-1)
+    assert late.max() / late.min() < 1.1
+    np.testing.assert_allclose(late.max(axis=0), late.max(), rtol=1e-2)
+
+
+@pytest.mark.parametrize("steps", [1, STEPS])
+def test_the_picture_is_drawn_and_the_numbers_are_written(steps: int, tmp_path: Path) -> None:
+    path, numbers = write_figure1(tmp_path, steps)
+    assert (path.name, numbers.name) == ("figure1.png", "figure1.json")
     with Image.open(path) as image:
         assert image.format == "PNG"
         assert image.width > 1.5 * image.height
+    found = json.loads(numbers.read_text())
+    assert (found["steps"], found["step_size"]) == (steps, 0.1)
+    for panel, own in zip(PANELS.values(), found["panels"], strict=True):
+        assert (own["title"], own["feedback"]) == (panel.title, panel.feedback)
+        assert own["matrix"] == panel.matrix.tolist()
+        assert own["growth"] == growth(panel)
+        states = np.array(own["trajectories"])
+        assert states.shape == (3, steps + 1, 2)
+        np.testing.assert_array_equal(states[:, 0], STARTS)
+        np.testing.assert_array_equal(states.swapaxes(0, 1), trajectories(panel, steps))

@@ -1,0 +1,72 @@
+"""A table as files: what is missing is run, what is there is kept."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from asrnn.console import to_stderr
+from asrnn.files import write_atomically
+from asrnn.paper import table_definition
+from asrnn.paper.integrators import INTEGRATORS, draw_integrators, integrator_table
+from asrnn.paper.table_definition import choose_rows, jobs_of
+from asrnn.paper.table_results import check_workdirs, make_result, read_results, run_missing
+from asrnn.paper.table_text import csv_table, json_table, markdown_table
+from asrnn.sweeps import engines
+
+
+def make_table(
+    name: str,
+    out: Path,
+    *,
+    runs: Path,
+    data: dict[str, Any],
+    rows: Sequence[str] = (),
+    quick: bool = False,
+    run: bool = True,
+    workers: int = 1,
+) -> list[str]:
+    """Runs what is missing and writes the table from what is there, also when it was stopped.
+
+    Args:
+      name: "table1", "table2" or "integrators".
+      out: the folder of the files.
+      runs: the folder of the runs.
+      data: the fields of a config that say where the data are, by dotted name.
+      rows: the names of those to run; by default all that are not only cited.
+      quick: everything scaled down, in files of its own.
+      run: whether to run anything.
+      workers: runs at a time.
+
+    Returns:
+      The table, and a line on each file that was written.
+    """
+    table = table_definition.read_table(name)
+    jobs = {row.name: jobs_of(row, runs, quick=quick, data=data) for row in table.rows}
+    wanted = [job for row in choose_rows(table, list(rows)) for job in jobs[row.name]]
+    stem = f"{name}-quick" if quick else name
+    read_results(out / f"{stem}.json")  # refuses a damaged one before anything runs
+    if run:
+        check_workdirs(wanted)
+    try:
+        if run:
+            run_missing(
+                wanted,
+                lambda jobs, watch: engines.run_locally(jobs, workers=workers, watch=watch),
+            )
+    finally:
+        kept = read_results(out / f"{stem}.json")  # another reproduce may have written meanwhile
+        results = [
+            make_result(
+                name, row, jobs[row.name], kept.get(row.name), quick=quick, report=to_stderr
+            )
+            for row in table.rows
+        ]
+        as_text = integrator_table if name == INTEGRATORS else markdown_table
+        text = as_text(table.title, results)
+        files = {".md": text, ".csv": csv_table(results), ".json": json_table(results)}
+        for suffix, content in files.items():
+            write_atomically(out / f"{stem}{suffix}", content)
+        written = [out / f"{stem}{suffix}" for suffix in files]
+        if name == INTEGRATORS:
+            written.append(draw_integrators(table.title, results, out / f"{stem}.png"))
+    return [text, *(f"written: {path}" for path in written)]
