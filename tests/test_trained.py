@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
+from ml_collections import ConfigDict
 from PIL import Image
 
 import asrnn
@@ -20,8 +21,6 @@ from asrnn.tasks import make_task
 from asrnn.trained import TrainedNetwork, export, load
 from asrnn.training.loop import train_and_evaluate
 from tests.training.runs import arrays, call, one_line, summary, tiny_config
-
-pytestmark = pytest.mark.usefixtures("cheap_compilation")
 
 RNG = np.random.default_rng(0)
 
@@ -173,11 +172,16 @@ def test_numbers_that_are_not_finite_are_refused(network: TrainedNetwork) -> Non
         network.predict(np.full((1, 64, 1), np.nan))
 
 
-def test_noise_is_that_of_an_evaluation(tmp_path: Path) -> None:
+def untrained(config: ConfigDict) -> TrainedNetwork:
+    """The network of a config at its initial parameters."""
+    experiment = trained.make_experiment(config)
+    return TrainedNetwork(trained.Trained(experiment, experiment.initial_params, 0))
+
+
+def test_noise_is_that_of_an_evaluation() -> None:
     """Whichever batch an example is in; and two examples have two."""
     config = tiny_config(task__name="noise_padded_cifar10", task__source="tfds")
-    experiment = trained.make_experiment(config)
-    network = TrainedNetwork(trained.Trained(experiment, experiment.initial_params, 0))
+    network = untrained(config)
     image = RNG.integers(0, 255, (1, 32, 32, 3)).astype(np.uint8)
     first, second = network.probabilities(np.repeat(image, 2, 0))
     np.testing.assert_array_equal(network.probabilities(image)[0], first)
@@ -195,7 +199,7 @@ def test_a_regression_predicts_numbers_and_has_no_probabilities(regression: Path
         network.predict(np.zeros((3, 6, 2, 1), np.uint8))
 
 
-def test_with_a_target_at_every_step_there_is_a_prediction_at_every_step(tmp_path: Path) -> None:
+def test_with_a_target_at_every_step_there_is_a_prediction_at_every_step() -> None:
     config = tiny_config(
         task__name="copying",
         task__source="generated",
@@ -203,10 +207,8 @@ def test_with_a_target_at_every_step_there_is_a_prediction_at_every_step(tmp_pat
         task__test_size=20,
         task__validation_size=0,
         model__readout="every_step",
-        training__steps=1,
     )
-    train_and_evaluate(config, tmp_path)
-    network = load(tmp_path)
+    network = untrained(config)
     task = network.experiment.task
     inputs = np.zeros((2, task.length, task.input_size))
     assert network.predict(inputs).shape == (2, task.length)
