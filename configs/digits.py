@@ -7,7 +7,8 @@ seconds of training on two CPU cores.
   make train
   python -m asrnn.train --config=configs/digits.py
 
-Variants, after a colon and separated by commas: gated, lstm, ablation, quick.
+Variants, after a colon and separated by commas: gated, lstm, ablation, lipschitz,
+gated_lipschitz, cornn, unicornn, lem, linear_antisymmetric, cayley, expm, residual, quick.
 """
 
 from ml_collections import ConfigDict
@@ -18,6 +19,52 @@ VARIANTS: Variants = {
     "gated": {"model.cell": "gated_antisymmetric"},
     "lstm": {"model.cell": "lstm"},
     "ablation": {"model.cell": "ablation", "model.diffusion": 0.0},
+    "lipschitz": {
+        "model.cell": "lipschitz",
+        "model.step_size": 0.3,
+        "model.diffusion": 0.2,
+        "model.init_scale": 0.5,
+    },
+    "gated_lipschitz": {
+        "model.cell": "gated_lipschitz",
+        "model.diffusion": 0.2,
+        "model.beta": 0.9,
+        "model.init_scale": 0.7,
+    },
+    "cornn": {
+        "model.cell": "cornn",
+        "model.discretization": "symplectic_euler",
+        "model.step_size": 0.3,
+        "model.init_scale": 0.4,
+    },
+    "unicornn": {
+        "model.cell": "unicornn",
+        "model.discretization": "symplectic_euler",
+        "model.num_layers": 2,
+        "model.step_size": 1.5,
+        "model.stiffness": 0.1,
+        "optimizer.learning_rate": 0.01,
+    },
+    "lem": {"model.cell": "lem", "model.init_scale": 0.6, "optimizer.learning_rate": 0.01},
+    "linear_antisymmetric": {
+        "model.cell": "linear_antisymmetric",
+        "model.discretization": "cayley",
+        "optimizer.learning_rate": 0.01,
+    },
+    "cayley": {
+        "model.cell": "cayley",
+        "model.init_scale": 0.3,
+        "model.input_scale": 0.1,
+        "optimizer.clip_norm": 1.0,
+    },
+    "expm": {"model.cell": "expm"},
+    "residual": {
+        "model.cell": "residual",
+        "model.step_size": 0.1,
+        "model.init_scale": 0.5,
+        "model.input_scale": 0.1,
+        "optimizer.clip_norm": 1.0,
+    },
     "quick": {"training.steps": 200, "training.eval_every": 100},
 }
 

@@ -97,6 +97,13 @@ def test_the_text_of_a_file_names_its_variants_and_its_command(path):
         ("mnist", "", 9_674),
         ("mnist", "gated", 9_930),
         ("mnist", "lstm", 67_850),
+        ("mnist", "lipschitz", 34_314),
+        ("mnist", "cornn", 134_154),
+        ("mnist", "lem", 68_362),
+        ("pmnist", "lipschitz", 34_314),
+        ("pmnist", "cornn", 134_154),
+        ("pmnist", "unicornn", 136_202),
+        ("pmnist", "lem", 68_362),
         ("pmnist", "", 9_674),
         ("pmnist", "gated", 9_930),
         ("pmnist", "lstm", 67_850),
@@ -110,7 +117,7 @@ def test_the_text_of_a_file_names_its_variants_and_its_command(path):
         ("noise_padded_cifar10", "lstm", 116_490),
     ],
 )
-def test_the_networks_of_the_tables_have_the_sizes_of_the_paper(stem, variant, count):
+def test_the_networks_of_the_tables_have_the_sizes_of_their_papers(stem, variant, count):
     config = load(FOLDER / f"{stem}.py").get_config(variant)
     assert num_parameters(make_experiment(config).initial_params) == count
 

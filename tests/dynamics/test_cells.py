@@ -1,5 +1,8 @@
 """The contract that every cell of the table keeps."""
 
+import re
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -61,6 +64,24 @@ def test_a_cell_has_the_parameters_of_its_equation(key, name):
     params = CELLS[name].init(key, M, N)
     assert {key: value.shape for key, value in params.items()} == SHAPES[name]
     assert {value.dtype for value in params.values()} == {jnp.dtype("float32")}
+
+
+def formula(text):
+    """A formula of docs/cells.md in n and m, as Python: "2n² + nm" is 2 * n**2 + n * m."""
+    text = text.replace("²", "**2")
+    return re.sub(r"(?<=[0-9nm)])\s*(?=[nm(])", "*", text)
+
+
+@every_cell
+def test_the_page_of_cells_has_a_line_for_each_with_its_number_of_parameters(name):
+    page = (Path(__file__).parents[2] / "docs" / "cells.md").read_text()
+    (line,) = re.findall(rf"^\| `{name}` \| (.*)$", page, re.MULTILINE)
+    _, _, written, states, *_ = re.split(r" \| ?", line)
+    count = sum(np.prod(shape) for shape in SHAPES[name].values())
+    assert eval(formula(written), {"n": N, "m": M}) == count
+    cell = make_cell(name)
+    carry = cell.initial_carry(cell.init(jax.random.key(0), M, N), BATCH)
+    assert len(jax.tree.leaves(carry)) == int(states.split()[0])
 
 
 @every_cell
