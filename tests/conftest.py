@@ -61,7 +61,7 @@ def compilation_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path
 
 @pytest.fixture(scope="module")
 def cheap_compilation() -> Iterator[None]:
-    """Compiles without optimizing: half the time of tests that compile much and compute little.
+    """Compiles without optimizing, for tests that compile much and compute little.
 
     It is for tests of what a run does, not of how it is rounded; those keep XLA as it is.
     """

@@ -29,8 +29,6 @@ from tests.training.runs import PATIENCE, environment, rows, summary, tiny_confi
 
 __all__ = ["small_evaluation_batches"]
 
-pytestmark = pytest.mark.usefixtures("cheap_compilation")
-
 
 # ---- what a member is
 
