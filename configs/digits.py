@@ -7,8 +7,9 @@ seconds of training on two CPU cores.
   make train
   python -m asrnn.train --config=configs/digits.py
 
-Variants, after a colon and separated by commas: gated, lstm, ablation, lipschitz,
-gated_lipschitz, cornn, unicornn, lem, linear_antisymmetric, cayley, expm, residual, quick.
+Variants, after a colon and separated by commas: gated, lstm, ablation, hamiltonian,
+gated_hamiltonian, lipschitz, gated_lipschitz, cornn, unicornn, lem, linear_antisymmetric, cayley,
+expm, residual, quick.
 """
 
 from ml_collections import ConfigDict
@@ -19,6 +20,17 @@ VARIANTS: Variants = {
     "gated": {"model.cell": "gated_antisymmetric"},
     "lstm": {"model.cell": "lstm"},
     "ablation": {"model.cell": "ablation", "model.diffusion": 0.0},
+    "hamiltonian": {
+        "model.cell": "hamiltonian",
+        "model.discretization": "symplectic_euler",
+        "model.diffusion": 0.0,
+    },
+    "gated_hamiltonian": {
+        "model.cell": "gated_hamiltonian",
+        "model.discretization": "symplectic_euler",
+        "model.diffusion": 0.0,
+        "model.input_scale": 0.5,
+    },
     "lipschitz": {
         "model.cell": "lipschitz",
         "model.step_size": 0.3,

@@ -17,8 +17,8 @@ authors' code has them; 99.4, 99.4 and 99.5 % are printed for them. Initial valu
 normal distributions of the published variances, and epochs are of the 55,000 images left to train
 on. They have not been run here.
 
-Variants, after a colon and separated by commas: gated, lstm, ablation, lipschitz, cornn, lem,
-quick.
+Variants, after a colon and separated by commas: gated, lstm, ablation, hamiltonian,
+gated_hamiltonian, lipschitz, cornn, lem, quick.
 """
 
 from ml_collections import ConfigDict
@@ -40,6 +40,31 @@ VARIANTS: Variants = {
     },
     "lstm": {"model.cell": "lstm", "optimizer.name": "adam", "optimizer.learning_rate": 0.001},
     "ablation": {"model.cell": "ablation", "model.diffusion": 0.0},
+    # The block form of W - Wᵀ, with half the products, under a scheme that needs no γ
+    "hamiltonian": {
+        "model.cell": "hamiltonian",
+        "model.discretization": "symplectic_euler",
+        "model.step_size": 0.2,
+        "model.diffusion": 0.0,
+        "model.input_scale": 0.2,
+        "optimizer.name": "adam",
+        "optimizer.learning_rate": 0.003,
+        "optimizer.schedule": "cosine",
+        "optimizer.clip_norm": 1.0,
+        "training.batch_size": 64,
+    },
+    "gated_hamiltonian": {
+        "model.cell": "gated_hamiltonian",
+        "model.discretization": "symplectic_euler",
+        "model.step_size": 0.2,
+        "model.diffusion": 0.0,
+        "model.input_scale": 0.2,
+        "optimizer.name": "adam",
+        "optimizer.learning_rate": 0.003,
+        "optimizer.schedule": "cosine",
+        "optimizer.clip_norm": 1.0,
+        "training.batch_size": 64,
+    },
     # Erichson et al. 2021: 100 epochs, the rate falls at 90
     "lipschitz": {
         "model.cell": "lipschitz",

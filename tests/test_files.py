@@ -14,7 +14,7 @@ from asrnn.benchmarks.figure import draw_scaling
 from asrnn.errors import AsrnnError
 from asrnn.files import replacing
 from asrnn.paper import spectra
-from asrnn.paper.figure1 import draw_figure1
+from asrnn.paper.figure1 import write_figure1
 from asrnn.reports.learning_curve import draw_learning_curve
 from asrnn.reports.page import write_page
 from asrnn.reports.sweep_figures import draw_sweep
@@ -39,7 +39,8 @@ def scaling(path: Path) -> None:
 
 WRITERS: dict[str, Callable[[Path], Any]] = {
     "learning_curve.png": lambda path: draw_learning_curve(path.parent),
-    "figure1.png": draw_figure1,
+    "figure1.png": lambda path: write_figure1(path.parent),
+    "figure1.json": lambda path: write_figure1(path.parent),
     "scaling.png": scaling,
     "spectra.csv": lambda path: spectra.write_spectra(path.parent, quick=False),
     "spectra.png": lambda path: spectra.write_spectra(path.parent, quick=False),

@@ -93,11 +93,14 @@ def growth(panel: Panel) -> float:
 def write_figure1(out: Path, steps: int = STEPS) -> list[Path]:
     """Draws the eight panels, and writes their trajectories: figure1.png and figure1.json.
 
+    With other steps than the paper's they are figure1-STEPS.png and .json.
+
     The JSON has `steps`, `step_size` and `panels`, each with `title`, `matrix`, `feedback`,
     `growth` and `trajectories`, [start][step][axis].
     """
     states = [trajectories(panel, steps) for panel in panels()]
-    picture, numbers = out / "figure1.png", out / "figure1.json"
+    stem = "figure1" if steps == STEPS else f"figure1-{steps}"
+    picture, numbers = out / f"{stem}.png", out / f"{stem}.json"
     _draw_panels(picture, states)
     content = [
         {

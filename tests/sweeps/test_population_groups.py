@@ -16,6 +16,7 @@ from tests.training.runs import tiny_config
 OWN = {
     *("seed", "model.step_size", "model.diffusion", "model.init_scale"),
     *("model.input_scale", "model.gate_bias", "model.forget_bias", "optimizer.weight_decay"),
+    *("model.stiffness", "model.damping", "model.beta"),
     *(f"optimizer.{name}" for name in ("learning_rate", "momentum", "initial_accumulator")),
     *(f"optimizer.{name}" for name in ("epsilon", "beta1", "beta2", "decay_factor")),
 }
@@ -26,6 +27,9 @@ OTHER_VALUES: dict[str, Any] = {
     "task.noise": "fixed",
     "model.cell": "vanilla",
     "model.discretization": "midpoint",
+    "model.solver": "newton",
+    "model.input_interpolation": "linear",
+    "model.gate_stages": "frozen",
     "model.readout": "mean",
     "objective.name": "squared_error",
     "recurrence.backend": "adjoint",
