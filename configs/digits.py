@@ -7,6 +7,9 @@ seconds of training on two CPU cores.
   make train
   python -m asrnn.train --config=configs/digits.py
 
+The variants of other papers' cells are above 90 % on the validation images after 400 to 800
+updates: docs/cells.md.
+
 Variants, after a colon and separated by commas: gated, lstm, ablation, lipschitz,
 gated_lipschitz, cornn, unicornn, lem, linear_antisymmetric, cayley, expm, residual, quick.
 """
