@@ -7,6 +7,9 @@ seconds of training on two CPU cores.
   make train
   python -m asrnn.train --config=configs/digits.py
 
+The variants of other papers' cells are above 90 % on the validation images after 400 to 800
+updates: docs/cells.md.
+
 Variants, after a colon and separated by commas: gated, lstm, ablation, hamiltonian,
 gated_hamiltonian, lipschitz, gated_lipschitz, cornn, unicornn, lem, linear_antisymmetric, cayley,
 expm, residual, quick.
@@ -53,9 +56,10 @@ VARIANTS: Variants = {
         "model.cell": "unicornn",
         "model.discretization": "symplectic_euler",
         "model.num_layers": 2,
-        "model.step_size": 1.5,
-        "model.stiffness": 0.1,
-        "optimizer.learning_rate": 0.01,
+        "model.step_size": 1.0,
+        "model.stiffness": 0.5,
+        "model.input_scale": 0.5,
+        "optimizer.learning_rate": 0.02,
     },
     "lem": {"model.cell": "lem", "model.init_scale": 0.6, "optimizer.learning_rate": 0.01},
     "linear_antisymmetric": {
@@ -72,9 +76,10 @@ VARIANTS: Variants = {
     "expm": {"model.cell": "expm"},
     "residual": {
         "model.cell": "residual",
-        "model.step_size": 0.1,
-        "model.init_scale": 0.5,
-        "model.input_scale": 0.1,
+        "model.step_size": 0.2,
+        "model.init_scale": 0.3,
+        "model.input_scale": 0.05,
+        "optimizer.learning_rate": 0.01,
         "optimizer.clip_norm": 1.0,
     },
     "quick": {"training.steps": 200, "training.eval_every": 100},

@@ -48,7 +48,7 @@ def test_a_scheme_that_asks_more_fits_the_cell_that_offers_it_and_no_other(
 ) -> None:
     run("adding-a-scheme", monkeypatch)
     assert make_cell("leaky", "imex").options[:4] == CELLS["leaky"].options
-    with pytest.raises(ConfigError, match="imex goes with leaky"):
+    with pytest.raises(ConfigError, match=r"imex goes with .*leaky"):
         make_cell("antisymmetric", "imex")
 
 
