@@ -13,6 +13,7 @@ from typing import Any
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
+from asrnn.console import to_stderr
 from asrnn.errors import (
     AsrnnError,
     CheckpointError,
@@ -21,7 +22,7 @@ from asrnn.errors import (
     near_miss,
     out_of_memory,
 )
-from asrnn.signals import STOP_SIGNALS, command_name, leave
+from asrnn.signals import INTERRUPTED, command_name, leave, leave_with, obeyed
 
 CLOSED_PIPE = 128 + signal.SIGPIPE
 """What a shell reports of `seq 9999 | head -1`, too."""
@@ -44,12 +45,16 @@ def run(
       choices: the words of which a command takes exactly one, beside its flags.
     """
     argv = sys.argv if argv is None else argv
-    before = {number: signal.signal(number, leave) for number in STOP_SIGNALS}
+    before = {number: signal.signal(number, leave) for number in obeyed()}
+    code = AsrnnError.exit_code  # of a defect
     try:
         code = _outcome(main, argv, choices)
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        if leave in before.values():  # the process is this command's, and ends with it
+            leave_with(code)
+        else:
+            for number, handler in before.items():
+                signal.signal(number, handler)
     if code:
         sys.exit(code)
 
@@ -65,8 +70,8 @@ def _outcome(main: Callable[..., None], argv: Sequence[str], choices: Collection
     except AsrnnError as error:
         return _failed(error)
     except KeyboardInterrupt:
-        print(f"{command_name()}: interrupted; what was saved before is kept", file=sys.stderr)
-        return 128 + signal.SIGINT
+        _say("interrupted; what was saved before is kept")
+        return INTERRUPTED
     except BrokenPipeError:  # whoever read the output has seen enough
         _drop_output()
         return CLOSED_PIPE
@@ -86,8 +91,15 @@ def _outcome(main: Callable[..., None], argv: Sequence[str], choices: Collection
 
 
 def _failed(error: AsrnnError) -> int:
-    print(f"{command_name()}: {error}", file=sys.stderr)
+    _say(str(error))
     return error.exit_code
+
+
+def _say(line: str) -> None:
+    """Prints the closing line; a signal that comes now has nothing to add."""
+    for number in obeyed():
+        signal.signal(number, signal.SIG_IGN)
+    to_stderr(f"{command_name()}: {line}")
 
 
 def _drop_output() -> None:

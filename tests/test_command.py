@@ -268,7 +268,9 @@ def test_the_other_commands_refuse_in_one_line_too(call, name, arguments, word):
     assert word in line
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP]
+)
 @pytest.mark.parametrize(
     ("name", "library"),
     [

@@ -16,6 +16,7 @@ import pytest
 
 from asrnn.errors import CheckpointError, DataError, Interrupted, WorkdirInUse
 from asrnn.runs.workdir import read_config
+from asrnn.signals import obeyed
 from asrnn.tasks.images import tasks as image_tasks
 from asrnn.training import loop
 from asrnn.training.loop import train_and_evaluate
@@ -141,7 +142,7 @@ def test_a_run_in_another_thread_leaves_signals_alone(tmp_path: Path) -> None:
 def test_the_handlers_of_the_caller_come_back_however_a_run_ends(
     end: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+    numbers = obeyed()
     before = [signal.getsignal(number) for number in numbers]
     during: list[object] = []
 
