@@ -333,6 +333,24 @@ def test_a_run_without_data_leaves_a_workdir_that_can_still_be_used(
     assert train_and_evaluate(tiny_config(), tmp_path)["status"] == "done"
 
 
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_run_without_data_leaves_no_empty_folder(
+    kept: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was there before stays, and so does what somebody else has put there."""
+
+    def missing(*args: object, **kwargs: object) -> None:
+        if kept:
+            (tmp_path / "runs" / "note").touch()
+        raise DataError("no data")
+
+    monkeypatch.setattr(image_tasks, "load_image_set", missing)
+    with pytest.raises(DataError):
+        train_and_evaluate(tiny_config(), tmp_path / "runs" / "mine")
+    assert [path.name for path in tmp_path.iterdir()] == (["runs"] if kept else [])
+    assert not (tmp_path / "runs" / "mine").exists()
+
+
 def test_a_kill_at_the_first_update_leaves_nothing_to_resume(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
