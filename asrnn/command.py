@@ -13,6 +13,7 @@ from typing import Any
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
+from asrnn.console import to_stderr
 from asrnn.errors import (
     AsrnnError,
     CheckpointError,
@@ -21,7 +22,7 @@ from asrnn.errors import (
     near_miss,
     out_of_memory,
 )
-from asrnn.signals import STOP_SIGNALS, command_name, leave
+from asrnn.signals import INTERRUPTED, command_name, leave, leave_with, obeyed
 
 CLOSED_PIPE = 128 + signal.SIGPIPE
 """What a shell reports of `seq 9999 | head -1`, too."""
@@ -44,12 +45,16 @@ def run(
       choices: the words of which a command takes exactly one, beside its flags.
     """
     argv = sys.argv if argv is None else argv
-    before = {number: signal.signal(number, leave) for number in STOP_SIGNALS}
+    before = {number: signal.signal(number, leave) for number in obeyed()}
+    code = AsrnnError.exit_code  # of a defect
     try:
         code = _outcome(main, argv, choices)
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        if leave in before.values():  # the process is this command's, and ends with it
+            leave_with(code)
+        else:
+            for number, handler in before.items():
+                signal.signal(number, handler)
     if code:
         sys.exit(code)
 
@@ -65,8 +70,8 @@ def _outcome(main: Callable[..., None], argv: Sequence[str], choices: Collection
     except AsrnnError as error:
         return _failed(error)
     except KeyboardInterrupt:
-        print(f"{command_name()}: interrupted; what was saved before is kept", file=sys.stderr)
-        return 128 + signal.SIGINT
+        _say("interrupted; what was saved before is kept")
+        return INTERRUPTED
     except BrokenPipeError:  # whoever read the output has seen enough
         _drop_output()
         return CLOSED_PIPE
@@ -86,8 +91,15 @@ def _outcome(main: Callable[..., None], argv: Sequence[str], choices: Collection
 
 
 def _failed(error: AsrnnError) -> int:
-    print(f"{command_name()}: {error}", file=sys.stderr)
+    _say(str(error))
     return error.exit_code
+
+
+def _say(line: str) -> None:
+    """Prints the closing line; a signal that comes now has nothing to add."""
+    for number in obeyed():
+        signal.signal(number, signal.SIG_IGN)
+    to_stderr(f"{command_name()}: {line}")
 
 
 def _drop_output() -> None:
@@ -183,17 +195,87 @@ def _parse(argv: Sequence[str], choices: Collection[str]) -> list[str]:
     try:
         with _config_errors():
             stray = flags.FLAGS(list(argv))[1:]
-    except flags.Error as error:
-        raise ConfigError(_reason(error)) from None
+    except flags.UnrecognizedFlagError as error:
+        value = str(error.flagvalue).partition("=")[2]  # absl keeps the whole argument there
+        meant = _config_flags(error.flagname, value) if "config" in flags.FLAGS else ""
+        hint = f"unknown flag --{error.flagname}; {meant}" if meant else _reason(error)
+        raise ConfigError(hint) from None
+    except (ConfigError, flags.Error) as error:
+        raise ConfigError(_wrong_override(argv) or _reason(error)) from None
     found, stray = (stray[:1], stray[1:]) if choices else ([], stray)
     if choices and not found:
         raise ConfigError(f"say which of {', '.join(choices)}")
     for word in found:
         check_choice("the argument", word, choices)
     if stray:
-        hint = f"; did you mean --{stray[0]}?" if stray[0].startswith("config") else ""
+        hint = _instead_of(stray[0])
         raise ConfigError(f"stray argument {stray[0]!r}: flags begin with two dashes{hint}")
     return found
+
+
+def _wrong_override(argv: Sequence[str]) -> str | None:
+    """What is wrong with the first --config.FIELD that names no field; None if all do."""
+    from asrnn.config import all_options
+
+    options = all_options()
+    for word in argv[1:]:
+        name, _, value = word.lstrip("-").partition("=")
+        field = name.removeprefix("config.")
+        if not word.startswith("-") or field == name or field in options:
+            continue
+        section = field if _fields_in(field) else field.rpartition(".")[0]
+        names = _fields_in(section)
+        if field == section:
+            chooser = _chooser(section, value) or names[0]
+            return (
+                f"config.{section} is a section, found {word!r}; did you mean"
+                f" --config.{section}.{chooser}={value}? It has {', '.join(names)}"
+            )
+        there = f"{section} has {', '.join(names)}" if names else ""
+        if not there:
+            there = f"there are {', '.join(sorted({it.partition('.')[0] for it in options}))}"
+        return f"unknown config field {field!r}{near_miss(field, options)}; {there}"
+    return None
+
+
+def _fields_in(section: str) -> list[str]:
+    """The names of the fields of a section of a config; none if there is no such section."""
+    from asrnn.config import all_options
+
+    return [field.rpartition(".")[2] for field in all_options() if field.startswith(f"{section}.")]
+
+
+def _chooser(section: str, value: str) -> str | None:
+    """The field of a section that chooses the component of this name."""
+    from asrnn.config import CHOICES
+
+    choosers = [field for field, table in CHOICES.items() if value in table]
+    names = [field.rpartition(".")[2] for field in choosers if field.startswith(f"{section}.")]
+    return names[0] if names else None
+
+
+def _config_flags(name: str, value: str) -> str:
+    """The hint for a field of the config that was given without its section."""
+    from asrnn.config import all_options
+
+    meant = [it for it in all_options() if it == name or it.rpartition(".")[2] == name]
+    words = (f"--config.{field}" + (f"={value}" if value else "") for field in meant)
+    return f"did you mean {' or '.join(words)}?" if meant else ""
+
+
+def _instead_of(stray: str) -> str:
+    """The hint for an argument that is no flag."""
+    name, _, value = stray.partition("=")
+    if "config" in flags.FLAGS:
+        if name.partition(":")[0].endswith(".py"):
+            return f"; did you mean --config={stray}?"
+        if name.partition(".")[0] == "config":
+            return f"; did you mean --{stray}?"
+        if meant := _config_flags(name, value):
+            return f"; {meant}"
+    if "workdir" in flags.FLAGS and Path(stray).is_dir():
+        return f"; did you mean --workdir={stray}?"
+    return ""
 
 
 @contextmanager

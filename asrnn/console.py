@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
+from typing import IO, Any, cast
 
 
 def to_stderr(line: str) -> None:
@@ -12,6 +13,29 @@ def to_stderr(line: str) -> None:
     """
     with suppress(OSError):
         print(line, file=sys.stderr, flush=True)
+
+
+class LastingStderr:
+    """stderr for a progress bar: what cannot be written, as to a closed terminal, is dropped."""
+
+    def write(self, text: str) -> int:
+        """Writes as much as can be."""
+        with suppress(OSError):
+            sys.stderr.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Writes what is held back, if it can be."""
+        with suppress(OSError):
+            sys.stderr.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sys.stderr, name)
+
+
+def terminal() -> IO[str]:
+    """What a progress bar writes to."""
+    return cast(IO[str], LastingStderr())
 
 
 def loss_text(loss: float) -> str:

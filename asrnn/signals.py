@@ -8,9 +8,27 @@ import os
 import signal
 import sys
 import threading
+from contextlib import suppress
 from types import FrameType, TracebackType
+from typing import NoReturn
 
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+STOP_SIGNALS = (
+    signal.SIGTERM,
+    signal.SIGINT,
+    signal.SIGUSR1,
+    signal.SIGUSR2,  # what submitit has SLURM send
+    signal.SIGHUP,  # the terminal was closed
+)
+INTERRUPTED = 128 + signal.SIGINT
+"""The exit code after a second Ctrl-C, as shells know it."""
+
+SHOW_CURSOR = b"\x1b[?25h"  # a progress bar hides it
+
+
+def obeyed() -> tuple[signal.Signals, ...]:
+    """The stop signals that end this process: nohup has it ignore SIGHUP, and so it stays."""
+    hangup_ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    return STOP_SIGNALS[:-1] if hangup_ignored else STOP_SIGNALS
 
 
 def take_for_a_command() -> None:
@@ -22,7 +40,7 @@ def take_for_a_command() -> None:
         return
     package, _, command = sys.orig_argv[sys.orig_argv.index("-m") + 1].partition(".")
     if package == "asrnn" and command.isidentifier():
-        for number in STOP_SIGNALS:
+        for number in obeyed():
             signal.signal(number, leave)
 
 
@@ -30,10 +48,24 @@ def leave(number: int, frame: FrameType | None) -> None:
     """Ends the process at once: an exception would get lost where imports catch everything."""
     from asrnn.errors import Interrupted
 
-    name = signal.Signals(number).name
-    said = f"stopped by {name}; what was saved is kept, run the same command again"
-    os.write(2, f"{command_name()}: {said}\n".encode())
-    os._exit(Interrupted.exit_code)
+    _leave_saying(f"stopped by {signal.Signals(number).name}", Interrupted.exit_code)
+
+
+def _leave_saying(what: str, code: int) -> NoReturn:
+    line = f"{command_name()}: {what}; what was saved is kept, run the same command again\n"
+    with suppress(OSError):  # the terminal may be gone
+        os.write(2, (SHOW_CURSOR + b"\r\n" if os.isatty(2) else b"") + line.encode())
+    os._exit(code)
+
+
+def leave_with(code: int) -> None:
+    """From now on stop signals end the process with this code and without a word.
+
+    For a command that has said its last line: a signal that comes while Python ends changes neither
+    what was said nor the code.
+    """
+    for number in obeyed():
+        signal.signal(number, lambda *_: os._exit(code))
 
 
 def command_name() -> str:
@@ -45,8 +77,10 @@ def command_name() -> str:
 class StopRequest:
     """Within this context the first stop signal is noted instead of obeyed.
 
-    A second SIGINT interrupts at once, for the user who cannot wait. Outside the main
-    thread, where Python allows no handlers, signals keep their usual effect.
+    A second SIGINT interrupts at once, for the user who cannot wait: it ends a command, for an
+    exception would turn up wherever Python, jax and their threads just were, and it is a
+    KeyboardInterrupt for a program that embeds asrnn. Outside the main thread, where Python allows
+    no handlers, signals keep their usual effect.
     """
 
     def __init__(self) -> None:
@@ -60,7 +94,7 @@ class StopRequest:
     def retake(self) -> None:
         """Takes the signals back from a library that has put its own handlers in place."""
         if threading.current_thread() is threading.main_thread():
-            for number in STOP_SIGNALS:
+            for number in obeyed():
                 previous = signal.signal(number, self._note)
                 self._previous.setdefault(number, previous)
 
@@ -75,5 +109,7 @@ class StopRequest:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.received is not None and number == signal.SIGINT:
+            if self._previous.get(signal.SIGINT) is leave:
+                _leave_saying("interrupted again", INTERRUPTED)
             raise KeyboardInterrupt
         self.received = signal.Signals(number)

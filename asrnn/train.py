@@ -40,7 +40,7 @@ def main() -> None:
     from asrnn.objectives import objective_of
     from asrnn.reports.closing_tables import summary_table
     from asrnn.reports.learning_curve import draw_learning_curve
-    from asrnn.training.devices import configure_jax
+    from asrnn.training.devices import configure_jax, start_jax
     from asrnn.training.experiment import parameter_shapes, parameter_table
     from asrnn.training.loop import train
     from asrnn.training.processes import is_first, join
@@ -49,12 +49,13 @@ def main() -> None:
     check_config(config)
     own = (COORDINATOR_ADDRESS, NUM_PROCESSES, PROCESS_ID)
     goes_only("with --distributed", bool(DISTRIBUTED.value), *own)
-    configure_jax()
+    configure_jax(alone=not DISTRIBUTED.value or DRY_RUN.value)
     if DRY_RUN.value:
         print(to_json(config), parameter_table(parameter_shapes(config)), sep="\n")
         return
     if DISTRIBUTED.value:
         join(COORDINATOR_ADDRESS.value, NUM_PROCESSES.value, PROCESS_ID.value)
+        start_jax()
     workdir = Path(WORKDIR.value) if WORKDIR.value else default_workdir(config)
     summary = train(config, workdir)
     if not is_first():

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 
 from asrnn.benchmarks.gpu import describe_gpu, gpu_text
-from asrnn.training.devices import cpu_cores, split_cpu_into_cores
+from asrnn.training.devices import cpu_cores, pin_numbers, split_cpu_into_cores, start_jax
 
 PACKAGES = ("asrnn", "jax", "jaxlib", "flax", "optax", "numpy", "torch")
 CUDA_PACKAGES = ("jax-cuda12-plugin", "jax-cuda13-plugin", "nvidia-cudnn-cu12", "nvidia-cudnn-cu13")
@@ -27,8 +27,10 @@ def configure_jax() -> None:
     """
     share_gpu_memory()
     split_cpu_into_cores()
+    pin_numbers()
     jax.config.update("jax_default_matmul_precision", "highest")
     jax.config.update("jax_enable_compilation_cache", False)
+    start_jax()
 
 
 def share_gpu_memory() -> None:

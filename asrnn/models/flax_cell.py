@@ -52,6 +52,9 @@ class RecurrentCell(nnx.RNNCellBase):
         **options: Any,
     ):
         check_choice("the cell", name, CELLS)
+        for what, size in (("in_features", in_features), ("hidden_features", hidden_features)):
+            if size < 1:
+                raise ConfigError(f"{what} must be at least 1, found {size}")
         self.in_features = in_features
         self.hidden_features = hidden_features
         self.param_dtype = param_dtype

@@ -23,9 +23,10 @@ from asrnn.errors import check_choice
 from asrnn.options import Use, values_of
 from asrnn.recurrence import native
 from asrnn.recurrence.adjoint import adjoint
+from asrnn.recurrence.arguments import checked
 from asrnn.recurrence.scan import scan
 from asrnn.recurrence.segments import by_segments
-from asrnn.typing import Array, Carry, Params, is_floating
+from asrnn.typing import Array, Carry, Params
 
 BACKENDS = ("scan", "adjoint", "native")
 FORMER_NAMES = {"fused": "adjoint"}
@@ -183,7 +184,7 @@ def unroll(
       cell: what `asrnn.dynamics.make_cell` returns.
       params: the cell's parameters, as `cell.init` draws them.
       coefficients: the run-time scalars by name, step size ε and diffusion γ for example
-        (`asrnn.dynamics.Coefficients`); all may be traced.
+        (`asrnn.dynamics.Coefficients`); all may be traced. In the dtype of the parameters.
       inputs: `[T, B, m]`, converted to the dtype of the parameters.
       initial_carry: the carry before the first step; zeros by default.
       backend: "auto" or a name of `BACKENDS`.
@@ -196,18 +197,11 @@ def unroll(
       The carry after the last step, and the hidden states `[T, B, n]` or None.
 
     Raises:
-      ConfigError: for an unknown backend, or a coefficient that is missing.
+      ConfigError: for an unknown backend, a coefficient that is missing, not a scalar or not
+        finite, or arrays whose shapes do not fit.
     """
-    dtype = jnp.result_type(*params.values())
-    inputs = jnp.asarray(inputs, dtype)
-    at_start = cell.initial_carry(params, inputs.shape[1])
-    if initial_carry is None:
-        initial_carry = at_start
-    initial_carry = jax.tree.map(
-        # A counter, which a scheme may carry, keeps its type.
-        lambda given, own: jnp.asarray(given, dtype if is_floating(own) else own.dtype),
-        initial_carry,
-        at_start,
+    coefficients, inputs, initial_carry = checked(
+        cell, params, coefficients, inputs, initial_carry, unroll
     )
     choice = choose_backend(backend, cell, params)
     if choice.note is not None:

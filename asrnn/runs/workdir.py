@@ -2,9 +2,11 @@
 
 import fcntl
 import json
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from ml_collections import ConfigDict
 
@@ -65,7 +67,18 @@ def locked(folder: Path, name: str, *, shared: bool = False) -> Iterator[None]:
             raise CheckpointError(
                 f"cannot lock workdir {folder}: {error.strerror}; give one on another disk"
             ) from None
+        if not _is_still(lock, folder / name):  # whoever held it has just removed an empty folder
+            raise WorkdirInUse(
+                f"workdir {folder} was in use by a run that has ended; run the same command again"
+            )
         yield
+
+
+def _is_still(file: IO[str], path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 @contextmanager
@@ -78,7 +91,8 @@ def open_workdir(workdir: Path, config: ConfigDict) -> Iterator[None]:
       CheckpointError: if it cannot be created, or its config.json or metrics.jsonl is damaged, or
         config.json is lost.
     """
-    with locked(workdir, LOCK):
+    made = [path for path in (workdir, *workdir.parents) if not path.exists()]
+    with locked(workdir, LOCK), _without_leftovers(workdir, made):
         if (workdir / TRIALS).exists():
             raise ConfigError(f"{workdir} is the folder of a sweep; give another --workdir")
         if _has_traces(workdir):
@@ -90,6 +104,25 @@ def open_workdir(workdir: Path, config: ConfigDict) -> Iterator[None]:
             check_same_run(workdir, config)
             read_rows(workdir / METRICS)  # refuses a damaged file, which a resume would cut
         yield
+
+
+@contextmanager
+def _without_leftovers(workdir: Path, made: list[Path]) -> Iterator[None]:
+    """Removes the folders that were made for a run which failed before it wrote anything.
+
+    Args:
+      workdir: of the run.
+      made: the folders that were not there before, the innermost first.
+    """
+    try:
+        yield
+    except BaseException:
+        if made and [path.name for path in workdir.iterdir()] == [LOCK]:
+            with suppress(OSError):  # another run has begun in it, or beside it
+                (workdir / LOCK).unlink()
+                for folder in made:
+                    folder.rmdir()
+        raise
 
 
 def read_config(path: Path) -> ConfigDict:

@@ -41,7 +41,7 @@ def run_locally(jobs: Sequence[Job], *, workers: int, watch: Watch) -> None:
 
     Raises:
       ConfigError, DataError, CheckpointError: as a trial; the others are stopped and saved.
-      Interrupted: after SIGTERM, SIGINT or SIGUSR1; all trials are stopped and saved.
+      Interrupted: after a signal of `asrnn.signals.STOP_SIGNALS`; all trials are stopped and saved.
       AsrnnError: at the end, if the processes of a trial died again and again.
     """
     slots = make_slots(workers, own_cores(), visible_gpus(os.environ))

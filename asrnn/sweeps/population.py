@@ -37,7 +37,7 @@ def run(jobs: Sequence[Job], *, population_size: int, watch: Watch) -> None:
 
     Raises:
       ConfigError, DataError, CheckpointError: as a run; the others keep their checkpoints.
-      Interrupted: after SIGTERM, SIGINT or SIGUSR1; all members are saved.
+      Interrupted: after a signal of `asrnn.signals.STOP_SIGNALS`; all members are saved.
     """
     with StopRequest() as stop:
         while waiting := [job for job in jobs if not outcome(job).finished]:

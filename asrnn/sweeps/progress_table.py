@@ -1,6 +1,5 @@
 """What a person sees of a sweep: a live table on a terminal, plain lines elsewhere."""
 
-import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -10,7 +9,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from asrnn.console import duration, nonzero, to_stderr
+from asrnn.console import duration, nonzero, terminal, to_stderr
 from asrnn.sweeps.trials import Job, Outcome, Trial, outcome
 
 HEARTBEAT = 60.0  # seconds between two plain lines about what is running
@@ -32,7 +31,7 @@ class ProgressTable:
         self._goal, self._total = 0, len(trials)
         self._began = time.monotonic()
         self._over = threading.Event()
-        console = Console(file=sys.stderr)
+        console = Console(file=terminal())
         self._live = (
             Live(get_renderable=self._table, console=console, refresh_per_second=2)
             if console.is_terminal

@@ -62,7 +62,7 @@ def run(
     Raises:
       ConfigError: if no cluster answers, or its nodes cannot run asrnn.
       ConfigError, DataError, CheckpointError: as a trial; the others are stopped and saved.
-      Interrupted: after SIGTERM, SIGINT or SIGUSR1; all trials are stopped and saved.
+      Interrupted: after a signal of `asrnn.signals.STOP_SIGNALS`; all trials are stopped and saved.
       AsrnnError: at the end, if the processes of a trial died again and again.
     """
     with StopRequest() as stop, _connected(address):

@@ -31,6 +31,7 @@ from asrnn.tasks.batches import split_off
 from asrnn.tasks.images import sequences
 from asrnn.tasks.images.sets import Facts
 from asrnn.tasks.images.tasks import PIXELS, POOL, pixel_notes, read_pixels
+from asrnn.tasks.paths import user_path
 from asrnn.tasks.streams import Stream
 from asrnn.tasks.task import (
     TEST_SIZE,
@@ -70,7 +71,7 @@ def _make(settings: Settings) -> Task:
         raise ConfigError(
             "task npz needs the path of an .npz file; give --config.task.data_dir=FILE.npz"
         )
-    path, options = Path(settings.data_dir).expanduser(), settings.options
+    path, options = user_path(settings.data_dir, "task.data_dir"), settings.options
     contents = read(path)
     image_shape: tuple[int, int, int] | None = None
     inputs, targets = contents.train["inputs"], contents.train["targets"]

@@ -15,10 +15,24 @@ import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from asrnn.errors import ConfigError
+from asrnn.errors import ConfigError, one_line
 
 BATCH = "batch"
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")
+
+PINNED = {
+    "jax_enable_x64": False,
+    "jax_numpy_dtype_promotion": "standard",
+    "jax_default_prng_impl": "threefry2x32",
+    "jax_threefry_partitionable": True,
+    "jax_high_dynamic_range_gumbel": False,
+    "jax_random_seed_offset": 0,
+}
+"""What decides the numbers of a run, and is the same in every run of a command.
+
+A shell may set these for other programs, by variables such as JAX_ENABLE_X64. A run is a function
+of its config, so they have no say in it, and none of them can differ where it is resumed.
+"""
 
 
 def cpu_cores() -> int:
@@ -28,15 +42,47 @@ def cpu_cores() -> int:
     return os.cpu_count() or 1
 
 
-def configure_jax() -> None:
-    """What every command that trains or evaluates asks of jax, before jax starts.
+def configure_jax(*, alone: bool = True) -> None:
+    """Starts jax as every command that trains or evaluates wants it.
 
-    All cores of a CPU, and products in full float32, which a GPU would round to TF32;
-    JAX_DEFAULT_MATMUL_PRECISION allows that.
+    With all cores of a CPU, what is `PINNED`, and products in full float32, which a GPU would round
+    to TF32; JAX_DEFAULT_MATMUL_PRECISION allows that.
+
+    Args:
+      alone: False where other processes are to be joined first; `start_jax` is then for later.
+
+    Raises:
+      ConfigError: if jax cannot start on the platform that it was told to take.
     """
     split_cpu_into_cores()
+    pin_numbers()
     if matmul_precision() == "default":
         jax.config.update("jax_default_matmul_precision", "highest")
+    if alone:
+        start_jax()
+
+
+def pin_numbers() -> None:
+    """Sets what is `PINNED`, whatever the environment says."""
+    for name, value in PINNED.items():
+        jax.config.update(name, value)
+
+
+def start_jax() -> None:
+    """Has jax find its devices.
+
+    Raises:
+      ConfigError: if there are none of the platforms that JAX_PLATFORMS names.
+    """
+    try:
+        jax.devices()
+    except (RuntimeError, AssertionError) as error:  # the latter where no plugin is installed
+        platforms = jax.config.jax_platforms  # type: ignore[attr-defined]
+        why = f" ({one_line(error)})" if str(error) else ""
+        raise ConfigError(
+            f"jax finds no device for JAX_PLATFORMS={platforms or ''}{why}; set it to what this"
+            " machine has, for example JAX_PLATFORMS=cpu"
+        ) from None
 
 
 def matmul_precision() -> str:
@@ -57,9 +103,11 @@ def split_cpu_into_cores() -> None:
 def leave_accelerators_alone() -> None:
     """Keeps jax on the CPU; to be called before jax starts, by a command that only coordinates.
 
-    jax would take most of a GPU's memory when it starts, and the trials need it.
+    jax would take most of a GPU's memory when it starts, and the trials need it. What such a
+    command computes itself is `PINNED` too.
     """
     jax.config.update("jax_platforms", "cpu")
+    pin_numbers()
 
 
 def batch_mesh(batch_size: int, backend: str) -> Mesh:

@@ -1,6 +1,5 @@
 """What a person sees of a run: a progress bar on a terminal, plain lines elsewhere."""
 
-import sys
 import time
 from typing import Any
 
@@ -8,7 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
-from asrnn.console import duration, to_stderr
+from asrnn.console import duration, terminal, to_stderr
 from asrnn.objectives import Metric, Objective
 
 PLAIN_LINE_EVERY = 10.0  # seconds
@@ -34,7 +33,7 @@ class Display:
         self._first = self._step = first
         self._last_line = time.monotonic()
         self._scores: dict[str, str] = {}
-        console = Console(file=sys.stderr)
+        console = Console(file=terminal())
         self._bar = _progress_bar(console) if console.is_terminal and not silent else None
         if self._bar is not None:
             self._task = self._bar.add_task("", total=total, completed=first, speed="", scores="")

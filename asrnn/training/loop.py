@@ -60,7 +60,7 @@ def train_and_evaluate(config: ConfigDict, workdir: str | Path) -> dict[str, Any
       DivergedError: if loss or gradient is not finite; the last checkpoint is kept.
       CheckpointError: if a checkpoint cannot be written or read.
       WorkdirInUse: if another process trains in this workdir.
-      Interrupted: after SIGTERM, SIGINT or SIGUSR1; the state is saved.
+      Interrupted: after a signal of `asrnn.signals.STOP_SIGNALS`; the state is saved.
     """
     check_config(config)
     return train(config, Path(workdir))

@@ -22,7 +22,9 @@ from asrnn.errors import (
 from tests.command.calls import DIGITS, ROOT
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP]
+)
 @pytest.mark.parametrize(
     ("name", "library"),
     [

@@ -21,6 +21,18 @@ from tests.command.calls import DIGITS, SWEEP, config_file
         (["--confg=configs/digits.py"], ["confg", "config"]),
         ([DIGITS + ":qick"], ["qick", "quick"]),
         ([DIGITS + ":quick,gatd"], ["gatd", "gated"]),
+        ([DIGITS, "--config.optimizer.lr=0.1"], ["'optimizer.lr'", "has name, learning_rate, sch"]),
+        ([DIGITS, "--config.zzz.lr=0.1"], ["'zzz.lr'", "there are model, ", "task, training"]),
+        ([DIGITS, "--config.zzz=0.1"], ["'zzz'", "there are model, ", "task, training"]),
+        ([DIGITS, "--config.optimizer=adam"], ["did you mean --config.optimizer.name=adam?"]),
+        ([DIGITS, "--config.model=lstm"], ["did you mean --config.model.cell=lstm? It has cell,"]),
+        ([DIGITS, "--config.training=5"], ["did you mean --config.training.batch_size=5? It has"]),
+        ([DIGITS, "--learning_rate=0.1"], ["did you mean --config.optimizer.learning_rate=0.1?"]),
+        ([DIGITS, "--model.cell=lstm"], ["did you mean --config.model.cell=lstm?"]),
+        (["configs/digits.py"], ["did you mean --config=configs/digits.py?"]),
+        (["configs/digits.py:quick"], ["did you mean --config=configs/digits.py:quick?"]),
+        ([DIGITS, "hidden_size=5"], ["did you mean --config.model.hidden_size=5?"]),
+        ([DIGITS, "seed=5"], ["did you mean --config.seed=5?"]),
         # Values that cannot be read.
         ([DIGITS, "--config.model.hidden_size=1e-3"], ["hidden_size", "1e-3"]),
         ([DIGITS, "--config.model.hidden_size=64.0"], ["hidden_size", "64.0"]),
@@ -112,6 +124,18 @@ def test_a_wrong_flag_ends_in_one_line_and_code_2(call, arguments, words):
 )
 def test_a_faulty_config_file_ends_in_one_line_and_code_2(call, tmp_path, text, word):
     assert word in call(config_file(tmp_path, text), "--dry_run").refusal()
+
+
+def test_a_config_file_without_variants_needs_no_argument(call, tmp_path):
+    text = "from asrnn.config import base_config\ndef get_config(): return base_config()\n"
+    result = call(config_file(tmp_path, text), "--dry_run", "--config.recurrence.backend=scan")
+    assert (result.code, result.err) == (0, "")
+
+
+def test_a_folder_in_the_place_of_a_flag_is_taken_for_a_workdir(call, tmp_path):
+    (tmp_path / "run").mkdir()
+    line = call("run", name="asrnn.evaluate").refusal()
+    assert "did you mean --workdir=run?" in line
 
 
 def test_a_config_file_without_get_config_is_not_called_an_unknown_field(call, tmp_path):

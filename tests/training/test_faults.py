@@ -16,6 +16,7 @@ import pytest
 
 from asrnn.errors import CheckpointError, DataError, Interrupted, WorkdirInUse
 from asrnn.runs.workdir import read_config
+from asrnn.signals import obeyed
 from asrnn.tasks.images import tasks as image_tasks
 from asrnn.training import loop
 from asrnn.training.loop import train_and_evaluate
@@ -141,7 +142,7 @@ def test_a_run_in_another_thread_leaves_signals_alone(tmp_path: Path) -> None:
 def test_the_handlers_of_the_caller_come_back_however_a_run_ends(
     end: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+    numbers = obeyed()
     before = [signal.getsignal(number) for number in numbers]
     during: list[object] = []
 
@@ -330,6 +331,24 @@ def test_a_run_without_data_leaves_a_workdir_that_can_still_be_used(
         with pytest.raises(DataError):
             train_and_evaluate(tiny_config(model__hidden_size=9), tmp_path)
     assert train_and_evaluate(tiny_config(), tmp_path)["status"] == "done"
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_run_without_data_leaves_no_empty_folder(
+    kept: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was there before stays, and so does what somebody else has put there."""
+
+    def missing(*args: object, **kwargs: object) -> None:
+        if kept:
+            (tmp_path / "runs" / "note").touch()
+        raise DataError("no data")
+
+    monkeypatch.setattr(image_tasks, "load_image_set", missing)
+    with pytest.raises(DataError):
+        train_and_evaluate(tiny_config(), tmp_path / "runs" / "mine")
+    assert [path.name for path in tmp_path.iterdir()] == (["runs"] if kept else [])
+    assert not (tmp_path / "runs" / "mine").exists()
 
 
 def test_a_kill_at_the_first_update_leaves_nothing_to_resume(

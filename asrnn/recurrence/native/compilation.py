@@ -1,10 +1,13 @@
 """Compiling kernels: the private folder in which they are kept, and how a compiler is run."""
 
+import hashlib
 import os
 import stat
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+
+from asrnn.files import replacing
 
 COMPILER_SECONDS = 600
 
@@ -32,14 +35,47 @@ def cache_dir() -> Path:
 
 
 def _cache_base() -> Path:
-    if named := os.environ.get("ASRNN_CACHE_DIR"):
-        return Path(named).expanduser()
-    if named := os.environ.get("XDG_CACHE_HOME"):
-        return Path(named).expanduser() / "asrnn"
+    for variable, inside in (("ASRNN_CACHE_DIR", ""), ("XDG_CACHE_HOME", "asrnn")):
+        if named := os.environ.get(variable):
+            try:
+                return Path(named).expanduser() / inside
+            except RuntimeError as error:
+                raise Unavailable(f"{variable}={named}: no such user's home") from error
     try:
         return Path.home() / ".cache" / "asrnn"
     except RuntimeError as error:
         raise Unavailable("no home folder for the cache: set ASRNN_CACHE_DIR") from error
+
+
+def seal(file: Path, content: bytes) -> None:
+    """Writes the size and hash of a compiled file beside it, once it is in its place.
+
+    Raises:
+      OSError: if that cannot be written.
+    """
+    with replacing(_seal_of(file)) as temporary:
+        temporary.write_text(_seal(content))
+
+
+def sealed_content(file: Path) -> bytes | None:
+    """What a compiled file holds, if it is there and as it was sealed; else it is to be made again.
+
+    A crash, a full disk or a copy may have cut it, and a cut library kills the process that loads
+    it.
+    """
+    try:
+        content, found = file.read_bytes(), _seal_of(file).read_text()
+    except (OSError, ValueError):
+        return None
+    return content if found == _seal(content) else None
+
+
+def _seal(content: bytes) -> str:
+    return f"{len(content)} {hashlib.sha256(content).hexdigest()}\n"
+
+
+def _seal_of(file: Path) -> Path:
+    return file.with_name(f"{file.name}.sha256")
 
 
 def run_compiler(

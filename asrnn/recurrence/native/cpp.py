@@ -1,14 +1,18 @@
 """Compiling C++ into a shared library at first use, into a cache that belongs to the user.
 
-The library's file name is a hash of everything that decides its content, so that it never has to be
-removed or checked for age, and any number of processes may build it at once: each compiles into a
-folder of its own and moves the finished file into place.
+The library's file name has a hash of everything that decides its content, so that it never has to
+be removed or checked for age, and any number of processes may build it at once: each compiles into
+a folder of its own and moves the finished file into place. Size and hash of the file are kept
+beside it, and one that differs is not loaded but built again.
 """
 
 import hashlib
 import os
+import platform
+import shlex
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +22,13 @@ from typing import NamedTuple
 import jax.ffi
 import jaxlib.version
 
-from asrnn.recurrence.native.compilation import Unavailable, cache_dir, run_compiler
+from asrnn.recurrence.native.compilation import (
+    Unavailable,
+    cache_dir,
+    run_compiler,
+    seal,
+    sealed_content,
+)
 
 COMPILERS = ("c++", "g++", "clang++")
 # Separate multiplications and additions may be fused, but nothing may assume that NaN and
@@ -42,19 +52,30 @@ class Unit(NamedTuple):
     flags: tuple[str, ...]
 
 
-def find_compiler() -> str:
-    """The C++ compiler: $CXX, or the first of COMPILERS on the path."""
-    chosen = os.environ.get("CXX")
-    for name in (chosen,) if chosen else COMPILERS:
+def find_compiler() -> list[str]:
+    """The command of the C++ compiler: $CXX, which may have arguments, or the first of COMPILERS.
+
+    Raises:
+      Unavailable: if it is not there.
+    """
+    chosen = os.environ.get("CXX", "")
+    try:
+        words = shlex.split(chosen)
+    except ValueError as error:
+        raise Unavailable(f"no C++ compiler: CXX={chosen} cannot be read ({error})") from error
+    for name in words[:1] or COMPILERS:
         if path := shutil.which(name):
-            return path
-    if chosen:
+            return [path, *words[1:]]
+    if words:
         raise Unavailable(f"no C++ compiler: CXX={chosen} not found")
     raise Unavailable("no C++ compiler: c++, g++ or clang++ not found")
 
 
 def shared_library(sources: Path, units: Sequence[Unit]) -> Path:
     """The path of a compiled library, building it if it is not in the cache.
+
+    Without a compiler, as on the nodes of some clusters, a library that another one has built from
+    the same sources will do.
 
     Args:
       sources: the folder of the sources; a change of any of them makes another library.
@@ -63,11 +84,22 @@ def shared_library(sources: Path, units: Sequence[Unit]) -> Path:
     Raises:
       Unavailable: if it cannot be built.
     """
-    compiler = find_compiler()
-    flags = (*FLAGS, *_sanitizer_flags(), "-isystem", jax.ffi.include_dir())
-    target = cache_dir() / f"asrnn-{_fingerprint(compiler, flags, sources, units)}.so"
-    if not target.exists():
-        _build(compiler, flags, sources, units, target)
+    flags = (*FLAGS, *_sanitizer_flags())
+    folder, made_of = cache_dir(), _hash_of_sources(flags, sources, units)
+    try:
+        compiler = find_compiler()
+    except Unavailable:
+        for kept in sorted(folder.glob(f"asrnn-{made_of}-*.so")):
+            if sealed_content(kept) is not None:
+                return kept
+        raise
+    target = folder / f"asrnn-{made_of}-{_hash_of_compiler(compiler)}.so"
+    if sealed_content(target) is None:
+        flags = (*flags, "-isystem", jax.ffi.include_dir())
+        try:
+            _build(compiler, flags, sources, units, target)
+        except OSError as error:
+            raise Unavailable(f"cannot keep the kernel in {folder}: {error.strerror}") from error
     return target
 
 
@@ -82,17 +114,28 @@ def _sanitizer_flags() -> tuple[str, ...]:
     return (*SANITIZER_FLAGS, f"-fsanitize={chosen}") if chosen else ()
 
 
-def _fingerprint(compiler: str, flags: Sequence[str], sources: Path, units: Sequence[Unit]) -> str:
-    version = run_compiler([compiler, "--version"], Path("/")).stdout
-    parts = [compiler, version, jaxlib.version.__version__, *flags, repr(tuple(units))]
+def _hash_of_sources(flags: Sequence[str], sources: Path, units: Sequence[Unit]) -> str:
+    parts = [platform.machine(), jaxlib.version.__version__, *flags, repr(tuple(units))]
     for source in sorted(sources.iterdir()):
         if source.suffix in (".cc", ".h"):
             parts += [source.name, source.read_text(encoding="utf-8")]
+    return _hash(parts)
+
+
+def _hash_of_compiler(compiler: Sequence[str]) -> str:
+    return _hash([*compiler, run_compiler([*compiler, "--version"], Path("/")).stdout])
+
+
+def _hash(parts: Sequence[str]) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
 
 
 def _build(
-    compiler: str, flags: Sequence[str], sources: Path, units: Sequence[Unit], target: Path
+    compiler: Sequence[str],
+    flags: Sequence[str],
+    sources: Path,
+    units: Sequence[Unit],
+    target: Path,
 ) -> None:
     with tempfile.TemporaryDirectory(dir=target.parent, prefix="build-") as name:
         folder = Path(name)
@@ -100,16 +143,28 @@ def _build(
         def compile_unit(unit: Unit) -> subprocess.CompletedProcess[str]:
             source = str(sources / unit.source)
             return run_compiler(
-                [compiler, *flags, *unit.flags, "-c", source, "-o", f"{unit.name}.o"], folder
+                [*compiler, *flags, *unit.flags, "-c", source, "-o", f"{unit.name}.o"], folder
             )
 
         with ThreadPoolExecutor() as pool:
             for done in pool.map(compile_unit, units):
                 _check(done, target)
         objects = [f"{unit.name}.o" for unit in units]
-        link = [compiler, *_sanitizer_flags(), "-shared", "-pthread", *objects, "-o", "library.so"]
-        _check(run_compiler(link, folder), target)
+        link = [*compiler, *_link_flags(), "-shared", "-pthread", *objects, "-o", "library.so"]
+        done = run_compiler(link, folder)
+        if done.returncode:  # the driver of C, say CXX=gcc, leaves the library of C++ out
+            done = run_compiler([*link, "-lstdc++", "-lm"], folder)
+        _check(done, target)
+        content = (folder / "library.so").read_bytes()
         os.replace(folder / "library.so", target)
+        seal(target, content)
+
+
+def _link_flags() -> tuple[str, ...]:
+    """A library that lacks a symbol is an error here, and not when it is loaded."""
+    if sanitizers := _sanitizer_flags():
+        return sanitizers  # whose symbols are those of a library that was loaded before
+    return ("-Wl,-z,defs",) if sys.platform == "linux" else ()
 
 
 def _check(done: subprocess.CompletedProcess[str], target: Path) -> None:

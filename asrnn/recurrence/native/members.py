@@ -13,6 +13,8 @@ import numpy as np
 from jax.custom_batching import custom_vmap
 from jax.sharding import NamedSharding, PartitionSpec
 
+from asrnn.recurrence.native.limits import in_this_process_once_differentiated
+
 Arrays = TypeVar("Arrays")
 
 
@@ -76,8 +78,10 @@ def call(
 
     @custom_vmap
     def call_together(*operands: jax.Array) -> list[jax.Array]:
-        types = [_like(operands[0], (members, *one.shape), one.dtype) for one in results]
-        return list(jax.ffi.ffi_call(target, types)(*operands, **numbers))
+        first, *others = operands
+        first = in_this_process_once_differentiated(first)
+        types = [_like(first, (members, *one.shape), one.dtype) for one in results]
+        return list(jax.ffi.ffi_call(target, types)(first, *others, **numbers))
 
     @call_together.def_vmap
     def call_more(

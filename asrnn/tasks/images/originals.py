@@ -9,6 +9,7 @@ from asrnn.errors import ConfigError, DataError
 from asrnn.tasks.images import cifar_binary, idx
 from asrnn.tasks.images.raw_files import RawFile, gunzip, read_raw
 from asrnn.tasks.images.sets import IMAGE_SETS, Facts, Located, Split
+from asrnn.tasks.paths import user_path
 
 # gzip makes what it cannot compress a little larger.
 _GZIP_OVERHEAD = 1 << 16
@@ -17,7 +18,7 @@ _GZIP_OVERHEAD = 1 << 16
 def _folder(data_dir: str, contents: str) -> Path:
     if not data_dir:
         raise ConfigError(f"task.source=files needs task.data_dir, the folder with {contents}")
-    return Path(data_dir).expanduser()
+    return user_path(data_dir, "task.data_dir")
 
 
 def _warn(different: list[RawFile], report: Callable[[str], None]) -> None:
@@ -83,11 +84,19 @@ def _read_idx(path: Path) -> RawFile:
 
 
 def _find_idx(facts: Facts, folder: Path) -> list[Path]:
-    """Returns the four files in the order of `IMAGE_SETS`, each packed or else unpacked."""
+    """Returns the four files in the order of `IMAGE_SETS`, each packed or else unpacked.
+
+    Some tools unpack `train-images-idx3-ubyte` as `train-images.idx3-ubyte`, and torchvision puts
+    the files into the folder MNIST/raw or FashionMNIST/raw of its root.
+    """
+    folders = (folder, folder / "raw", folder / facts.builder / "raw")
     found = []
     for file in facts.files:
-        candidates = (folder / file.name, folder / file.name.removesuffix(".gz"))
-        present = next((path for path in candidates if path.exists()), None)
+        dotted = file.name.replace("-idx", ".idx")
+        plain = [name.removesuffix(".gz") for name in (file.name, dotted)]
+        names = (file.name, plain[0], dotted, plain[1])
+        candidates = (place / name for place in folders for name in names)
+        present = next((path for path in candidates if path.is_file()), None)
         if present is None:
             raise DataError(
                 f"{file.name} not found in {folder}; the four original {facts.builder} files are "
@@ -100,7 +109,7 @@ def _find_idx(facts: Facts, folder: Path) -> list[Path]:
 def locate_idx(image_set: str, data_dir: str, report: Callable[[str], None]) -> Located:
     """Finds the four original files of MNIST or Fashion-MNIST, which have the same names.
 
-    They are `*-ubyte.gz`, or unpacked `*-ubyte`, in `data_dir`.
+    They are `*-ubyte.gz`, or unpacked `*-ubyte`, in `data_dir`, or where torchvision puts them.
 
     Raises:
       ConfigError: `data_dir` is empty.

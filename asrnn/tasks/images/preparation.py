@@ -10,6 +10,7 @@ from pathlib import Path
 from asrnn.errors import ConfigError, DataError, check_choice
 from asrnn.tasks.images import downloads, prepared
 from asrnn.tasks.images.sets import IMAGE_SETS
+from asrnn.tasks.paths import user_path
 from asrnn.tasks.table import TASKS
 
 
@@ -68,7 +69,7 @@ def _prepare_alone(
             raw = root / "downloads" / image_set
             downloads.fetch(image_set, raw, report)
         else:
-            raw = Path(raw_dir).expanduser()
+            raw = user_path(raw_dir, "raw_dir")
             downloads.check_folder(image_set, raw)
         report(f"preparing {image_set} in {folder}")
         with _quiet():

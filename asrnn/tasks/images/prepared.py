@@ -18,6 +18,7 @@ import numpy as np
 
 from asrnn.errors import DataError, one_line
 from asrnn.tasks.images.sets import IMAGE_SETS, Located, Split
+from asrnn.tasks.paths import user_path
 
 _CLASSES = 10
 # Written by tfds as the last file.
@@ -29,7 +30,7 @@ _CHUNK = 5000
 def resolve_data_dir(data_dir: str) -> Path:
     """Returns `data_dir`, or where it is empty what tfds takes then."""
     chosen = data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
-    return Path(chosen).expanduser()
+    return user_path(chosen, "data_dir")
 
 
 def is_prepared(image_set: str, data_dir: Path) -> bool:

@@ -27,3 +27,13 @@ def test_a_cache_that_cannot_be_made_is_a_reason(
     monkeypatch.setenv("ASRNN_CACHE_DIR", str(tmp_path / "file"))
     with pytest.raises(compilation.Unavailable, match="cannot use the cache folder"):
         compilation.cache_dir()
+
+
+@pytest.mark.parametrize("variable", ["ASRNN_CACHE_DIR", "XDG_CACHE_HOME"])
+def test_a_cache_in_the_home_of_nobody_is_a_reason(
+    variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ASRNN_CACHE_DIR", raising=False)
+    monkeypatch.setenv(variable, "~no-such-user/x")
+    with pytest.raises(compilation.Unavailable, match=f"{variable}=~no-such-user/x: no such user"):
+        compilation.cache_dir()

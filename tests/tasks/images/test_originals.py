@@ -56,6 +56,40 @@ def test_unpacked_mnist_is_read_also_beside_packed_files(tmp_path: Path) -> None
         assert_same(found, expected)
 
 
+PLACES = [
+    ("mnist", "."),
+    ("mnist", "MNIST/raw"),  # torchvision's, below its root
+    ("mnist", "raw"),
+    ("fashion_mnist", "FashionMNIST/raw"),
+]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("dot", [False, True])
+@pytest.mark.parametrize(("image_set", "place"), PLACES)
+def test_files_are_found_as_other_tools_name_and_place_them(
+    image_set: str, place: str, dot: bool, packed: bool, tmp_path: Path
+) -> None:
+    named = {
+        (name.replace("-idx", ".idx") if dot else name) + (".gz" if packed else ""): (
+            gzip.compress(content) if packed else content
+        )
+        for name, content in mnist_files().items()
+    }
+    write(tmp_path / place, named)
+    located = locate_idx(image_set, str(tmp_path), ignore)
+    for found, expected in zip(located.decode(), mnist_splits(), strict=True):
+        assert_same(found, expected)
+
+
+def test_a_folder_in_the_home_of_nobody_is_one_line() -> None:
+    with pytest.raises(ConfigError) as refused:
+        locate_idx("mnist", "~no-such-user/mnist", ignore)
+    assert str(refused.value) == (
+        "task.data_dir=~no-such-user/mnist: there is no such home folder; write the path out"
+    )
+
+
 def test_the_registered_files_are_taken_without_a_word(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,13 +11,18 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from asrnn.files import replacing
-from asrnn.recurrence.native.compilation import Unavailable, cache_dir, run_compiler
+from asrnn.recurrence.native.compilation import (
+    Unavailable,
+    cache_dir,
+    run_compiler,
+    seal,
+    sealed_content,
+)
 from asrnn.recurrence.native.cuda.nvrtc import Nvrtc, find_libraries
 from asrnn.recurrence.native.cuda.variant import Variant
 
 SOURCES = Path(__file__).parent
 KERNELS = "kernels.cu"
-ELF = b"\x7fELF"  # how an image begins
 # Of float32 the bits are those of the formula: products and sums are fused as they are written,
 # and nothing is flushed or approximated but what activations.cuh asks for.
 OPTIONS = ("-std=c++17", "--fmad=true", "--ftz=false", "--prec-div=true", "--prec-sqrt=true")
@@ -114,12 +119,13 @@ def image(variant: Variant, architecture: str) -> bytes:
     name = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
     target = cache_dir() / f"asrnn-{name}.cubin"
     try:
-        kept = target.read_bytes() if target.exists() else b""
-        if kept.startswith(ELF):
+        kept = sealed_content(target)
+        if kept is not None:
             return kept
         content, _ = compiler(options)
         with replacing(target) as file:
             file.write_bytes(content)
+        seal(target, content)
     except OSError as error:
         raise Unavailable(f"cannot keep the kernels in {target}: {error.strerror}") from error
     return content

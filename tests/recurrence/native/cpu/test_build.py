@@ -1,16 +1,19 @@
 """What is needed to have a kernel, and what is said where something is missing."""
 
+import ctypes
 import os
 import re
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import jax.numpy as jnp
 import pytest
 
 from asrnn.errors import ConfigError
-from asrnn.recurrence.native import cpp, cpu
+from asrnn.recurrence.native import compilation, cpp, cpu
 from asrnn.recurrence.native.cpu import library
 from tests.recurrence.native.reference import Sizes, as_jax, random_arguments
 
@@ -58,6 +61,91 @@ def test_a_finished_library_is_not_built_again(
     path = library.library_path()  # another test may have loaded one from another cache
     monkeypatch.setattr(cpp, "_build", fail)
     assert library.library_path() == path
+
+
+SMALL = (cpp.Unit("small", "small.cc", ()),)
+SMALL_SOURCE = """#include <stdexcept>
+#include <string>
+extern "C" int answer(int x) {
+  if (x < 0) throw std::runtime_error(std::string("negative"));
+  return x + 1;
+}
+"""
+
+
+@pytest.fixture
+def small(kernel: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Path]:
+    """Compiles a small library that needs the C++ library, into an empty cache."""
+    monkeypatch.setenv("ASRNN_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.delenv("ASRNN_NATIVE_SANITIZE", raising=False)
+    sources = tmp_path / "sources"
+    sources.mkdir()
+    (sources / "small.cc").write_text(SMALL_SOURCE)
+    return lambda: cpp.shared_library(sources, SMALL)
+
+
+def answer(library: Path) -> int:
+    return int(ctypes.CDLL(str(library)).answer(1))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(path.read_bytes()[:-100]),
+        lambda path: path.write_bytes(path.read_bytes()[:-1] + b"\xff"),
+        lambda path: path.with_name(path.name + ".sha256").unlink(),
+        lambda path: path.with_name(path.name + ".sha256").write_bytes(b"\xff\x00"),
+        Path.unlink,
+    ],
+    ids=["empty", "truncated", "flipped", "no hash", "a damaged hash", "gone"],
+)
+def test_a_library_that_is_not_what_was_built_is_built_again(
+    small: Callable[[], Path], damage: Callable[[Path], object]
+) -> None:
+    path = small()
+    path.replace(path.with_name("kept"))  # what is loaded must not change below this process
+    path.write_bytes(path.with_name("kept").read_bytes())
+    damage(path)
+    assert small() == path
+    assert cpp.sealed_content(path) is not None
+    assert answer(path) == 2
+
+
+def test_a_library_in_the_cache_needs_no_compiler(
+    small: Callable[[], Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = small()
+    monkeypatch.setenv("CXX", "")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert small() == path
+    path.write_bytes(b"")
+    with pytest.raises(compilation.Unavailable, match=r"no C\+\+ compiler: c\+\+, g\+\+"):
+        small()
+
+
+def test_a_compiler_may_have_a_launcher_and_arguments(
+    small: Callable[[], Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    launcher = tmp_path / "a launcher"
+    launcher.write_text(f'#!/bin/sh\necho "$1" >> "{tmp_path}/log"\nexec "$@"\n')
+    launcher.chmod(0o755)
+    compiler = cpp.find_compiler()[0]
+    monkeypatch.setenv("CXX", f"'{launcher}' {compiler} -O0")
+    assert answer(small()) == 2
+    assert set((tmp_path / "log").read_text().split()) == {compiler}
+    monkeypatch.setenv("CXX", "'unclosed")
+    with pytest.raises(compilation.Unavailable, match="CXX='unclosed cannot be read"):
+        cpp.find_compiler()
+
+
+def test_the_driver_of_c_makes_a_library_that_can_be_loaded(
+    small: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not shutil.which("gcc"):
+        pytest.skip("no gcc")
+    monkeypatch.setenv("CXX", "gcc")
+    assert answer(small()) == 2
 
 
 def test_nothing_of_one_processor_runs_when_the_library_is_loaded(kernel: None) -> None:

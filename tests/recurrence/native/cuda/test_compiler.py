@@ -103,9 +103,9 @@ def test_an_image_is_compiled_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     compiler.image(variant, "sm_90")
     assert len(calls) == 3
     kept = list((tmp_path / "native").iterdir())
-    assert {path.suffix for path in kept} == {".cubin"}
-    for path in kept:
-        path.write_bytes(b"damaged")
+    assert {path.suffix for path in kept} == {".cubin", ".sha256"}
+    for path in (tmp_path / "native").glob("*.cubin"):
+        path.write_bytes(b"\x7fELX")
     assert compiler.image(variant, "sm_90") == b"\x7fELF"
     assert len(calls) == 4
 
