@@ -4,7 +4,6 @@ A run is read from its workdir. Where the workdir is not there, as in a clone, t
 the JSON file stays, unless the definition of its row has changed since.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, stdev
@@ -15,6 +14,7 @@ from ml_collections import ConfigDict
 
 from asrnn.config import base_config, flatten
 from asrnn.errors import CheckpointError, ConfigError
+from asrnn.files import parse_json
 from asrnn.models import num_parameters
 from asrnn.paper.table_definition import Row
 from asrnn.runs.summary import read_summary
@@ -104,7 +104,7 @@ def read_results(path: Path) -> dict[str, Result]:
       CheckpointError: if it is not a list of such rows.
     """
     try:
-        rows = json.loads(path.read_text())
+        rows = parse_json(path.read_text())
         kept = {row["name"]: row for row in rows}
         for row in rows:
             {run["seed"]: (run["status"], run["seconds"], run["hardware"]) for run in row["runs"]}
@@ -137,7 +137,7 @@ def foreign(job: Job) -> str:
     """How the run in a workdir differs from the job's; "" if it is, or can become, that run."""
     summary = read_summary(job.workdir)
     try:
-        before = flatten(json.loads((job.workdir / CONFIG).read_text()))
+        before = flatten(parse_json((job.workdir / CONFIG).read_text()))
     except (OSError, ValueError, AttributeError):
         return "" if summary is None else f"it has no readable {CONFIG}"
     now = flatten(job.config.to_dict())

@@ -1,11 +1,11 @@
 """What the page shows of a folder of results: its tables, table*.json, and figures, *.png."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from asrnn.console import duration
 from asrnn.errors import CheckpointError, ConfigError
+from asrnn.files import parse_json
 from asrnn.reports.markup import NOTHING, Cell, Markup, element, join, number, picture, table
 
 Row = dict[str, Any]
@@ -49,7 +49,7 @@ def results_figures(folder: Path) -> list[Markup]:
 
 def _table(path: Path) -> Markup:
     try:
-        rows = json.loads(path.read_text())
+        rows = parse_json(path.read_text())
     except (OSError, ValueError) as error:
         raise _damaged(path, str(error)) from None
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from asrnn.config import flatten
 from asrnn.errors import ConfigError
-from asrnn.files import damaged
+from asrnn.files import damaged, parse_json
 from asrnn.objectives import Objective, objective_of
 from asrnn.runs.metrics import Row, read_rows
 from asrnn.runs.summary import SUMMARY
@@ -128,7 +128,7 @@ def read_run(workdir: Path, root: Path) -> Run:
 def _read_object(path: Path, numbers: Sequence[str]) -> dict[str, Any]:
     """A JSON object by dotted name, in which some fields are numbers if they are there."""
     try:
-        content = json.loads(path.read_text())
+        content = parse_json(path.read_text())
     except (OSError, ValueError) as error:
         raise damaged(path, str(error)) from None
     if not isinstance(content, dict):

@@ -1,7 +1,6 @@
 """A sweep as a report sees it: the trials of its sweep.csv."""
 
 import csv
-import json
 import math
 import os
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import NamedTuple
 
 from asrnn.config import flatten
 from asrnn.errors import CheckpointError
+from asrnn.files import parse_json
 from asrnn.objectives import CROSS_ENTROPY, Objective, objective_of
 from asrnn.runs.workdir import CONFIG, TRIALS
 from asrnn.sweeps.folder import SCALES, TABLE, read_trials
@@ -130,7 +130,7 @@ def read_sweep(path: Path, name: str) -> TrialTable:
 def _read_objective(path: Path) -> Objective:
     """That of the config which all trials share."""
     try:
-        return objective_of(flatten(json.loads(path.read_text())))
+        return objective_of(flatten(parse_json(path.read_text())))
     except (OSError, ValueError, AttributeError):
         return CROSS_ENTROPY
 
@@ -138,7 +138,7 @@ def _read_objective(path: Path) -> Objective:
 def _read_scales(path: Path) -> dict[str, str]:
     """None if an older version made the sweep."""
     try:
-        return dict(json.loads(path.read_text()))
+        return dict(parse_json(path.read_text()))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, TypeError) as error:

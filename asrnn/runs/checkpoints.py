@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 
 from asrnn.errors import CheckpointError, one_line
-from asrnn.files import cannot_write, write_atomically
+from asrnn.files import cannot_write, parse_json, write_atomically
 
 KEEP_LATEST = 2  # so that a damaged one has a predecessor
 ORBAX_FILES = 2**17  # bytes that a checkpoint takes beside its arrays, generously
@@ -174,7 +174,7 @@ class Checkpoints:
 
     def _read_manifest(self, step: int) -> dict[str, Any]:
         """The manifest of a step; ValueError if it is not what was written."""
-        manifest = json.loads(self._manifest(step).read_text())
+        manifest = parse_json(self._manifest(step).read_text())
         if not isinstance(manifest, dict) or manifest.pop("sha256", None) != _digest(manifest):
             raise ValueError("its sha256 is not the recorded one")
         return manifest

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from asrnn.errors import ConfigError
-from asrnn.files import cannot_write, damaged, write_atomically
+from asrnn.files import cannot_write, damaged, parse_json, write_atomically
 
 Row = dict[str, Any]
 
@@ -93,7 +93,7 @@ def read_rows(path: Path) -> list[Row]:
 
 def _parsed(line: bytes) -> Row | None:
     try:
-        row = json.loads(line)
+        row = parse_json(line)
     except ValueError:
         return None
     return row if isinstance(row, dict) and {"step", "split"} <= row.keys() else None

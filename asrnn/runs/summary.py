@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from asrnn.files import write_atomically
+from asrnn.files import parse_json, write_atomically
 
 SUMMARY = "summary.json"
 
@@ -24,7 +24,7 @@ def write_summary(workdir: Path, summary: dict[str, Any]) -> None:
 def read_summary(workdir: Path) -> dict[str, Any] | None:
     """The summary.json of a workdir; None if there is none, or no whole one."""
     try:
-        summary: dict[str, Any] = json.loads((workdir / SUMMARY).read_text())
+        summary: dict[str, Any] = parse_json((workdir / SUMMARY).read_text())
     except (OSError, ValueError):
         return None
     return summary if isinstance(summary, dict) and "status" in summary else None

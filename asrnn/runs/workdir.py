@@ -1,7 +1,6 @@
 """The folder of one run: its lock, its config.json, and what may differ on resuming."""
 
 import fcntl
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,7 +11,7 @@ from ml_collections import ConfigDict
 
 from asrnn.config import completed, flatten, normalized, to_json
 from asrnn.errors import CheckpointError, ConfigError, WorkdirInUse
-from asrnn.files import write_atomically
+from asrnn.files import parse_json, write_atomically
 from asrnn.runs.metrics import read_rows
 from asrnn.runs.summary import SUMMARY
 
@@ -133,7 +132,7 @@ def read_config(path: Path) -> ConfigDict:
       CheckpointError: if it is damaged, or not a usable configuration.
     """
     try:
-        return completed(flatten(json.loads(path.read_text())))
+        return completed(flatten(parse_json(path.read_text())))
     except FileNotFoundError:
         raise ConfigError(f"{path} not found; is {path.parent} the workdir of a run?") from None
     except (ValueError, OSError, AttributeError, ConfigError) as error:

@@ -15,7 +15,7 @@ import numpy as np
 
 from asrnn.config import flatten
 from asrnn.errors import ConfigError, Interrupted
-from asrnn.files import write_atomically
+from asrnn.files import parse_json, write_atomically
 from asrnn.objectives import CROSS_ENTROPY, Metric, objective_of
 from asrnn.runs.workdir import locked
 from asrnn.signals import StopRequest
@@ -236,7 +236,7 @@ def _read(folder: Path, search: Search) -> list[Choices]:
     if not path.exists():
         return []
     try:
-        proposals = [json.loads(line) for line in path.read_text().splitlines()]
+        proposals = [parse_json(line) for line in path.read_text().splitlines()]
         trials_of(search, proposals)
     except (OSError, ValueError, TypeError):
         raise ConfigError(

@@ -21,7 +21,7 @@ from ml_collections import ConfigDict
 
 from asrnn.config import to_json
 from asrnn.errors import CheckpointError, ConfigError
-from asrnn.files import write_atomically
+from asrnn.files import parse_json, write_atomically
 from asrnn.runs.workdir import CONFIG, TRIALS, anything_trained, check_same_run
 from asrnn.sweeps.shard import WHOLE, Shard, held
 from asrnn.sweeps.trials import Outcome, Trial
@@ -98,7 +98,7 @@ def settle(
 
 def _check_same_halving(folder: Path, halving: dict[str, Any]) -> None:
     try:
-        before = json.loads((folder / HALVING).read_text())
+        before = parse_json((folder / HALVING).read_text())
     except (OSError, ValueError) as error:
         raise CheckpointError(
             f"{folder / HALVING} is not readable ({error}); repair it or give another --workdir"
@@ -117,7 +117,7 @@ def read_trials(folder: Path) -> list[Trial]:
       CheckpointError: if there is no readable list of them.
     """
     try:
-        lines = [json.loads(line) for line in (folder / TRIALS).read_text().splitlines()]
+        lines = [parse_json(line) for line in (folder / TRIALS).read_text().splitlines()]
         return [Trial(line["id"], line["overrides"]) for line in lines]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(

@@ -17,10 +17,12 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import jax
 import numpy as np
@@ -168,6 +170,22 @@ def _read(path: Path, changed: int, size: int) -> Contents:
     )
 
 
+UNREADABLE = (
+    OSError,
+    EOFError,
+    ValueError,
+    AttributeError,
+    OverflowError,
+    MemoryError,  # a header that claims an array of terabytes
+    NotImplementedError,  # a compression that zipfile does not know
+    RuntimeError,  # an encrypted member
+    SyntaxError,
+    tokenize.TokenError,  # a header that NumPy takes for one of Python 2
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """All arrays of an .npz file.
 
@@ -178,14 +196,32 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         with path.open("rb") as file:
             if not zipfile.is_zipfile(file):
                 raise ValueError("it is not a zip archive")
+            _check_size(file)
             file.seek(0)
             with np.load(file, allow_pickle=False) as arrays:
                 return {name: arrays[name] for name in arrays.files}
-    except (OSError, EOFError, ValueError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+    except UNREADABLE as error:
         raise DataError(
             f"{path} is not a readable .npz file of plain arrays ({one_line(error)}); write it with"
             " numpy.savez(FILE, inputs=..., targets=...)"
         ) from None
+
+
+def _check_size(file: IO[bytes]) -> None:
+    """Refuses what unpacks to more than this machine has memory for.
+
+    No more of a member is ever unpacked than the archive's directory says, true or not.
+
+    Raises:
+      ValueError: if the arrays are larger than the memory.
+    """
+    with zipfile.ZipFile(file) as archive:
+        size = sum(member.file_size for member in archive.infolist())
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if size > memory:
+        raise ValueError(
+            f"it unpacks to {size / 2**30:.0f} GiB, this machine has {memory / 2**30:.0f}"
+        )
 
 
 def _part(path: Path, arrays: dict[str, np.ndarray], part: str) -> Data | None:

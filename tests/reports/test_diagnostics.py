@@ -99,7 +99,7 @@ def test_a_run_that_has_come_to_no_other_row_has_no_learning_curve(tmp_path: Pat
     write_run(tmp_path / "a", {}, None, EXAMINED[:1])
     write_run(tmp_path / "b")
     made = make_page(tmp_path)
-    assert "No row, and so no curve: a (unfinished at step 0)." in made
+    assert "No curve, because there is no row yet: a (unfinished at step 0)." in made
     assert "Norms of the gradients through time of a over steps" in made
 
 

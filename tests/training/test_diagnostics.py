@@ -114,7 +114,9 @@ def test_every_cell_is_examined_layer_by_layer(name: str) -> None:
     assert set(deep) == {*NAMES, *(f"{n}_2" for n in NAMES)}
     for value in (*shallow.values(), *deep.values()):
         assert math.isfinite(value)
-    assert all(deep[f"gradient_{at}"] > 0 for at in ("first", "middle", "last"))
+    # Of an oscillator under Euler, a step's input does not reach the position in that step.
+    assert all(deep[f"gradient_{at}"] > 0 for at in ("first", "middle"))
+    assert (deep["gradient_last"] > 0) == (name not in ("cornn", "unicornn"))
 
 
 def test_with_the_last_state_read_only_its_own_layer_hears_of_the_end_at_the_end() -> None:

@@ -37,10 +37,12 @@ def cayley_transform(C: Array) -> Array:
 def mod_relu(a: Array, bias: Array) -> Array:
     """sign(a) max(|a| + b, 0) over the last axis: b < 0 is a dead zone around 0.
 
-    The real form of Arjovsky, Shah and Bengio, Unitary Evolution RNNs (2016).
+    The derivative at a = 0 is 1 unless b < 0, so that with b = 0 it is the identity.
+
+    Source: the real form of Arjovsky, Shah and Bengio, Unitary Evolution RNNs (2016).
     """
     rows = jnp.expand_dims(bias, range(a.ndim - 1))
-    return jnp.sign(a) * jax.nn.relu(jnp.abs(a) + rows)
+    return jnp.where(jnp.abs(a) + rows >= 0, a + rows * jnp.sign(a), 0)
 
 
 def _with_cayley(params: Params) -> Params:
