@@ -6,6 +6,7 @@ python -m asrnn.reproduce integrators  (as a table; not in the paper: schemes on
 python -m asrnn.reproduce spectra [--quick] [--out=DIR]
 python -m asrnn.reproduce spectra --workdir=DIR [--data_dir=DIR] [--source=files|tfds] [--out=DIR]
 python -m asrnn.reproduce figure1 [--steps=50] [--out=DIR]
+python -m asrnn.reproduce phase [--quick] [--out=DIR]  (not in the paper: where gradients survive)
 
 A table runs what is missing, or goes on where it stopped, and writes Markdown, CSV and JSON.
 The figures need no runs and no data; spectra of a trained network are those of a --workdir.
@@ -19,7 +20,7 @@ from asrnn.command import goes_only, run
 from asrnn.errors import CheckpointError, ConfigError
 
 TABLES = ("table1", "table2", "integrators")
-FIGURES = ("figure1", "spectra")
+FIGURES = ("figure1", "spectra", "phase")
 
 OUT = flags.DEFINE_string("out", "experiments/results", "Folder of the tables and figures.")
 RUNS = flags.DEFINE_string("runs", "runs/reproduce", "Folder of the runs that tables are made of.")
@@ -57,7 +58,7 @@ def check_flags(what: str) -> None:
     goes_only("with a table or spectra --workdir", tables or trained, DATA_DIR, SOURCE)
     goes_only("with spectra", what == "spectra", WORKDIR)
     goes_only("with figure1", what == "figure1", STEPS)
-    goes_only("with a table or spectra", what != "figure1", QUICK)
+    goes_only("with a table, spectra or phase", what != "figure1", QUICK)
     goes_only("without --workdir", not trained, QUICK)
     goes_only("without --norun", bool(RUN.value), ROWS, WORKERS)
     for flag in (WORKERS, STEPS):

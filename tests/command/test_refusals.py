@@ -201,7 +201,7 @@ def test_the_other_commands_refuse_in_one_line_too(call, name, arguments, word):
         ((*SWEEP, "--engine=population"), "--ray_gpus=1", "with --engine=ray"),
         (("asrnn.train", DIGITS), "--num_processes=2", "with --distributed"),
         (("asrnn.reproduce", "figure1"), "--rows=a", "with a table"),
-        (("asrnn.reproduce", "figure1"), "--quick", "with a table or spectra"),
+        (("asrnn.reproduce", "figure1"), "--quick", "with a table, spectra or phase"),
         (("asrnn.reproduce", "spectra"), "--runs=here", "with a table"),
         (("asrnn.reproduce", "table1", "--norun"), "--workers=2", "without --norun"),
         (("asrnn.reproduce", "table1", "--norun"), "--rows=mnist-gated", "without --norun"),

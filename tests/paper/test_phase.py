@@ -1,0 +1,53 @@
+"""The figure of growth: its curves are the theory's, and its map has both sides."""
+
+import csv
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from asrnn.paper.phase import CELLS, SHOWN, bar, growth, growth_over_sequence, write_phase
+
+
+@pytest.mark.parametrize(
+    ("name", "factor"),
+    [
+        ("euler", lambda y: np.hypot(1, y)),
+        ("midpoint", lambda y: np.hypot(1 - y**2 / 2, y)),
+        ("backward_euler", lambda y: 1 / np.hypot(1, y)),
+        ("implicit_midpoint", lambda y: np.ones_like(y)),
+    ],
+)
+def test_a_curve_is_that_of_the_theory(x64: None, name: str, factor: object) -> None:
+    angles = np.array([0.05, 0.7, 1.5])
+    assert callable(factor)
+    np.testing.assert_allclose(growth(name, angles), factor(angles), rtol=1e-8)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_slow_modes_with_much_diffusion_die_and_fast_ones_with_little_explode(
+    x64: None, cell: str
+) -> None:
+    found = growth_over_sequence(cell, np.array([0.01, 0.5]), np.array([0.01, 5.0]))
+    assert found.shape == (2, 2)
+    dying, exploding = found[1, 0], found[0, 1]
+    assert dying < -5
+    assert exploding > 5
+    assert abs(found[0, 0]) < 0.5
+
+
+def test_the_bar_is_80_white_pixels_of_784() -> None:
+    assert bar().shape == (784, 1)
+    assert bar().sum() == 80
+
+
+def test_the_files_hold_every_curve_and_map(tmp_path: Path) -> None:
+    before = jax.config.jax_enable_x64  # type: ignore[attr-defined]
+    image, table = write_phase(tmp_path, quick=True)
+    assert jax.config.jax_enable_x64 == before  # type: ignore[attr-defined]
+    assert image.name == "phase-quick.png"
+    assert image.read_bytes().startswith(b"\x89PNG")
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    assert {row["what"] for row in rows} == {*SHOWN, *CELLS}
+    assert len(rows) == len(SHOWN) * 5 + len(CELLS) * 4 * 4
