@@ -21,7 +21,7 @@ def test_the_help_of_a_command_with_a_config_lists_its_fields(call, name):
 
 
 def test_the_help_of_a_command_without_a_config_lists_no_fields(call):
-    assert "model.step_size" not in call("--help", name="asrnn.evaluate").out
+    assert "optimizer.learning_rate" not in call("--help", name="asrnn.evaluate").out
 
 
 def test_dry_run_prints_the_resolved_config_and_the_parameters_and_writes_nothing(call, tmp_path):

@@ -41,8 +41,13 @@ def test_what_only_an_ode_reads_is_refused_with_another_cell(field, value):
     check_config(config)
     config.model.cell = "lstm"
     assert f"config.{field}={value!r} is not read by " in refusal(config)
-    odes = ", ".join(name for name, cell in CELLS.items() if isinstance(cell, Ode))
-    assert f"read by {odes}; leave it" in refusal(config)
+    name = field.removeprefix("model.")
+    readers = ", ".join(
+        cell
+        for cell, it in CELLS.items()
+        if isinstance(it, Ode) or name in {option.name for option in it.options}
+    )
+    assert f"read by {readers}; leave it" in refusal(config)
 
 
 def test_two_meanings_of_one_name_are_a_defect(monkeypatch):
