@@ -231,10 +231,10 @@ def test_figure1_needs_neither_runs_nor_data(reproduce: Any, tmp_path: Path) -> 
     result = reproduce("figure1", "--out=here", "--steps=7")
     assert (result.code, result.out) == (
         0,
-        "written: here/figure1.png\nwritten: here/figure1.json\n",
+        "written: here/figure1-7.png\nwritten: here/figure1-7.json\n",
     )
-    assert (tmp_path / "here" / "figure1.png").read_bytes().startswith(b"\x89PNG")
-    assert json.loads((tmp_path / "here" / "figure1.json").read_text())["steps"] == 7
+    assert (tmp_path / "here" / "figure1-7.png").read_bytes().startswith(b"\x89PNG")
+    assert json.loads((tmp_path / "here" / "figure1-7.json").read_text())["steps"] == 7
     assert reproduce.engine.workers == []
 
 

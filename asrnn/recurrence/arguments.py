@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from asrnn.dynamics import Cell, Scalars
+from asrnn.dynamics.contract import check_coefficients
 from asrnn.errors import ConfigError
 from asrnn.options import Use, values_of
 from asrnn.typing import Array, Carry, Params, is_floating
@@ -50,7 +51,8 @@ def checked(
             f"inputs [T, B, m] of shape {shape} have m = {shape[2]}, but the parameters are for"
             f" m = {kernel.shape[0]}; draw them for that m, or give other inputs"
         )
-    read = [name for name in values_of(cell, {}, Use.RUN_TIME) if name in coefficients]
+    check_coefficients(cell.options, coefficients)
+    read = values_of(cell, {}, Use.RUN_TIME)
     scalars = {name: _scalar(name, coefficients[name], dtype) for name in read}
     carry = _carry(cell.initial_carry(params, shape[1]), initial_carry, dtype)
     return scalars, jnp.asarray(inputs, dtype), carry

@@ -419,7 +419,11 @@ def test_a_linear_input_ends_where_the_held_one_is(x64):
         ("rk5", {}, r"euler, midpoint, heun, rk4, .*; found 'rk5'; .* 'rk4'\?"),
         ("ab2", {"input_interpolation": "linear"}, "ab2 does not read 'input_interpolation'"),
         ("euler", {"gate_stages": "frozen"}, "euler does not read 'gate_stages'"),
-        ("rk4", {"gate_stages": "frozen"}, "needs a gate, .* gated_antisymmetric, ablation have"),
+        (
+            "rk4",
+            {"gate_stages": "frozen"},
+            "needs a gate, .* gated_antisymmetric, .*ablation have one",
+        ),
         ("rk4", {"substeps": 0}, r"config.model.substeps must be in \[1, 2\^31\), found 0"),
         ("trapezoid", {"solver": "brent"}, "must be one of fixed_point, newton, found 'brent'"),
         ("leapfrog", {}, "needs a split form, .*; antisymmetric goes with euler, .* trapezoid"),

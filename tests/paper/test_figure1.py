@@ -96,7 +96,8 @@ def test_many_steps_are_the_long_run_of_few() -> None:
 @pytest.mark.parametrize("steps", [1, STEPS])
 def test_the_picture_is_drawn_and_the_numbers_are_written(steps: int, tmp_path: Path) -> None:
     path, numbers = write_figure1(tmp_path, steps)
-    assert (path.name, numbers.name) == ("figure1.png", "figure1.json")
+    stem = "figure1" if steps == STEPS else f"figure1-{steps}"
+    assert (path.name, numbers.name) == (f"{stem}.png", f"{stem}.json")
     with Image.open(path) as image:
         assert image.format == "PNG"
         assert image.width > 1.5 * image.height

@@ -106,8 +106,12 @@ def test_without_recurrent_weights_the_exponent_is_the_decay_by_diffusion() -> N
         assert math.log(ratio) == pytest.approx(steps * decay, rel=1e-4)
 
 
-@pytest.mark.parametrize("name", CELLS)
-def test_every_cell_is_examined_layer_by_layer(name: str) -> None:
+ONE_OF_EACH_KIND = ("gated_antisymmetric", "hamiltonian", "cornn", "unicornn", "expm", "lem")
+
+
+@pytest.mark.parametrize("name", ONE_OF_EACH_KIND)
+def test_a_cell_of_any_kind_is_examined_layer_by_layer(name: str) -> None:
+    assert name in CELLS
     shallow = diagnose(make_experiment(tiny_config(model__cell=name)))
     deep = diagnose(make_experiment(tiny_config(model__cell=name, model__num_layers=2)))
     assert set(shallow) == set(NAMES)
