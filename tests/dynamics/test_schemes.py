@@ -422,7 +422,7 @@ def test_a_linear_input_ends_where_the_held_one_is(x64):
         (
             "rk4",
             {"gate_stages": "frozen"},
-            "needs a gate, .* gated_antisymmetric, .*ablation have one",
+            "needs a gate, .* gated_antisymmetric, .*ablation have",
         ),
         ("rk4", {"substeps": 0}, r"config.model.substeps must be in \[1, 2\^31\), found 0"),
         ("trapezoid", {"solver": "brent"}, "must be one of fixed_point, newton, found 'brent'"),
