@@ -22,7 +22,7 @@ train: $(VENV)/installed
 test test-ci test-slow test-sanitized: export JAX_PLATFORMS := cpu
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 # The kinds: a simulated GPU, kills, several processes, a Ray cluster, a browser, sanitizers.
 test-ci: $(VENV)/installed-dev

@@ -93,7 +93,7 @@ def test_a_pickled_npz_is_refused(tmp_path: Path) -> None:
 def test_a_pickle_named_npz_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "data.npz"
     path.write_bytes(pickle.dumps(Evil()))
-    with pytest.raises(DataError, match="it is no zip archive") as refused:
+    with pytest.raises(DataError, match="it is not a zip archive") as refused:
         read_arrays(path)
     assert_one_line(refused.value, path)
 
