@@ -56,6 +56,16 @@ ODE_CELLS = (
     *HAMILTONIAN_CELLS,
     *peers.FIELDS,
 )
+ONE_OF_EACH_KIND = (
+    "gated_antisymmetric",
+    "hamiltonian",
+    "lipschitz",
+    "cornn",
+    "lem",
+    "expm",
+    "lstm",
+)
+"""Cells for what depends on the shape of a carry, not on the equation."""
 SPLIT_CELLS = (*HAMILTONIAN_CELLS, *peers.PAIRS)
 ONE_STEP_SCHEMES = (
     *("euler", "midpoint", "heun", "rk4"),

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from asrnn.dynamics import CELLS, Coefficients, make_cell
+from asrnn.dynamics import Coefficients, make_cell
 from asrnn.dynamics.graded_svd import log_singular_values
 from asrnn.dynamics.stability import (
     end_to_end_jacobians,
@@ -19,7 +19,7 @@ from asrnn.dynamics.stability import (
     step_eigenvalues,
     step_jacobians,
 )
-from tests.dynamics.reference import OTHERS
+from tests.dynamics.reference import ONE_OF_EACH_KIND, OTHERS
 
 pytestmark = pytest.mark.usefixtures("x64", "cheap_compilation")
 
@@ -53,7 +53,7 @@ def network(name: str, n: int, steps: int, batch: int = 1) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("name", "every"), [*((name, 4) for name in CELLS), ("lstm", 1), ("lstm", 100)]
+    ("name", "every"), [*((name, 4) for name in ONE_OF_EACH_KIND), ("lstm", 1), ("lstm", 100)]
 )
 def test_a_product_is_the_jacobian_that_a_float_can_hold(name: str, every: int) -> None:
     step, carry, inputs = network(name, 6, 14)

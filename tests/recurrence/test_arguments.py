@@ -12,11 +12,11 @@ import pytest
 from flax import nnx
 
 from asrnn import AntisymmetricCell
-from asrnn.dynamics import CELLS, Coefficients, make_cell
+from asrnn.dynamics import Coefficients, make_cell
 from asrnn.errors import ConfigError
 from asrnn.recurrence import BACKENDS, native, unroll
 from asrnn.typing import Array
-from tests.dynamics.reference import OTHERS
+from tests.dynamics.reference import ONE_OF_EACH_KIND, OTHERS
 
 every_backend = pytest.mark.parametrize("backend", ["auto", *BACKENDS])
 T, B, M, N = 5, 4, 2, 4
@@ -137,7 +137,7 @@ KINDS: dict[str, Callable[[float], Any]] = {"NumPy": np.float64, "an array": jnp
 @pytest.mark.parametrize(
     ("name", "backend"),
     [("antisymmetric", backend) for backend in BACKENDS]
-    + [(name, "auto") for name in CELLS if name != "antisymmetric"],
+    + [(name, "auto") for name in ONE_OF_EACH_KIND],
 )
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 def test_coefficients_take_the_dtype_of_the_parameters(

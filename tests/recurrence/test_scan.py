@@ -11,7 +11,7 @@ from asrnn.dynamics import CELLS, Coefficients, make_cell
 from asrnn.errors import ConfigError
 from asrnn.recurrence import BACKENDS, choose_backend, unroll
 from tests.dynamics import reference
-from tests.dynamics.reference import DIFFUSION, ODE_CELLS, OTHERS, STEP_SIZE, M, N
+from tests.dynamics.reference import DIFFUSION, ODE_CELLS, ONE_OF_EACH_KIND, OTHERS, STEP_SIZE, M, N
 
 LENGTH, BATCH = 7, 2
 COEFFICIENTS = Coefficients(STEP_SIZE, DIFFUSION, **OTHERS)
@@ -103,7 +103,7 @@ def test_values_and_gradients_are_those_of_the_loop(x64, name, steps):
     assert_close(compiled(recurrence, cell)(arguments), oracle(name))
 
 
-@every_cell
+@pytest.mark.parametrize("name", ONE_OF_EACH_KIND)
 def test_values_and_gradients_with_remat_are_those_of_the_loop(x64, name):
     cell, arguments = problem(name)
     recurrence = scan(remat=True, return_states=True)
