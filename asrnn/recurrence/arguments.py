@@ -10,6 +10,7 @@ from asrnn.dynamics import Cell, Scalars
 from asrnn.dynamics.contract import check_coefficients
 from asrnn.errors import ConfigError
 from asrnn.options import Use, values_of
+from asrnn.recurrence.native.members import vary_alike
 from asrnn.typing import Array, Carry, Params, is_floating
 
 
@@ -20,8 +21,8 @@ def checked(
     inputs: Any,
     initial_carry: Carry,
     unroll: int,
-) -> tuple[Scalars, Array, Carry]:
-    """The coefficients, inputs and initial carry of `asrnn.unroll`, in the parameters' dtype.
+) -> tuple[Params, Scalars, Array, Carry]:
+    """The arrays of `asrnn.unroll` in the parameters' dtype, and all alike inside `shard_map`.
 
     Args:
       cell: the cell.
@@ -55,7 +56,8 @@ def checked(
     read = values_of(cell, {}, Use.RUN_TIME)
     scalars = {name: _scalar(name, coefficients[name], dtype) for name in read}
     carry = _carry(cell.initial_carry(params, shape[1]), initial_carry, dtype)
-    return scalars, jnp.asarray(inputs, dtype), carry
+    # A loop's carry, and a gradient beside its array, have to vary over the same mesh axes.
+    return vary_alike((params, scalars, jnp.asarray(inputs, dtype), carry))
 
 
 def _scalar(name: str, value: Any, dtype: Any) -> Array:

@@ -200,7 +200,7 @@ def unroll(
       ConfigError: for an unknown backend, a coefficient that is missing, not a scalar or not
         finite, or arrays whose shapes do not fit.
     """
-    coefficients, inputs, initial_carry = checked(
+    params, coefficients, inputs, initial_carry = checked(
         cell, params, coefficients, inputs, initial_carry, unroll
     )
     choice = choose_backend(backend, cell, params)

@@ -46,6 +46,14 @@ def vary_alike(arrays: Arrays) -> Arrays:
     return jax.tree.map(cast, arrays) if axes else arrays
 
 
+def within_shard_map() -> bool:
+    """Whether this is traced for the part of one device of a mesh.
+
+    There jax runs no `custom_vjp` with symbolic zeros but within `jax.jit`.
+    """
+    return bool(jax.sharding.get_abstract_mesh().manual_axes)
+
+
 def _like(array: jax.Array, shape: tuple[int, ...], dtype: np.dtype) -> jax.ShapeDtypeStruct:
     """The type of a result that varies over mesh axes as `array` does."""
     kind = jax.typeof(array)

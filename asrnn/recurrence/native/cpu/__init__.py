@@ -25,8 +25,8 @@ import jax.numpy as jnp
 
 from asrnn.recurrence.native.cpu import calls, library
 from asrnn.recurrence.native.cpu.calls import StaticArguments
-from asrnn.recurrence.native.cpu.derivative import AnyOperands, run
-from asrnn.recurrence.native.members import vary_alike
+from asrnn.recurrence.native.cpu.derivative import AnyOperands, run, run_compiled
+from asrnn.recurrence.native.members import vary_alike, within_shard_map
 from asrnn.recurrence.native.operands import Operands, Result, SplitOperands, check
 
 __all__ = ["available", "hamiltonian_unroll", "unroll"]
@@ -160,5 +160,6 @@ def _checked_run(
         reverse=remat == "reverse",
     )
     check(operands)
-    result: Result = run(static, vary_alike(operands))
+    chosen = run_compiled if within_shard_map() else run
+    result: Result = chosen(static, vary_alike(operands))
     return result

@@ -74,3 +74,6 @@ run = jax.custom_vjp(_run_plain, nondiff_argnums=(0,))
 """`(static, operands) -> (final state, states or None)`, differentiable in the operands."""
 
 run.defvjp(_run_forward, _run_backward, symbolic_zeros=True)
+
+run_compiled = jax.jit(run, static_argnums=0)
+"""The same within `jax.jit`."""

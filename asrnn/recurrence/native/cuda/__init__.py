@@ -18,7 +18,7 @@ from asrnn.recurrence.native.compilation import Unavailable
 from asrnn.recurrence.native.cuda import calls, library
 from asrnn.recurrence.native.cuda.calls import Drive, Forward, StaticArguments
 from asrnn.recurrence.native.cuda.variant import DEPTH, MAX_UNITS, make_variant
-from asrnn.recurrence.native.members import vary_alike
+from asrnn.recurrence.native.members import vary_alike, within_shard_map
 from asrnn.recurrence.native.operands import NeededGradients, Operands, Result, check
 from asrnn.recurrence.segments import by_segments
 
@@ -105,7 +105,9 @@ def unroll(
         check(operands)
         steps, batch, _ = xs.shape
         static = StaticArguments(steps, batch, variant, image, return_states)
-        return _run(static, vary_alike(operands))
+        chosen = _run_compiled if within_shard_map() else _run
+        result: Result = chosen(static, vary_alike(operands))
+        return result
 
     if remat:
         return by_segments(segment, initial_state, inputs)
@@ -247,3 +249,4 @@ def _sum_of_products(left: jax.Array, right: jax.Array) -> jax.Array:
 
 _run = jax.custom_vjp(_run_plain, nondiff_argnums=(0,))
 _run.defvjp(_run_forward, _run_backward, symbolic_zeros=True)
+_run_compiled = jax.jit(_run, static_argnums=0)
