@@ -86,11 +86,17 @@ def draw_integrators(title: str, rows: Sequence[Row], path: Path) -> Path:
             _draw_scheme(axis, [row for row in own if _name(row) == name], name, number)
         axis.set(title=f"γ = {diffusion:g}", xlabel="evaluations of the field for each input")
         axis.set_xscale("log", base=2)
+        axis.set_xlim(0.8, 5.0)
         axis.set_xticks([1, 2, 4], ["1", "2", "4"])
         axis.grid(alpha=0.3)
     panels[0].set_ylabel("test accuracy, %")
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside right upper", frameon=False)
+    # What was not measured has no line, and what was in one panel alone still has a name.
+    named = {
+        label: handle
+        for axis in panels
+        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(named.values(), named.keys(), loc="outside right upper", frameon=False)
     figure.suptitle(title, fontsize=10)
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=120)
@@ -103,8 +109,9 @@ def _name(row: Row) -> str:
 
 
 def _draw_scheme(axis: Any, rows: Sequence[Row], name: str, number: int) -> None:
+    # Twenty pairs before one comes again, for colour and mark change at different periods.
+    marker = "osD^"[number % 4]
     style = {"color": f"C{number % 10}", "label": name}
-    marker = "osD^v<>Ph*"[number % 10]
     points = [(evaluations(row), row["mean"], row["std"] or 0.0) for row in rows]
     counted = [point for point in points if point[0] is not None]
     if counted:
@@ -112,5 +119,3 @@ def _draw_scheme(axis: Any, rows: Sequence[Row], name: str, number: int) -> None
         axis.errorbar(x, y, spread, marker=marker, capsize=2, **style)
     elif points:
         axis.axhline(points[0][1], linestyle="--", linewidth=1, **style)
-    else:
-        axis.plot([], [], marker=marker, **style)

@@ -6,8 +6,7 @@
 Where p depends on z alone and q on y alone, both are symplectic, exactly invertible, and neutral on
 the imaginary axis for εω <= 2; leapfrog (Störmer-Verlet) then has order 2. Where a rate depends on
 its own part (damping, γ > 0) leapfrog has order 1. For an input that does not change, the two are
-one method: the momenta of symplectic Euler are those of leapfrog, half a step apart, which is
-why a network loses nothing by the cheaper one.
+one method: the momenta of symplectic Euler are those of leapfrog, half a step apart.
 
 Source: Hairer, Lubich, Wanner, Geometric Numerical Integration (2006), I.1 and VI.3.
 """
