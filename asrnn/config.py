@@ -73,7 +73,12 @@ FRAME: dict[str, tuple[Option, ...]] = {
     "recurrence": (
         Option("backend", "auto", "auto (the fastest available), native, adjoint, scan"),
         Option("unroll", 1, "scan: time steps per iteration of the loop", COUNT),
-        Option("remat", False, "O(√T) memory, at the cost of one more forward pass"),
+        Option(
+            "remat",
+            "none",
+            "computed again in the backward pass: none, segments (O(√T) memory), reverse (O(1))",
+            one_of("none", "segments", "reverse"),
+        ),
     ),
     "objective": (Option("name", "cross_entropy", f"one of {', '.join(OBJECTIVES)}"),),
     "optimizer": (
@@ -114,6 +119,9 @@ CHOICES: dict[str, Mapping[str, Component]] = {
     "optimizer.schedule": SCHEDULES,
 }
 """The fields that choose a component, and the table that each chooses from."""
+
+FORMER_VALUES = {"recurrence.remat": {False: "none", True: "segments"}}
+"""Values in the configs of earlier versions, by field, and today's."""
 
 IN_EVERY_VERSION = ("seed", "task.name", "model.cell", "optimizer.name", "training.steps")
 """The fields without which a config.json is not that of a run."""
@@ -211,13 +219,19 @@ def completed(fields: Mapping[str, Any]) -> ConfigDict:
         if field not in fields:
             raise ConfigError(f"config field {field!r} is missing; every version writes it")
     config, options = base_config(), all_options()
-    for field, value in fields.items():
+    todays = {field: _todays(field, value) for field, value in fields.items()}
+    for field, value in todays.items():
         check_value(field, options[field], value)
-    config.update_from_flattened_dict(dict(fields))
+    config.update_from_flattened_dict(todays)
     _check_choices(flatten(config.to_dict()))
     config = normalized(config)
     check_config(config)
     return config
+
+
+def _todays(field: str, value: Any) -> Any:
+    former = FORMER_VALUES.get(field, {})
+    return next((new for old, new in former.items() if old is value), value)
 
 
 def normalized(config: ConfigDict) -> ConfigDict:

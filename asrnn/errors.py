@@ -61,12 +61,12 @@ class Interrupted(AsrnnError):
     exit_code = 75
 
 
-def check_choice(what: str, value: str, choices: Collection[str]) -> None:
+def check_choice(what: str, value: object, choices: Collection[str]) -> None:
     """Raises ConfigError, listing the names, unless value is one of choices."""
     if value not in choices:
         raise ConfigError(
             f"{what} must be one of {', '.join(choices)}; found {value!r}"
-            + near_miss(value, choices)
+            + (near_miss(value, choices) if isinstance(value, str) else "")
         )
 
 

@@ -152,6 +152,8 @@ class Scheme:
       state: the state within its carry.
       failures: the number of steps whose equations it could not solve, an integer within its
         carry; None for a scheme that solves none.
+      inverse: `(field, ε) -> step back`, which undoes `step` where each rate of a split field
+        depends on the other part alone; None for a scheme without one.
     """
 
     step: Callable[..., Step]
@@ -164,6 +166,7 @@ class Scheme:
     start: Callable[[State], Carry] = lambda state: state
     state: Callable[[Carry], State] = lambda carry: carry
     failures: Callable[[Carry], Array] | None = None
+    inverse: Callable[..., Step] | None = None
 
     @property
     def options(self) -> tuple[Option, ...]:
@@ -196,6 +199,8 @@ class Ode:
         g with f = A h + g;
         "split", `position_rate(state, x)` and `momentum_rate(state, x)` of a state (y, z);
         "gate", `frozen(h, x)` -> the field with the gate as it is there.
+      separable: the run-time scalars that must be 0 for each rate of the split to depend on the
+        other part alone; None if it never does.
     """
 
     init: Init
@@ -205,6 +210,7 @@ class Ode:
     initial_state: Callable[[Params, int], State] = one_state
     hidden_state: Callable[[State], Array] = first
     offers: frozenset[str] = frozenset({"field"})
+    separable: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from asrnn.options import Use, values_of
 from asrnn.recurrence import native
 from asrnn.recurrence.adjoint import adjoint
 from asrnn.recurrence.arguments import checked
+from asrnn.recurrence.reversible import check_reversible, reversible
 from asrnn.recurrence.scan import scan
 from asrnn.recurrence.segments import by_segments
 from asrnn.typing import Array, Carry, Params
@@ -31,6 +32,8 @@ from asrnn.typing import Array, Carry, Params
 BACKENDS = ("scan", "adjoint", "native")
 FORMER_NAMES = {"fused": "adjoint"}
 """Names of backends in the configs of earlier versions, and today's."""
+REMATS = ("none", "segments", "reverse")
+"""What the backward pass computes again, so that it need not be kept."""
 
 Result = tuple[Carry, Array | None]
 
@@ -56,8 +59,9 @@ def _tanh_obstacle(field: TanhField) -> str | None:
     return native.available(units, inputs, field.gate_input_kernel is not None)
 
 
-def _native_tanh(field: TanhField, *arguments: Any, **options: Any) -> Result:
-    return native.unroll(*field, *arguments, **options)
+def _native_tanh(field: TanhField, *arguments: Any, return_states: bool, remat: str) -> Result:
+    segments = remat == "segments"
+    return native.unroll(*field, *arguments, return_states=return_states, remat=segments)
 
 
 def _split_tanh_obstacle(field: SplitTanhField) -> str | None:
@@ -71,7 +75,9 @@ def _native_split_tanh(
     step_size: Array | float,
     inputs: Array,
     state: tuple[Array, Array],
-    **options: Any,
+    *,
+    return_states: bool,
+    remat: str,
 ) -> Result:
     last, states = native.cpu.hamiltonian_unroll(
         field.coupling,
@@ -83,7 +89,8 @@ def _native_split_tanh(
         field.diffusion,
         inputs,
         jnp.concatenate(state, axis=-1),
-        **options,
+        return_states=return_states,
+        remat="reverse" if remat == "reverse" else remat == "segments",
     )
     return tuple(jnp.split(last, 2, axis=-1)), states
 
@@ -95,12 +102,12 @@ def _adjoint_tanh(
     state: Array,
     *,
     return_states: bool,
-    remat: bool,
+    remat: str,
 ) -> Result:
     def segment(state: Array, xs: Array) -> Result:
         return adjoint(*field, step_size, xs, state, return_states=return_states)
 
-    return by_segments(segment, state, inputs) if remat else segment(state, inputs)
+    return by_segments(segment, state, inputs) if remat == "segments" else segment(state, inputs)
 
 
 KERNELS: dict[tuple[type, str, str], Kernel] = {
@@ -172,7 +179,7 @@ def unroll(
     *,
     backend: str = "auto",
     unroll: int = 1,
-    remat: bool = False,
+    remat: str = "none",
     return_states: bool = False,
 ) -> Result:
     """Steps a cell along a batch of sequences.
@@ -189,8 +196,10 @@ def unroll(
       initial_carry: the carry before the first step; zeros by default.
       backend: "auto" or a name of `BACKENDS`.
       unroll: steps per loop iteration of the `scan` backend.
-      remat: stores the state every √T steps only (`native` on a CPU: every 32 at most) and computes
-        the rest again in the backward pass, which costs one more forward pass.
+      remat: what the backward pass computes again instead of keeping it. "segments" keeps the state
+        every √T steps only (`native` on a CPU: every 32 at most), for one more forward pass.
+        "reverse" keeps the last state alone, whatever T, and takes the others back from it, each
+        with a rounding error of its own; for the cells and schemes of `reversible.py`.
       return_states: whether to return all hidden states, not only the last.
 
     Returns:
@@ -198,14 +207,28 @@ def unroll(
 
     Raises:
       ConfigError: for an unknown backend, a coefficient that is missing, not a scalar or not
-        finite, or arrays whose shapes do not fit.
+        finite, arrays whose shapes do not fit, or `remat` that is unknown or not for this cell.
     """
+    check_choice("recurrence.remat", remat, REMATS)
     params, coefficients, inputs, initial_carry = checked(
         cell, params, coefficients, inputs, initial_carry, unroll
     )
     choice = choose_backend(backend, cell, params)
     if choice.note is not None:
         _say_once(choice.note)
+    exact = check_reversible(cell, coefficients) if remat == "reverse" else None
+    if choice.backend == "scan" and exact is not None:
+        assert isinstance(cell, OdeCell)
+        return reversible(
+            cell,
+            cell.field(params, coefficients),
+            jnp.asarray(coefficients["step_size"]),
+            inputs,
+            initial_carry,
+            exact,
+            unroll=unroll,
+            return_states=return_states,
+        )
     if choice.backend == "scan":
         result = scan(
             cell,
@@ -214,7 +237,7 @@ def unroll(
             inputs,
             initial_carry,
             unroll=unroll,
-            remat=remat,
+            remat=remat == "segments",
             return_states=return_states,
         )
         _report_failures(cell, result[0])

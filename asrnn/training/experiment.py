@@ -15,7 +15,7 @@ from asrnn.errors import check_choice
 from asrnn.models import SequenceNetwork
 from asrnn.objectives import Objective, find_objective
 from asrnn.options import Use, values_of
-from asrnn.recurrence import BACKENDS, FORMER_NAMES, choose_backend
+from asrnn.recurrence import BACKENDS, FORMER_NAMES, check_reversible, choose_backend
 from asrnn.tasks import Task, check_fits, make_task
 from asrnn.training.devices import batch_mesh
 from asrnn.training.examples import KeyPurpose, purpose_key
@@ -79,6 +79,8 @@ def make_experiment(config: ConfigDict) -> Experiment:
     graphdef, split = nnx.split(module)
     params = nnx.to_pure_dict(split)
     choice = choose_backend(config.recurrence.backend, module.cell, params["recurrent"])
+    if config.recurrence.remat == "reverse":
+        check_reversible(module.cell, hyper.coefficients)
     recurrence = config.recurrence.to_dict() | {"backend": choice.backend}
     mesh = batch_mesh(config.training.batch_size, choice.backend)
     model = Model(graphdef, recurrence, mesh)

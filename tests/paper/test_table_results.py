@@ -142,7 +142,7 @@ def test_a_run_that_went_further_is_of_another_definition(tmp_path: Path) -> Non
     "overrides",
     [
         {"task__source": "files", "task__data_dir": "elsewhere"},
-        {"recurrence__backend": "scan", "recurrence__remat": True},
+        {"recurrence__backend": "scan", "recurrence__remat": "segments"},
         {"training__checkpoint_every": 3, "training__log_every": 3},
     ],
     ids=str,

@@ -106,7 +106,7 @@ def test_values_and_gradients_are_those_of_the_loop(x64, name, steps):
 @pytest.mark.parametrize("name", ONE_OF_EACH_KIND)
 def test_values_and_gradients_with_remat_are_those_of_the_loop(x64, name):
     cell, arguments = problem(name)
-    recurrence = scan(remat=True, return_states=True)
+    recurrence = scan(remat="segments", return_states=True)
     assert_close(compiled(recurrence, cell)(arguments), oracle(name))
 
 
@@ -119,7 +119,7 @@ def test_remat_serves_any_length(x64, length, steps, return_states):
     with_remat, without = (
         compiled(scan(**options), cell)(arguments)
         for options in (
-            {"remat": True, "unroll": steps, "return_states": return_states},
+            {"remat": "segments", "unroll": steps, "return_states": return_states},
             {"return_states": return_states},
         )
     )
@@ -160,18 +160,18 @@ def peak_memory(length, *, remat):
 
 def test_remat_stores_the_root_of_the_length():
     states = 4 * 32  # numbers of one state
-    assert stored_entries(401, remat=False) > 401 * states
-    assert stored_entries(401, remat=True) < 0.2 * 401 * states
-    growth = stored_entries(1601, remat=True) - stored_entries(401, remat=True)
+    assert stored_entries(401, remat="none") > 401 * states
+    assert stored_entries(401, remat="segments") < 0.2 * 401 * states
+    growth = stored_entries(1601, remat="segments") - stored_entries(401, remat="segments")
     assert growth < 25 * states + 4 * 1201  # twenty more segments, and the longer inputs
 
 
 def test_remat_lowers_the_peak_memory_of_a_gradient():
-    assert peak_memory(400, remat=True) < 0.25 * peak_memory(400, remat=False)
+    assert peak_memory(400, remat="segments") < 0.25 * peak_memory(400, remat="none")
 
 
 @pytest.mark.parametrize("name", ["gated_antisymmetric", "lstm"])
-@pytest.mark.parametrize("remat", [False, True])
+@pytest.mark.parametrize("remat", ["none", "segments"])
 def test_all_states_are_returned_only_if_asked_for(x64, name, remat):
     cell, arguments = problem(name)
     carry, states = scan(remat=remat, return_states=True)(cell, *arguments)
@@ -198,7 +198,7 @@ def test_a_sequence_can_be_gone_on_with_from_its_carry(x64, name):
     assert_close(scan()(cell, params, coefficients, inputs[3:], half)[0], whole)
 
 
-@pytest.mark.parametrize("remat", [False, True])
+@pytest.mark.parametrize("remat", ["none", "segments"])
 @pytest.mark.parametrize(("length", "batch"), [(0, 2), (1, 1), (5, 1)])
 @pytest.mark.parametrize("name", ["gated_antisymmetric", "lstm"])
 def test_short_sequences_and_batches_of_one(x64, name, length, batch, remat):

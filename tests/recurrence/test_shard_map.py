@@ -31,7 +31,7 @@ def backend(request: pytest.FixtureRequest, kernel_cache: str) -> str:
 
 
 def loss(
-    params: Params, step_size: Array, inputs: Array, *, backend: str, remat: bool = False
+    params: Params, step_size: Array, inputs: Array, *, backend: str, remat: str = "none"
 ) -> Array:
     """Of all states; the carry is the cell's own, which no device has a part of."""
     _, states = unroll(
@@ -47,7 +47,7 @@ def loss(
     return jnp.sum(jnp.cos(3.0 * states))
 
 
-def shared(backend: str, *, check_vma: bool, remat: bool = False) -> Callable[..., Array]:
+def shared(backend: str, *, check_vma: bool, remat: str = "none") -> Callable[..., Array]:
     """The loss, its batch split over the devices."""
     mesh = Mesh(np.array(jax.devices()[:DEVICES]), ("data",))
     everywhere, batch = PartitionSpec(), PartitionSpec(None, "data")
@@ -75,13 +75,13 @@ def as_it_is(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-WAYS = {"jit": (jax.jit, False), "jit, remat": (jax.jit, True), "eager": (as_it_is, False)}
+WAYS = {"jit": (jax.jit, "none"), "jit, remat": (jax.jit, "segments"), "eager": (as_it_is, "none")}
 
 
 @pytest.mark.parametrize(("compiled", "remat"), WAYS.values(), ids=WAYS)
 @pytest.mark.parametrize("check_vma", [True, False], ids=["checked", "unchecked"])
 def test_value_and_gradients_are_those_of_the_whole_batch(
-    backend: str, check_vma: bool, compiled: Callable[..., Any], remat: bool
+    backend: str, check_vma: bool, compiled: Callable[..., Any], remat: str
 ) -> None:
     run = compiled(jax.value_and_grad(shared(backend, check_vma=check_vma, remat=remat), (0, 1, 2)))
     expected = jax.value_and_grad(partial(loss, backend="scan"), (0, 1, 2))(*arguments())

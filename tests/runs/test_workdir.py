@@ -80,7 +80,7 @@ def test_all_differences_are_named_at_once(tmp_path: Path) -> None:
         ("task.data_dir", "elsewhere"),
         ("recurrence.backend", "auto"),
         ("recurrence.unroll", 2),
-        ("recurrence.remat", True),
+        ("recurrence.remat", "segments"),
     ],
 )
 def test_what_changes_no_number_may_differ(field: str, value: Any, tmp_path: Path) -> None:

@@ -107,6 +107,7 @@ HAMILTONIAN = Ode(
     initial_state=_initial_state,
     hidden_state=_hidden_state,
     offers=frozenset({"field", "split"}),
+    separable=("diffusion",),
 )
 GATED_HAMILTONIAN = Ode(
     init_gated_hamiltonian,
@@ -116,4 +117,5 @@ GATED_HAMILTONIAN = Ode(
     initial_state=_initial_state,
     hidden_state=_hidden_state,
     offers=frozenset({"field", "split"}),
+    separable=("diffusion",),
 )

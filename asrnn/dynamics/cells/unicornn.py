@@ -98,4 +98,5 @@ UNICORNN = Ode(
     (STEP_SIZE, STIFFNESS, INPUT_SCALE),
     initial_state=two_states,
     offers=frozenset({"field", "split"}),
+    separable=(),
 )

@@ -40,6 +40,17 @@ def symplectic_euler(field: SplitField, step_size: Array | float) -> Step:
     return step
 
 
+def symplectic_euler_back(field: SplitField, step_size: Array | float) -> Step:
+    """Undoes `symplectic_euler`: y = y⁺ - ε p(z⁺), z = z⁺ - ε q(y), of a separable field."""
+
+    def back(state: Pair, x: Array) -> Pair:
+        y, z = state
+        y = y - step_size * field.position_rate((y, z), x)
+        return y, z - step_size * field.momentum_rate((y, z), x)
+
+    return back
+
+
 def leapfrog(field: SplitField, step_size: Array | float) -> Step:
     """The step of a state (y, z): half a kick, a drift, half a kick."""
 
@@ -52,11 +63,17 @@ def leapfrog(field: SplitField, step_size: Array | float) -> Step:
     return step
 
 
+def leapfrog_back(field: SplitField, step_size: Array | float) -> Step:
+    """Undoes `leapfrog` of a separable field: its three moves backwards, with -ε."""
+    return leapfrog(field, -step_size)
+
+
 SYMPLECTIC_EULER = Scheme(
     symplectic_euler,
     order=1,
     source="Hairer, Lubich, Wanner, Geometric Numerical Integration, I.1.2",
     needs="split",
+    inverse=symplectic_euler_back,
 )
 LEAPFROG = Scheme(
     leapfrog,
@@ -64,4 +81,5 @@ LEAPFROG = Scheme(
     source="Hairer, Lubich, Wanner, Geometric Numerical Integration, I.1.4",
     needs="split",
     stages=2,
+    inverse=leapfrog_back,
 )
