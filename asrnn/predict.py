@@ -29,15 +29,16 @@ OUT = flags.DEFINE_string(
 
 def main() -> None:
     """Loads, predicts, prints or writes."""
-    from asrnn.tasks.inputs import read_inputs
+    from asrnn.tasks.inputs import found_files, read_inputs
     from asrnn.trained import load
     from asrnn.training.devices import configure_jax
 
     if not INPUT.value:
         raise ConfigError("no input given; for example --input=FILE.npz or --input=one.png")
+    files = found_files(INPUT.value)
     configure_jax()
     network = load(NETWORK())
-    inputs, names = read_inputs(network.experiment.task, INPUT.value)
+    inputs, names = read_inputs(network.experiment.task, files)
     if network.classifies:
         probabilities = network.probabilities(inputs)
         found = {"predictions": probabilities.argmax(-1), "probabilities": probabilities}

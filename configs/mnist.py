@@ -25,6 +25,19 @@ from ml_collections import ConfigDict
 
 from asrnn.config import Variants, apply_variants, base_config
 
+# The block form of W - Wᵀ, with half the products, under a scheme that needs no γ
+HAMILTONIAN = {
+    "model.discretization": "symplectic_euler",
+    "model.step_size": 0.2,
+    "model.diffusion": 0.0,
+    "model.input_scale": 0.2,
+    "optimizer.name": "adam",
+    "optimizer.learning_rate": 0.003,
+    "optimizer.schedule": "cosine",
+    "optimizer.clip_norm": 1.0,
+    "training.batch_size": 64,
+}
+
 VARIANTS: Variants = {
     "gated": {
         "model.cell": "gated_antisymmetric",
@@ -40,31 +53,8 @@ VARIANTS: Variants = {
     },
     "lstm": {"model.cell": "lstm", "optimizer.name": "adam", "optimizer.learning_rate": 0.001},
     "ablation": {"model.cell": "ablation", "model.diffusion": 0.0},
-    # The block form of W - Wᵀ, with half the products, under a scheme that needs no γ
-    "hamiltonian": {
-        "model.cell": "hamiltonian",
-        "model.discretization": "symplectic_euler",
-        "model.step_size": 0.2,
-        "model.diffusion": 0.0,
-        "model.input_scale": 0.2,
-        "optimizer.name": "adam",
-        "optimizer.learning_rate": 0.003,
-        "optimizer.schedule": "cosine",
-        "optimizer.clip_norm": 1.0,
-        "training.batch_size": 64,
-    },
-    "gated_hamiltonian": {
-        "model.cell": "gated_hamiltonian",
-        "model.discretization": "symplectic_euler",
-        "model.step_size": 0.2,
-        "model.diffusion": 0.0,
-        "model.input_scale": 0.2,
-        "optimizer.name": "adam",
-        "optimizer.learning_rate": 0.003,
-        "optimizer.schedule": "cosine",
-        "optimizer.clip_norm": 1.0,
-        "training.batch_size": 64,
-    },
+    "hamiltonian": {"model.cell": "hamiltonian"} | HAMILTONIAN,
+    "gated_hamiltonian": {"model.cell": "gated_hamiltonian"} | HAMILTONIAN,
     # Erichson et al. 2021: 100 epochs, the rate falls at 90
     "lipschitz": {
         "model.cell": "lipschitz",

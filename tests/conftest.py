@@ -16,6 +16,11 @@ from tests.recurrence.native.cuda.target import in_place_of_the_gpu, simulated
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_default_matmul_precision", "highest")
 
+# Tests compile much and compute little. One choice for all of them, as small operations that one
+# test compiled are reused by the next, and would be rounded otherwise than in a command's process.
+jax.config.update("jax_disable_most_optimizations", True)
+os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # for the commands
+
 CACHE_SETTINGS = {
     "jax_persistent_cache_min_compile_time_secs": 0.0,
     "jax_persistent_cache_min_entry_size_bytes": 0,
@@ -57,21 +62,6 @@ def compilation_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path
     for name, value in before.items():
         jax.config.update(name, value)
     cache.reset_cache()
-
-
-@pytest.fixture(scope="module")
-def cheap_compilation() -> Iterator[None]:
-    """Compiles without optimizing, for tests that compile much and compute little.
-
-    It is for tests of what a run does, not of how it is rounded; those keep XLA as it is.
-    """
-    name = "jax_disable_most_optimizations"
-    before = jax.config.read(name)
-    with pytest.MonkeyPatch.context() as patch:
-        jax.config.update(name, True)
-        patch.setenv(name.upper(), "1")  # for commands in processes of their own
-        yield
-    jax.config.update(name, before)
 
 
 @pytest.fixture(scope="session")

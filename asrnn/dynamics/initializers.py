@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from asrnn.options import FINITE, NON_NEGATIVE, Option, Use
-from asrnn.typing import Array, Key
+from asrnn.typing import Array, Key, Params
 
 INIT_SCALE = Option(
     "init_scale", 1.0, "σ_w: recurrent entries ~ N(0, σ_w²/n)", NON_NEGATIVE, Use.INITIAL
@@ -28,3 +28,13 @@ def normal(key: Key, shape: tuple[int, ...], variance: float) -> Array:
 def input_kernel(key: Key, input_size: int, size: int, input_scale: float) -> Array:
     """Vᵀ `[m, size]` ~ N(0, 1/m) as a variance, times `input_scale`."""
     return input_scale * normal(key, (input_size, size), 1 / input_size)
+
+
+def gate_parameters(
+    key: Key, input_size: int, size: int, input_scale: float, gate_bias: float
+) -> Params:
+    """V_zᵀ `[m, size]`, drawn as V is, and b_z `[size]` = `gate_bias`."""
+    return {
+        "gate_input_kernel": input_kernel(key, input_size, size, input_scale),
+        "gate_bias": jnp.full(size, gate_bias, float),
+    }

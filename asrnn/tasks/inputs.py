@@ -21,19 +21,27 @@ class Inputs(NamedTuple):
     names: list[str]
 
 
-def read_inputs(task: Task, files: Sequence[str]) -> Inputs:
+def found_files(patterns: Sequence[str]) -> list[Path]:
+    """The files of these names, or of patterns with the wildcards `*` and `?` of a shell.
+
+    Raises:
+      DataError: for the first without a file.
+    """
+    return [path for pattern in patterns for path in _matching(pattern)]
+
+
+def read_inputs(task: Task, paths: Sequence[Path]) -> Inputs:
     """Reads one .npz file, or pictures of the size of the task's images.
 
     Args:
       task: whose inputs they are to be; only whether it has images, and their shape, matters.
-      files: paths, with the wildcards `*` and `?` of a shell. An .npz file has an
-        array `inputs`, or one array only; its examples are called by their numbers. A picture is
-        converted to gray levels or to colours, whichever the task has.
+      paths: the files. An .npz file has an array `inputs`, or one array only; its examples are
+        called by their numbers. A picture is converted to gray levels or to colours, whichever
+        the task has.
 
     Raises:
-      DataError: for a file that is missing, unreadable or of another size.
+      DataError: for a file that is unreadable or of another size.
     """
-    paths = [path for pattern in files for path in _matching(pattern)]
     packed = [path for path in paths if path.suffix == ".npz"]
     if packed and len(paths) > 1:
         raise DataError(f"{packed[0]} can only be read by itself; give one .npz file, or pictures")

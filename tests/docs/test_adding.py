@@ -15,8 +15,6 @@ from asrnn.runs.metrics import read_rows
 from asrnn.training.loop import train_and_evaluate
 from tests.docs.pages import blocks, command_configs, run, tables_kept
 
-pytestmark = pytest.mark.usefixtures("cheap_compilation")
-
 SMALL = {"model__hidden_size": 8, "training__steps": 4, "training__log_every": 2}
 
 

@@ -19,8 +19,6 @@ from asrnn.tasks import make_task
 from asrnn.training.loop import train_and_evaluate
 from tests.docs.pages import command_configs, run, tables_kept
 
-pytestmark = pytest.mark.usefixtures("cheap_compilation")
-
 SMALL: dict[str, Any] = {
     "model__hidden_size": 6,
     "training__steps": 4,

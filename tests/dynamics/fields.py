@@ -1,14 +1,17 @@
 """Vector fields for the tests of schemes: small, and of every form that a scheme may need."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from asrnn.dynamics import SplitTanhField, TanhField
+from asrnn.dynamics import SCHEMES, SplitTanhField, TanhField
+from asrnn.typing import Step
 
 N, M = 6, 2
+IMPLICIT = [name for name, scheme in SCHEMES.items() if scheme.failures is not None]
+EXACT = {"solver": "fixed_point", "tolerance": 1e-13, "max_iterations": 200}
 
 
 def _normal(*shape: int, seed: int) -> jax.Array:
@@ -95,3 +98,9 @@ def flat(state: jax.Array | tuple[jax.Array, jax.Array]) -> jax.Array:
 
 
 INPUT = np.array([[0.4, -1.1]])
+
+
+def step_of(name: str, field: Any, step_size: Any, **values: Any) -> Step:
+    """The step of a scheme; implicit ones solve to rounding unless told otherwise."""
+    solver = EXACT | values if name in IMPLICIT else values
+    return SCHEMES[name].step(field, step_size, **solver)

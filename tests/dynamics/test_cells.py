@@ -35,8 +35,6 @@ every_cell = pytest.mark.parametrize("name", sorted(CELLS))
 EVERY_SCHEME = ("gated_antisymmetric", "hamiltonian")
 """The cells that are held to every scheme; for the others one is enough."""
 
-pytestmark = pytest.mark.usefixtures("cheap_compilation")
-
 
 def as_jax(params):
     return jax.tree.map(jnp.asarray, params)

@@ -25,8 +25,6 @@ from tests.dynamics.oscillator import DAMPING, OSCILLATOR, OscillatorField
 M, N, BATCH = 3, 4, 2
 KAPPA = 0.3
 
-pytestmark = pytest.mark.usefixtures("cheap_compilation")
-
 
 def symplectic_euler(field: OscillatorField, step_size: Any) -> Any:
     """z⁺ = z + ε z'(y, z), y⁺ = y + ε y'(y, z⁺)."""

@@ -21,7 +21,7 @@ from asrnn.dynamics.stability import (
 )
 from tests.dynamics.reference import ONE_OF_EACH_KIND, OTHERS
 
-pytestmark = pytest.mark.usefixtures("x64", "cheap_compilation")
+pytestmark = pytest.mark.usefixtures("x64")
 
 M = 3
 

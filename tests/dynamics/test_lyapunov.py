@@ -21,7 +21,7 @@ from asrnn.dynamics.stability import (
 )
 from tests.dynamics.test_long_products import linear, network, orthogonal, rotation, still
 
-pytestmark = pytest.mark.usefixtures("x64", "cheap_compilation")
+pytestmark = pytest.mark.usefixtures("x64")
 
 
 def test_the_exponents_of_a_linear_field_are_those_of_its_eigenvalues() -> None:

@@ -14,7 +14,7 @@ from asrnn.dynamics import Coefficients, antisymmetric_matrix, make_cell
 from asrnn.dynamics.stability import absolute_eigenvalues, end_to_end_jacobians, step_jacobian
 from tests.dynamics.reference import ONE_OF_EACH_KIND, OTHERS
 
-pytestmark = pytest.mark.usefixtures("x64", "cheap_compilation")
+pytestmark = pytest.mark.usefixtures("x64")
 
 M = 3
 

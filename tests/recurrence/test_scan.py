@@ -52,9 +52,8 @@ def differentiate(recurrence, cell, arguments):
 
 
 def compiled(recurrence, cell):
-    """`differentiate` in one piece, compiled in a hurry: these tests ask what, not how fast."""
-    run = functools.partial(differentiate, recurrence, cell)
-    return jax.jit(run, compiler_options={"xla_backend_optimization_level": 0})
+    """`differentiate` in one piece."""
+    return jax.jit(functools.partial(differentiate, recurrence, cell))
 
 
 def scan(**options):

@@ -10,7 +10,7 @@ from PIL import Image
 
 from asrnn.errors import DataError
 from asrnn.tasks import make_task
-from asrnn.tasks.inputs import read_inputs
+from asrnn.tasks.inputs import found_files, read_inputs
 
 DIGITS = make_task("digits")
 CIFAR = make_task("cifar10")
@@ -28,7 +28,9 @@ def test_pictures_come_in_the_order_given_and_patterns_in_alphabetical_order(
 ) -> None:
     for name in ("b", "a", "z"):
         save(tmp_path / f"{name}.png", GRAY + ord(name))
-    inputs, names = read_inputs(DIGITS, [str(tmp_path / "z.png"), str(tmp_path / "[ab].png")])
+    inputs, names = read_inputs(
+        DIGITS, found_files([str(tmp_path / "z.png"), str(tmp_path / "[ab].png")])
+    )
     assert [Path(name).stem for name in names] == ["z", "a", "b"]
     assert (inputs.dtype, inputs.shape) == (np.uint8, (3, 8, 8, 1))
     np.testing.assert_array_equal(inputs[:, 0, 0, 0], [ord(name) for name in "zab"])
@@ -36,9 +38,9 @@ def test_pictures_come_in_the_order_given_and_patterns_in_alphabetical_order(
 
 def test_colours_become_gray_and_gray_becomes_colours_as_the_task_has_them(tmp_path: Path) -> None:
     colours = save(tmp_path / "colours.png", np.repeat(GRAY[..., None], 3, -1))
-    np.testing.assert_array_equal(read_inputs(DIGITS, [str(colours)]).inputs[0, ..., 0], GRAY)
+    np.testing.assert_array_equal(read_inputs(DIGITS, [colours]).inputs[0, ..., 0], GRAY)
     gray = save(tmp_path / "gray.png", np.tile(GRAY, (4, 4)))
-    found = read_inputs(CIFAR, [str(gray)]).inputs
+    found = read_inputs(CIFAR, [gray]).inputs
     assert found.shape == (1, 32, 32, 3)
     np.testing.assert_array_equal(found[0, :8, :8, 2], GRAY)
 
@@ -48,7 +50,7 @@ def test_colours_become_gray_and_gray_becomes_colours_as_the_task_has_them(tmp_p
 )
 def test_an_npz_file_has_inputs_or_one_array(arrays: dict[str, np.ndarray], tmp_path: Path) -> None:
     np.savez(tmp_path / "in.npz", **arrays)
-    inputs, names = read_inputs(DIGITS, [str(tmp_path / "in.npz")])
+    inputs, names = read_inputs(DIGITS, [tmp_path / "in.npz"])
     np.testing.assert_array_equal(inputs, GRAY[None])
     assert names == ["0"]
 
@@ -72,5 +74,5 @@ def test_what_cannot_be_read_is_refused_in_one_line(tmp_path: Path) -> None:
         (SEQUENCES, [small], "task adding has no images"),
     ]:
         with pytest.raises(DataError, match=words) as it:
-            read_inputs(task, [str(file) for file in files])
+            read_inputs(task, found_files([str(file) for file in files]))
         assert "\n" not in str(it.value)

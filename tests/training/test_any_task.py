@@ -31,8 +31,6 @@ from tests.training.runs import (
     tiny_config,
 )
 
-pytestmark = pytest.mark.usefixtures("cheap_compilation")
-
 SMALL: dict[str, Any] = {
     "model__hidden_size": 6,
     "task__validation_size": 20,
@@ -84,7 +82,6 @@ def uninterrupted(
     config: ConfigDict,
     tmp_path_factory: pytest.TempPathFactory,
     compilation_cache: Path,
-    cheap_compilation: None,
 ) -> Path:
     """The workdir of a run that nothing disturbed."""
     workdir = tmp_path_factory.mktemp("uninterrupted")

@@ -9,6 +9,7 @@ from asrnn.dynamics.initializers import (
     GATE_BIAS,
     INIT_SCALE,
     INPUT_SCALE,
+    gate_parameters,
     input_kernel,
     normal,
 )
@@ -59,9 +60,7 @@ def init_ablation(
         "recurrent_kernel": normal(key_recurrent, (n, n), init_scale**2 / n),
         "input_kernel": input_kernel(key_input, m, n, input_scale),
         "bias": jnp.zeros(n),
-        "gate_input_kernel": input_kernel(key_gate, m, n, input_scale),
-        "gate_bias": jnp.full(n, gate_bias, float),
-    }
+    } | gate_parameters(key_gate, m, n, input_scale, gate_bias)
 
 
 def vanilla_step(

@@ -20,6 +20,7 @@ from asrnn.dynamics.initializers import (
     GATE_BIAS,
     INIT_SCALE,
     INPUT_SCALE,
+    gate_parameters,
     input_kernel,
     normal,
 )
@@ -84,10 +85,7 @@ def init_gated_hamiltonian(
     plain = init_hamiltonian(
         key, input_size, hidden_size, init_scale=init_scale, input_scale=input_scale
     )
-    return plain | {
-        "gate_input_kernel": input_kernel(key_gate, input_size, hidden_size, input_scale),
-        "gate_bias": jnp.full(hidden_size, gate_bias, float),
-    }
+    return plain | gate_parameters(key_gate, input_size, hidden_size, input_scale, gate_bias)
 
 
 def _initial_state(params: Params, batch_size: int) -> State:
