@@ -38,12 +38,13 @@ ALLOWED = {
     "tasks": {"objectives"} | GROUND,
     "recurrence": {"dynamics"} | GROUND,
     "models": {"dynamics", "recurrence"} | GROUND,
-    "config": COMPONENTS | GROUND,
+    "frame": COMPONENTS | GROUND,
+    "config": {"frame"} | COMPONENTS | GROUND,
     "runs": {"config"} | GROUND,
     "training": {"config", "runs", "signals"} | MODELLING | COMPONENTS | GROUND,
     "pretrained": {"config"} | GROUND,
     "trained": {"config", "runs", "training", "pretrained"} | MODELLING | COMPONENTS | GROUND,
-    "sweeps": {"config", "runs", "signals", "training"} | MODELLING | COMPONENTS | GROUND,
+    "sweeps": {"config", "frame", "runs", "signals", "training"} | MODELLING | COMPONENTS | GROUND,
     "reports": {"config", "objectives", "runs", "sweeps"} | GROUND,
     "paper": {"config", "runs", "training", "sweeps", "reports"} | MODELLING | COMPONENTS | GROUND,
     "benchmarks": {"config", "training"} | MODELLING | COMPONENTS | GROUND,
@@ -55,7 +56,8 @@ ALLOWED = {
 
 OWNERS = {
     "orbax": {"runs.checkpoints"},
-    "tensorboardX": {"runs.metrics"},
+    "tensorboardX": {"runs.loggers"},
+    "wandb": {"runs.loggers"},
     "rich": {"training.display", "sweeps.progress_table"},
     "tensorflow_datasets": {"tasks"},
     "sklearn": {"tasks"},
@@ -73,7 +75,7 @@ OWNERS = {
 
 HEAVY = (
     *("tensorflow", "tensorflow_datasets", "orbax", "matplotlib", "sklearn", "PIL"),
-    *("torch", "optuna", "ray", "tensorboardX"),
+    *("torch", "optuna", "ray", "tensorboardX", "wandb"),
 )
 
 

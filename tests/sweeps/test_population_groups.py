@@ -35,6 +35,8 @@ OTHER_VALUES: dict[str, Any] = {
     "recurrence.backend": "adjoint",
     "optimizer.name": "sgd",
     "optimizer.schedule": "cosine",
+    "optimizer.function": "adan",
+    "optimizer.arguments": "b1=0.5",
 }
 
 
