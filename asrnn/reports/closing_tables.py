@@ -32,10 +32,10 @@ def summary_table(summary: Mapping[str, Any], objective: Objective = CROSS_ENTRO
 
 def _early(summary: Mapping[str, Any]) -> str:
     """Says so where the run's patience ended it."""
-    early = summary.get("early_stop")
-    if early is None:
+    patience = summary.get("exhausted_patience")
+    if patience is None:
         return ""
-    return f" (of {early['steps_asked']:,}: none better in {early['patience']} validations)"
+    return f" (of {summary['steps_asked']:,}: none better in {patience} validations)"
 
 
 def _stand_in(summary: Mapping[str, Any]) -> str:

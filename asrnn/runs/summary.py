@@ -30,9 +30,10 @@ def is_finished(summary: Mapping[str, Any], steps: int, patience: int) -> bool:
       steps: `training.steps` of the config.
       patience: `training.patience` of the config; with another one, a run that ended early goes on.
     """
-    early = summary.get("early_stop")
-    ended_early = early is not None and early["patience"] == patience and summary["steps"] < steps
-    return summary["status"] == DONE and (summary["steps"] == steps or ended_early)
+    if summary["status"] != DONE:
+        return False
+    exhausted = summary.get("exhausted_patience")  # earlier versions had none
+    return bool(summary["steps"] == steps or (exhausted == patience and summary["steps"] < steps))
 
 
 def read_summary(workdir: Path) -> dict[str, Any] | None:

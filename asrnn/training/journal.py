@@ -232,7 +232,8 @@ class Journal:
             "task": self._config.task.name,
             "cell": self._config.model.cell,
             "steps": steps,
-            "early_stop": self._early_stop(status, steps),
+            "steps_asked": self._config.training.steps,
+            "exhausted_patience": self._exhausted_patience(status, steps),
             "num_parameters": num_parameters(self._experiment.initial_params),
             "validation_accuracy": self.best.get("accuracy"),
             "best_step": self.best["step"],
@@ -254,12 +255,11 @@ class Journal:
             write_summary(self.workdir, summary)
         return summary
 
-    def _early_stop(self, status: str, steps: int) -> dict[str, int] | None:
-        """Which patience ended the run before the steps that it was asked for; None if none did."""
+    def _exhausted_patience(self, status: str, steps: int) -> int | None:
+        """The patience that ended the run before the steps that it was asked for, if one did."""
         training = self._config.training
-        if status != DONE or steps == training.steps:
-            return None
-        return {"patience": training.patience, "steps_asked": training.steps}
+        ended_early = status == DONE and steps < training.steps
+        return int(training.patience) if ended_early else None
 
     def _monitored(self, test: Row | None) -> dict[str, Any]:
         """The scores by which runs of this objective are compared."""
