@@ -44,6 +44,7 @@ ALLOWED = {
     "training": {"config", "runs", "signals"} | MODELLING | COMPONENTS | GROUND,
     "pretrained": {"config"} | GROUND,
     "trained": {"config", "runs", "training", "pretrained"} | MODELLING | COMPONENTS | GROUND,
+    "formats": {"trained", "runs"} | MODELLING | GROUND,
     "sweeps": {"config", "frame", "runs", "signals", "training"} | MODELLING | COMPONENTS | GROUND,
     "reports": {"config", "objectives", "runs", "sweeps"} | GROUND,
     "paper": {"config", "runs", "training", "sweeps", "reports"} | MODELLING | COMPONENTS | GROUND,
@@ -70,12 +71,13 @@ OWNERS = {
     "torch": {"benchmarks"},
     "optuna": {"sweeps"},
     "ray": {"sweeps"},
+    "safetensors": {"formats"},
 }
 """Libraries that only these files or rooms may import."""
 
 HEAVY = (
     *("tensorflow", "tensorflow_datasets", "orbax", "matplotlib", "sklearn", "PIL"),
-    *("torch", "optuna", "ray", "tensorboardX", "wandb"),
+    *("torch", "optuna", "ray", "tensorboardX", "wandb", "safetensors"),
 )
 
 
