@@ -138,10 +138,19 @@ def _with_decay(
 
 
 def from_optax(values: Values, settings: Settings) -> "optax.GradientTransformation":
-    """Any optimizer of optax by the name of its function.
+    """Any optimizer of optax by the name of its function; raises what `_checked_call` raises."""
+    function, arguments = _checked_call(settings)
+    made: optax.GradientTransformation = function(
+        learning_rate=values["learning_rate"], **arguments
+    )
+    return made
+
+
+def _checked_call(settings: Settings) -> tuple[Callable[..., Any], dict[str, Any]]:
+    """The function of optax that makes the optimizer, and its arguments but for the rate.
 
     Raises:
-      ConfigError: if it has no such function, or the function no such argument.
+      ConfigError: if there is no such function, or it takes no such argument.
     """
     functions = _optax_functions()
     check_choice("config.optimizer.function", settings["function"], functions)
@@ -153,10 +162,7 @@ def from_optax(values: Values, settings: Settings) -> "optax.GradientTransformat
                 f"config.optimizer.arguments: {settings['function']} of optax takes no"
                 f" {name!r}{near_miss(name, takes)}; it takes {', '.join(takes)}"
             )
-    made: optax.GradientTransformation = function(
-        learning_rate=values["learning_rate"], **arguments
-    )
-    return made
+    return function, arguments
 
 
 def _optax_functions() -> dict[str, Callable[..., Any]]:
@@ -172,7 +178,7 @@ def _optax_functions() -> dict[str, Callable[..., Any]]:
         name: function
         for name, function in sorted(found.items())
         if inspect.isfunction(function)
-        and not name.startswith("schedule_free")
+        and not name.startswith(("_", "scale_by", "schedule_free"))
         and "learning_rate" in inspect.signature(function).parameters
     }
 
@@ -290,17 +296,15 @@ def check_optimizer(settings: Settings) -> None:
         )
     if settings["name"] != "optax":
         return
-    leaf = jnp.ones((2, 2))
+    _checked_call(settings)
 
-    def update(rate: Array) -> Any:
+    def update(rate: Array, leaf: Array) -> Any:
         optimizer = from_optax({"learning_rate": rate}, settings)
         return optimizer.update(leaf, optimizer.init(leaf), leaf)
 
-    try:
-        from_optax({"learning_rate": 1.0}, settings)
-        jax.eval_shape(update, jax.ShapeDtypeStruct((), jnp.float32))
-    except ConfigError:
-        raise
+    try:  # with shapes alone: jax must not start before a command has configured it
+        number = jax.ShapeDtypeStruct((), jnp.float32)
+        jax.eval_shape(update, number, jax.ShapeDtypeStruct((2, 2), jnp.float32))
     except Exception as error:  # whatever a function raises on what it cannot use
         arguments = settings["arguments"] or "no further arguments"
         raise ConfigError(

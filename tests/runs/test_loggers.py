@@ -66,7 +66,8 @@ def history(folder: Path) -> list[dict[str, Any]]:
 @pytest.mark.ci
 def test_an_offline_run_of_wandb_has_the_rows(tmp_path: Path) -> None:
     pytest.importorskip("wandb")
-    config = write_config(tmp_path, training__wandb=True)
+    # An optimizer of optax is checked before a command may start jax.
+    config = write_config(tmp_path, training__wandb=True, optimizer__name="optax")
     done = subprocess.run(
         command("train", f"--config={config}", "--workdir=run"),
         cwd=tmp_path,
