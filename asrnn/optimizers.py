@@ -126,9 +126,9 @@ def _with_decay(
     """The rule with θ ← θ - η λ θ added, if λ is not 0; its state stays what it is."""
     import optax
 
-    factor = values["learning_rate"] * values["weight_decay"]
     if not settings["weight_decay"]:
         return rule
+    factor = values["learning_rate"] * values["weight_decay"]
 
     def update(gradients: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
         updates, state = rule.update(gradients, state, params)

@@ -35,7 +35,7 @@ def _early(summary: Mapping[str, Any]) -> str:
     patience = summary.get("exhausted_patience")
     if patience is None:
         return ""
-    return f" (of {summary['steps_asked']:,}: none better in {patience} validations)"
+    return f" (of {summary['steps_asked']:,}: patience of {patience} exhausted)"
 
 
 def _stand_in(summary: Mapping[str, Any]) -> str:

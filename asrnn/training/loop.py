@@ -196,8 +196,9 @@ class _Run:
                     self.interrupt(step)
                 self.group.meet()  # whoever could not write this has left before an update
         if step < last:
+            self.display.end_at(step)
             self.display.message(
-                f"no better validation in {training.patience} evaluations:"
+                f"config.training.patience={training.patience} is exhausted:"
                 f" the run ends at step {step} of {last}"
             )
         return step

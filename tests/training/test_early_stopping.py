@@ -83,7 +83,7 @@ def test_a_run_ends_when_so_many_validations_brought_nothing_better(ended: Path)
     assert (found["exhausted_patience"], found["steps_asked"]) == (2, 40)
     assert checkpoint(ended).step == last
     assert f"{last} in" in summary_table(found)
-    assert "(of 40: none better in 2 validations)" in summary_table(found)
+    assert "(of 40: patience of 2 exhausted)" in summary_table(found)
 
 
 def test_it_counts_as_finished_wherever_runs_are_looked_at(ended: Path) -> None:
