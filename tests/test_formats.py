@@ -20,8 +20,6 @@ from asrnn.trained import Trained, TrainedNetwork, load, make_experiment
 from asrnn.training.loop import train_and_evaluate
 from tests.training.runs import call, one_line, tiny_config
 
-pytestmark = pytest.mark.usefixtures("cheap_compilation")
-
 INPUTS = np.random.default_rng(0).normal(size=(3, 64, 1)).astype(np.float32)
 
 

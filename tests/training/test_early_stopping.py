@@ -31,8 +31,6 @@ from tests.training.runs import (
     tiny_config,
 )
 
-pytestmark = pytest.mark.usefixtures("cheap_compilation")
-
 EVERYTHING: dict[str, Any] = {
     "optimizer__name": "optax",
     "optimizer__function": "adan",

@@ -39,9 +39,6 @@ def some_masked(task: Task) -> Task:
     return replace(task, source=Generated(masked, 1))
 
 
-pytestmark = pytest.mark.usefixtures("cheap_compilation")
-
-
 def updates(**changes: Any) -> Callable[[int], Snapshot]:
     """What gives the state after some updates of 16 examples each."""
     config = tiny_config(**{"training__batch_size": 16, **changes})
