@@ -15,100 +15,14 @@ from ml_collections import ConfigDict
 
 from asrnn.dynamics import CELLS, SCHEMES, MapCell
 from asrnn.errors import ConfigError, check_choice, near_miss
+from asrnn.frame import FRAME, SEED_OPTION
 from asrnn.objectives import OBJECTIVES
-from asrnn.optimizers import OPTIMIZERS, SCHEDULES
-from asrnn.options import (
-    COUNT,
-    COUNT_OR_ZERO,
-    NON_NEGATIVE,
-    POSITIVE,
-    SEED,
-    Component,
-    Option,
-    Use,
-    Value,
-    check_value,
-    one_of,
-    union,
-)
+from asrnn.optimizers import OPTIMIZERS, SCHEDULES, check_optimizer
+from asrnn.options import Component, Option, Use, Value, check_value, union
 from asrnn.tasks import TASKS
 
 Variants = Mapping[str, Mapping[str, Any]]
 """The fields that each variant of a config file changes, by dotted name."""
-
-SEED_OPTION = Option(
-    "seed", 0, "initial parameters, order of the examples, noise", SEED, Use.INITIAL
-)
-
-FRAME: dict[str, tuple[Option, ...]] = {
-    "task": (
-        Option("name", "digits", f"one of {', '.join(TASKS)}"),
-        Option(
-            "source", "bundled", "where the data come from: bundled, tfds, files, generated, npz"
-        ),
-        Option(
-            "data_dir",
-            "",
-            "folder of the data, or an .npz file; empty with tfds: its default folder",
-        ),
-        Option(
-            "validation_size",
-            0,
-            "examples that the seed takes from the training part",
-            COUNT_OR_ZERO,
-        ),
-    ),
-    "model": (
-        Option("cell", "antisymmetric", f"one of {', '.join(CELLS)}"),
-        Option("hidden_size", 128, "n", COUNT),
-        Option("num_layers", 1, "layers of this cell; the states of one feed the next", COUNT),
-        Option(
-            "readout",
-            "last",
-            "what the head sees: last (hidden state), mean (over time), every_step",
-            one_of("last", "mean", "every_step"),
-        ),
-        Option("discretization", "euler", f"one of {', '.join(SCHEMES)}; for cells that are ODEs"),
-    ),
-    "recurrence": (
-        Option("backend", "auto", "auto (the fastest available), native, adjoint, scan"),
-        Option("unroll", 1, "scan: time steps per iteration of the loop", COUNT),
-        Option(
-            "remat",
-            "none",
-            "computed again in the backward pass: none, segments (O(√T) memory), reverse (O(1))",
-            one_of("none", "segments", "reverse"),
-        ),
-    ),
-    "objective": (Option("name", "cross_entropy", f"one of {', '.join(OBJECTIVES)}"),),
-    "optimizer": (
-        Option("name", "adagrad", f"one of {', '.join(OPTIMIZERS)}"),
-        Option("learning_rate", 0.1, "η", POSITIVE, Use.RUN_TIME),
-        Option("schedule", "constant", f"of the learning rate: {', '.join(SCHEDULES)}"),
-        Option(
-            "clip_norm",
-            0.0,
-            "global norm above which gradients are scaled down; 0: off",
-            NON_NEGATIVE,
-            Use.RUN_TIME,
-        ),
-    ),
-    "training": (
-        Option("batch_size", 128, "B", COUNT),
-        Option("steps", 50_000, "updates", COUNT),
-        Option("log_every", 100, "updates between two training rows of metrics.jsonl", COUNT),
-        Option("eval_every", 1_000, "updates between two validations", COUNT),
-        Option("checkpoint_every", 1_000, "updates between two checkpoints", COUNT),
-        Option(
-            "diagnostics_every",
-            0,
-            "updates between two rows on gradients through time and Lyapunov exponents; 0: none",
-            COUNT_OR_ZERO,
-        ),
-        Option("tensorboard", False, "also write TensorBoard events (extra `tensorboard`)"),
-    ),
-}
-"""The fields that every run reads, by section."""
 
 CHOICES: dict[str, Mapping[str, Component]] = {
     "task.name": TASKS,
@@ -179,6 +93,12 @@ def check_config(config: ConfigDict) -> None:
                 f"config.{field}={fields[field]!r} is not read by {chosen}; read by"
                 f" {_reader_names(field)}; leave it at its default {options[field].default!r}"
             )
+    check_optimizer({**config.optimizer.to_dict(), "steps": fields["training.steps"]})
+    if fields["training.batch_size"] % fields["training.accumulate"]:
+        raise ConfigError(
+            f"config.training.accumulate={fields['training.accumulate']} does not divide"
+            f" config.training.batch_size={fields['training.batch_size']}; give a number that does"
+        )
     if fields["task.source"] == "files" and not fields["task.data_dir"]:
         raise ConfigError(
             "config.task.source is 'files' but config.task.data_dir is empty;"
@@ -275,6 +195,14 @@ def section_values(config: ConfigDict, section: str, use: Use) -> dict[str, Any]
         for field in fields_of(use)
         if _section(field) == section and field not in unread
     }
+
+
+def seeds(config: ConfigDict) -> dict[str, int]:
+    """The fields that are read and begin a random stream, by dotted name."""
+    fields = flatten(config.to_dict())
+    unread = set(_unread(fields))
+    named = [field for field in fields if field == "seed" or field.endswith("_seed")]
+    return {field: fields[field] for field in named if field not in unread}
 
 
 def _section(field: str) -> str:

@@ -1,35 +1,65 @@
-"""Puts the network of a finished run among those that ship with the package.
+"""Writes a trained network for other programs, or puts it among those that ship.
 
+  python -m asrnn.export --workdir=DIR --format=safetensors     # or npz: the parameters
+  python -m asrnn.export --workdir=DIR --format=stablehlo       # the network as a function
+  python -m asrnn.export --workdir=DIR --format=stablehlo --step       # one step of it
+  python -m asrnn.export --pretrained=NAME --format=npz --out=FILE
   python -m asrnn.export --workdir=DIR --name=NAME --command='python -m asrnn.train ...'
 
-It is then `asrnn.load("NAME")`, and --pretrained=NAME of evaluate and predict.
+With --name it is then `asrnn.load("NAME")`, and --pretrained=NAME of evaluate and predict.
 """
 
 from pathlib import Path
 
 from absl import flags
 
-from asrnn.command import required, run
+from asrnn.command import goes_only, network_flags, required, run
+from asrnn.errors import ConfigError, check_choice
 
-WORKDIR = flags.DEFINE_string("workdir", None, "The folder of a run.")
-NAME = flags.DEFINE_string("name", None, "What the network will be called.")
+NETWORK = network_flags()
+FORMAT = flags.DEFINE_string("format", None, "npz, safetensors or stablehlo.")
+OUT = flags.DEFINE_string(
+    "out", None, "The file; by default network.FORMAT or step.FORMAT in the folder of the run."
+)
+STEP = flags.DEFINE_bool("step", False, "With stablehlo: the function of one step.")
+NAME = flags.DEFINE_string("name", None, "What a network that ships will be called.")
 COMMAND = flags.DEFINE_string("command", None, "The command that trains it; it is recorded.")
 NOTE = flags.DEFINE_string("note", "", "Recorded too: what it was trained on, for example.")
 
 
 def main() -> None:
-    """Writes two files, prints the path of the first."""
-    from asrnn.trained import export
+    """Writes the file, or two files of a network that ships; prints the path of the first."""
     from asrnn.training.devices import configure_jax
 
+    network = NETWORK()
+    goes_only("without --format", not FORMAT.value, NAME, COMMAND, NOTE)
+    goes_only("with --format", bool(FORMAT.value), OUT)
+    goes_only("with --format=stablehlo", FORMAT.value == "stablehlo", STEP)
     configure_jax()
-    path = export(
-        Path(required(WORKDIR, "runs/my-run")),
-        required(NAME, "mnist-gated"),
-        required(COMMAND, "'python -m asrnn.train --config=configs/mnist.py:gated'"),
-        NOTE.value,
+    print(f"written: {_write(network) if FORMAT.value else _ship(network)}")
+
+
+def _write(network: str | Path) -> Path:
+    from asrnn.formats import FORMATS, write_network
+    from asrnn.trained import load
+
+    check_choice("--format", str(FORMAT.value), FORMATS)
+    name = f"{'step' if STEP.value else 'network'}.{FORMAT.value}"
+    default = network / name if isinstance(network, Path) else Path(f"{network}-{name}")
+    path = Path(OUT.value) if OUT.value else default
+    write_network(load(network), str(FORMAT.value), path, step=bool(STEP.value))
+    return path
+
+
+def _ship(network: str | Path) -> Path:
+    from asrnn.trained import export
+
+    if isinstance(network, str):
+        raise ConfigError(f"the network {network} ships already; give --format, or a --workdir")
+    example = "'python -m asrnn.train --config=configs/mnist.py:gated'"
+    return export(
+        network, required(NAME, "mnist-gated"), required(COMMAND, example), str(NOTE.value)
     )
-    print(f"written: {path}")
 
 
 if __name__ == "__main__":

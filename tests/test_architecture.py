@@ -38,12 +38,14 @@ ALLOWED = {
     "tasks": {"objectives"} | GROUND,
     "recurrence": {"dynamics"} | GROUND,
     "models": {"dynamics", "recurrence"} | GROUND,
-    "config": COMPONENTS | GROUND,
+    "frame": COMPONENTS | GROUND,
+    "config": {"frame"} | COMPONENTS | GROUND,
     "runs": {"config"} | GROUND,
     "training": {"config", "runs", "signals"} | MODELLING | COMPONENTS | GROUND,
     "pretrained": {"config"} | GROUND,
     "trained": {"config", "runs", "training", "pretrained"} | MODELLING | COMPONENTS | GROUND,
-    "sweeps": {"config", "runs", "signals", "training"} | MODELLING | COMPONENTS | GROUND,
+    "formats": {"trained", "runs"} | MODELLING | GROUND,
+    "sweeps": {"config", "frame", "runs", "signals", "training"} | MODELLING | COMPONENTS | GROUND,
     "reports": {"config", "objectives", "runs", "sweeps"} | GROUND,
     "paper": {"config", "runs", "training", "sweeps", "reports"} | MODELLING | COMPONENTS | GROUND,
     "benchmarks": {"config", "training"} | MODELLING | COMPONENTS | GROUND,
@@ -55,7 +57,8 @@ ALLOWED = {
 
 OWNERS = {
     "orbax": {"runs.checkpoints"},
-    "tensorboardX": {"runs.metrics"},
+    "tensorboardX": {"runs.loggers"},
+    "wandb": {"runs.loggers"},
     "rich": {"training.display", "sweeps.progress_table"},
     "tensorflow_datasets": {"tasks"},
     "sklearn": {"tasks"},
@@ -68,12 +71,13 @@ OWNERS = {
     "torch": {"benchmarks"},
     "optuna": {"sweeps"},
     "ray": {"sweeps"},
+    "safetensors": {"formats"},
 }
 """Libraries that only these files or rooms may import."""
 
 HEAVY = (
     *("tensorflow", "tensorflow_datasets", "orbax", "matplotlib", "sklearn", "PIL"),
-    *("torch", "optuna", "ray", "tensorboardX"),
+    *("torch", "optuna", "ray", "tensorboardX", "wandb", "safetensors"),
 )
 
 

@@ -8,7 +8,13 @@ import pytest
 
 from asrnn.config import all_options, base_config
 from asrnn.errors import ConfigError
-from asrnn.optimizers import OPTIMIZERS, SCHEDULES, learning_rate, make_optimizer
+from asrnn.optimizers import (
+    OPTIMIZERS,
+    SCHEDULES,
+    check_optimizer,
+    learning_rate,
+    make_optimizer,
+)
 from asrnn.options import Use
 
 STEPS = 6
@@ -48,11 +54,25 @@ def run(settings, gradients=None):
     return path
 
 
+def with_decay(rule):
+    """A rule with θ ← θ - η λ θ added to each of its updates."""
+
+    def decayed(g, memory, t, *, weight_decay=0.0, **constants):
+        theta = memory.get("theta", 1.0)
+        rest, decrease = rule(g, memory, t, **constants)
+        decrease = decrease + RATE * weight_decay * theta
+        return rest | {"theta": theta - decrease}, decrease
+
+    return decayed
+
+
+@with_decay
 def sgd(g, memory, t, *, momentum, nesterov=False):
     m = memory.get("m", 0) * momentum + g
     return {"m": m}, RATE * (g + momentum * m if nesterov else m)
 
 
+@with_decay
 def adagrad(g, memory, t, *, initial_accumulator, epsilon):
     s = memory.get("s", initial_accumulator) + g**2
     return {"s": s}, RATE * g / np.sqrt(s + epsilon)
@@ -65,19 +85,26 @@ def adam(g, memory, t, *, beta1, beta2, epsilon):
     return {"m": m, "v": v}, RATE * corrected_m / (np.sqrt(corrected_v) + epsilon)
 
 
-def adamw(g, memory, t, *, weight_decay, **constants):
-    theta = memory.get("theta", 1.0)
-    rest, decrease = adam(g, memory, t, **constants)
-    decrease = decrease + RATE * weight_decay * theta
-    return rest | {"theta": theta - decrease}, decrease
+adamw = with_decay(adam)
 
 
+@with_decay
 def rmsprop(g, memory, t, *, beta2, epsilon):
     v = beta2 * memory.get("v", 0) + (1 - beta2) * g**2
     return {"v": v}, RATE * g / np.sqrt(v + epsilon)
 
 
-FORMULAS = {"sgd": sgd, "adagrad": adagrad, "adam": adam, "adamw": adamw, "rmsprop": rmsprop}
+def lion(g, memory, t, *, function, arguments):
+    del function, arguments  # lion, 'b1=0.6, b2=0.7, weight_decay=0.2'
+    m, theta = memory.get("m", 0), memory.get("theta", 1.0)
+    decrease = RATE * (np.sign(0.6 * m + 0.4 * g) + 0.2 * theta)
+    return {"m": 0.7 * m + 0.3 * g, "theta": theta - decrease}, decrease
+
+
+FORMULAS = {
+    **{"sgd": sgd, "adagrad": adagrad, "adam": adam, "adamw": adamw, "rmsprop": rmsprop},
+    "optax": lion,
+}
 
 
 @pytest.mark.parametrize(
@@ -95,6 +122,10 @@ FORMULAS = {"sgd": sgd, "adagrad": adagrad, "adam": adam, "adamw": adamw, "rmspr
         ("adamw", {"beta1": 0.6, "beta2": 0.7, "epsilon": 0.5, "weight_decay": 0.2}),
         ("rmsprop", {"beta2": 0.9, "epsilon": 1e-7}),
         ("rmsprop", {"beta2": 0.6, "epsilon": 0.5}),
+        ("sgd", {"momentum": 0.7, "weight_decay": 0.2}),
+        ("adagrad", {"initial_accumulator": 0.7, "epsilon": 0.5, "weight_decay": 0.2}),
+        ("rmsprop", {"beta2": 0.6, "epsilon": 0.5, "weight_decay": 0.2}),
+        ("optax", {"function": "lion", "arguments": "b1=0.6, b2=0.7, weight_decay=0.2"}),
     ],
 )
 def test_an_optimizer_is_its_formula(x64, name, constants):
@@ -193,6 +224,15 @@ def test_clipping_comes_before_the_optimizer():
         ({"schedule": "cosine"}, 50, 0.5),
         ({"schedule": "cosine"}, 100, 0),
         ({"schedule": "cosine"}, 150, 0),
+        # A warm-up of w updates, after which the schedule has the other 100 - w.
+        ({"warmup_steps": 4}, 0, 0.25),
+        ({"warmup_steps": 4}, 3, 1),
+        ({"warmup_steps": 4}, 99, 1),
+        ({"schedule": "step", "decay_every": 10, "warmup_steps": 4}, 1, 0.5),
+        ({"schedule": "step", "decay_every": 10, "warmup_steps": 4}, 14, 0.1),
+        ({"schedule": "cosine", "warmup_steps": 20}, 9, 0.5),
+        ({"schedule": "cosine", "warmup_steps": 20}, 20, 1),
+        ({"schedule": "cosine", "warmup_steps": 20}, 60, 0.5),
     ],
 )
 def test_a_schedule_gives_the_rate_of_the_update_after_a_step(changes, step, factor):
@@ -206,7 +246,10 @@ def test_a_schedule_gives_the_rate_of_the_update_after_a_step(changes, step, fac
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"name": "adagrd"}, r"sgd, adagrad, adam, adamw, rmsprop; found 'adagrd'; .* 'adagrad'\?"),
+        (
+            {"name": "adagrd"},
+            r"adamw, rmsprop, optax; found 'adagrd'; .*'adagrad'\?",
+        ),
         ({"schedule": "cosin"}, r"constant, step, cosine; found 'cosin'; .* 'cosine'\?"),
     ],
 )
@@ -214,3 +257,28 @@ def test_an_unknown_name_is_refused_with_the_names_and_the_nearest(changes, text
     settings = settings_of(**changes)
     with pytest.raises(ConfigError, match=text):
         make_optimizer(values_of(settings), settings)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"function": "lionn"}, "lbfgs, lion, .* found 'lionn'; did you mean 'lion'"),
+        ({"function": "scale"}, "must be one of .* found 'scale'"),  # makes no optimizer by itself
+        ({"arguments": "b3=0.5"}, "lion of optax takes no 'b3'; it takes b1, b2, mu_dtype"),
+        ({"arguments": "learning_rate=1.0"}, "takes no 'learning_rate'"),
+        ({"arguments": "b1='x'"}, r"function=lion cannot be used with b1='x' \("),
+        ({"function": "lbfgs"}, "function=lbfgs cannot be used .* 'value_fn'.*and nothing else"),
+        ({"name": "sgd", "schedule": "cosine", "warmup_steps": 100}, "leaves the cosine none"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_in_one_line(changes, text):
+    with pytest.raises(ConfigError, match=text) as refused:
+        check_optimizer(settings_of(**{"name": "optax"} | changes))
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("text", ["b1", "b1=", "b1=f()", "b1=0.5) or (", "**{}", "0.5", "b1=0.5\n"])
+def test_arguments_are_plain_keyword_arguments(text):
+    (check,) = (it.check for it in OPTIMIZERS["optax"].options if it.name == "arguments")
+    assert check.holds("") and check.holds("b1=0.5, mask=None") and check.holds("b=(1, 2)")
+    assert check.holds(text) == text.endswith("\n")

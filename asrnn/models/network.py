@@ -1,6 +1,6 @@
 """Layers of one cell along a sequence, and a dense head on what they read out."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,10 +11,28 @@ from asrnn.dynamics.initializers import normal
 from asrnn.dynamics.tanh_field import affine
 from asrnn.errors import check_choice
 from asrnn.recurrence import unroll
-from asrnn.typing import Array
+from asrnn.typing import Array, Key
 
 READOUTS = ("last", "mean", "every_step")
 """What the head sees: the last hidden state, their mean over time, or each of them."""
+
+DROPOUT_STREAM = 2**31 - 1
+"""Folded into an example's key, so that dropout and the noise of the inputs share no bits."""
+
+
+class Dropout(NamedTuple):
+    """What drops numbers that the head reads, each with a probability, those kept scaled up."""
+
+    rate: Array | float
+    keys: Key
+    """Typed PRNG keys [B]: what is dropped of an example depends on its own key only."""
+
+    def __call__(self, read: Array) -> Array:
+        """The numbers `[..., B, n]`, some of them 0 and the others divided by 1 - rate."""
+        keys = jax.vmap(jax.random.fold_in, (0, None))(self.keys, DROPOUT_STREAM)
+        shape = read.shape[:-2] + read.shape[-1:]
+        kept = jax.vmap(lambda key: jax.random.bernoulli(key, 1 - self.rate, shape), 0, -2)(keys)
+        return jnp.where(kept, read / (1 - self.rate), 0.0)
 
 
 class SequenceNetwork(nnx.Module):
@@ -75,31 +93,43 @@ class SequenceNetwork(nnx.Module):
         """The names of the layers' parameters, the first layer first."""
         return ["recurrent", *(f"recurrent_{k}" for k in range(2, self.num_layers + 1))]
 
-    def __call__(self, inputs: Array, coefficients: Scalars, **recurrence: Any) -> Array:
+    def __call__(
+        self,
+        inputs: Array,
+        coefficients: Scalars,
+        *,
+        dropout: Dropout | None = None,
+        **recurrence: Any,
+    ) -> Array:
         """Outputs `[B, k]`, or `[T, B, k]` at every step, of inputs `[T, B, m]`.
 
         Args:
           inputs: the sequences.
           coefficients: the run-time scalars, the same in all layers.
+          dropout: in training, what drops numbers that the head reads.
           **recurrence: go to `asrnn.unroll`, for each layer by itself.
         """
         last, states = self.hidden_states(
             inputs, coefficients, all_steps=self.readout != "last", **recurrence
         )
-        return self.read_out(last, states)
+        return self.read_out(last, states, dropout)
 
-    def read_out(self, last: Array, states: Array | None) -> Array:
+    def read_out(self, last: Array, states: Array | None, dropout: Dropout | None = None) -> Array:
         """The outputs, from the last hidden state `[B, n]` of the last layer or all `[T, B, n]`.
 
         Args:
           last: what a network with the readout "last" reads.
           states: what one with another readout reads.
+          dropout: in training, what drops some of these numbers.
         """
         head = arrays(self.head)
         if self.readout == "last":
-            return affine(last, head["kernel"], head["bias"])
-        assert states is not None
-        read = states.mean(0) if self.readout == "mean" else states
+            read = last
+        else:
+            assert states is not None
+            read = states.mean(0) if self.readout == "mean" else states
+        if dropout is not None:
+            read = dropout(read)
         return affine(read, head["kernel"], head["bias"])
 
     def hidden_states(

@@ -17,7 +17,7 @@ from asrnn.errors import CheckpointError, ConfigError
 from asrnn.files import parse_json
 from asrnn.models import num_parameters
 from asrnn.paper.table_definition import Row
-from asrnn.runs.summary import read_summary
+from asrnn.runs.summary import is_finished, read_summary
 from asrnn.runs.workdir import CONFIG, MAY_DIFFER
 from asrnn.sweeps.progress_table import ProgressTable
 from asrnn.sweeps.trials import Engine, Job, Trial, outcome
@@ -29,7 +29,9 @@ Result = dict[str, Any]
 Run = dict[str, Any]
 """What one seed came to, in the `runs` of a row."""
 
-FREE = {*MAY_DIFFER, "seed", "task.source", "training.log_every"} - {"training.steps"}
+FREE = {*MAY_DIFFER, "seed", "task.source", "training.log_every"} - {
+    *("training.steps", "training.patience")
+}
 """Config fields that are no part of what a row measures."""
 
 
@@ -168,7 +170,8 @@ def _present_runs(jobs: Sequence[Job]) -> dict[int, Run]:
         summary = read_summary(job.workdir)
         if summary is None or foreign(job):
             continue
-        complete = summary["status"] == "done" and summary["steps"] == job.config.training.steps
+        training = job.config.training
+        complete = is_finished(summary, training.steps, training.patience)
         if complete or summary["status"] == "diverged":
             runs[job.config.seed] = {
                 "seed": job.config.seed,

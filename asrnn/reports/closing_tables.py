@@ -22,12 +22,20 @@ def summary_table(summary: Mapping[str, Any], objective: Objective = CROSS_ENTRO
         f"validation {name}": _text(metric, summary[f"validation_{name}"])
         + (f" (best, step {summary['best_step']:,})" if summary["best_step"] else ""),
         "parameters": f"{summary['num_parameters']:,}",
-        "steps": f"{summary['steps']:,} in {duration(summary['seconds'])}",
+        "steps": f"{summary['steps']:,} in {duration(summary['seconds'])}" + _early(summary),
         "recurrence": f"{summary['backend']} on {summary['device']}",
         "peak memory": f"{summary['peak_memory_bytes'] / 2**20:,.0f} MiB",
     }
     notes = {name: summary[name] for name in ("noise", "permutation_sha256") if name in summary}
     return "\n".join(f"{name:<20} {value}" for name, value in (rows | notes).items())
+
+
+def _early(summary: Mapping[str, Any]) -> str:
+    """Says so where the run's patience ended it."""
+    patience = summary.get("exhausted_patience")
+    if patience is None:
+        return ""
+    return f" (of {summary['steps_asked']:,}: patience of {patience} exhausted)"
 
 
 def _stand_in(summary: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from asrnn.errors import ConfigError
 from asrnn.files import damaged, parse_json
 from asrnn.objectives import Objective, objective_of
 from asrnn.runs.metrics import Row, read_rows
-from asrnn.runs.summary import SUMMARY
+from asrnn.runs.summary import SUMMARY, is_finished
 from asrnn.runs.workdir import CONFIG, METRICS
 
 UNFINISHED = "unfinished"
@@ -48,7 +48,9 @@ class Run(NamedTuple):
         status = str(self.summary.get("status", UNFINISHED))
         recorded = self.summary.get("steps", 0)
         asked = self.config.get("training.steps", 0)
-        gone_on = self.last_step > recorded or (status == "done" and asked > recorded)
+        patience = self.config.get("training.patience", 0)
+        done = status == "done" and not is_finished(self.summary, asked, patience)
+        gone_on = self.last_step > recorded or (done and asked > recorded)
         return UNFINISHED if gone_on else status
 
     @property

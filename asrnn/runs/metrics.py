@@ -2,24 +2,25 @@
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from asrnn.errors import ConfigError
 from asrnn.files import cannot_write, damaged, parse_json, write_atomically
+from asrnn.runs.loggers import Logger
 
 Row = dict[str, Any]
 
 
 class Records:
-    """The metrics of one run, in metrics.jsonl and optionally as TensorBoard events.
+    """The metrics of one run, in metrics.jsonl and wherever else they are logged.
 
     Args:
       path: the file; rows after `last_step` and rows of the final test are cut off, so
         that no step is recorded twice by a run that resumes.
       last_step: the step that the run resumes from.
       last_validated: the last step whose validation the run knows of.
-      tensorboard: a folder for TensorBoard events, or None.
+      loggers: are given each row too, and closed with the file.
 
     Attributes:
       reaches: the step of the last training row that was kept, 0 if there is none.
@@ -29,7 +30,7 @@ class Records:
     """
 
     def __init__(
-        self, path: Path, last_step: int, last_validated: int, tensorboard: Path | None = None
+        self, path: Path, last_step: int, last_validated: int, loggers: Sequence[Logger] = ()
     ):
         # A run that starts anew also writes the diagnostics of step 0 anew.
         diagnosed = last_step or -1
@@ -37,7 +38,7 @@ class Records:
         kept = [row for row in read_rows(path) if row["step"] <= last.get(row["split"], -1)]
         self.reaches = max((row["step"] for row in kept if row["split"] == "train"), default=0)
         self._path = path
-        self._events = None if tensorboard is None else _event_writer(tensorboard, last_step)
+        self._loggers = loggers
         write_atomically(path, "".join(map(_line, kept)))
         try:
             self._file = path.open("ab", buffering=0)  # so that nothing is left to fail later
@@ -49,8 +50,8 @@ class Records:
 
     def __exit__(self, *error: object) -> None:
         self._file.close()
-        if self._events is not None:
-            self._events.close()
+        for logger in self._loggers:
+            logger.close()
 
     def write(self, row: Row) -> None:
         """Appends a row that has at least `step` and `split`."""
@@ -60,10 +61,8 @@ class Records:
                 raise OSError("the disk is full")
         except OSError as error:
             raise cannot_write(self._path, error) from None
-        if self._events is not None:
-            for name, value in row.items():
-                if name not in ("step", "split"):
-                    self._events.add_scalar(f"{row['split']}/{name}", value, row["step"])
+        for logger in self._loggers:
+            logger.write(row)
 
 
 def read_rows(path: Path) -> list[Row]:
@@ -106,17 +105,3 @@ def _line(row: Row) -> str:
         for name, value in row.items()
     }
     return json.dumps(finite, allow_nan=False) + "\n"
-
-
-def _event_writer(directory: Path, last_step: int) -> Any:
-    try:
-        from tensorboardX import SummaryWriter
-    except ImportError:
-        raise ConfigError(
-            "config.training.tensorboard needs tensorboardX, which is not installed;"
-            " run: python -m pip install 'asrnn[tensorboard]'"
-        ) from None
-    # TensorBoard hides what an earlier, interrupted part of the run wrote after this step.
-    # Its files are named by the second, and one of the same name would be overwritten.
-    suffix = f".{last_step}"
-    return SummaryWriter(str(directory), purge_step=last_step + 1, filename_suffix=suffix)

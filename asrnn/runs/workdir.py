@@ -27,10 +27,13 @@ MAY_DIFFER = (
     "recurrence.remat",
     "recurrence.unroll",
     "task.data_dir",
+    "training.accumulate",
     "training.checkpoint_every",
     "training.diagnostics_every",
+    "training.patience",
     "training.steps",
     "training.tensorboard",
+    "training.wandb",
 )
 
 
@@ -167,11 +170,14 @@ def check_same_run(workdir: Path, config: ConfigDict) -> None:
     """
     before = flatten(read_config(workdir / CONFIG).to_dict())
     now = flatten(normalized(config).to_dict())
-    # With a cosine schedule the length of the run shapes every step of it.
-    may_differ = set(MAY_DIFFER)
-    if now["optimizer.schedule"] == "cosine":
-        may_differ.remove("training.steps")
-    differing = [name for name in now if now[name] != before[name] and name not in may_differ]
+    differing = [name for name in now if now[name] != before[name] and name not in MAY_DIFFER]
+    steps = before["training.steps"], now["training.steps"]
+    if not differing and now["optimizer.schedule"] == "cosine" and steps[0] != steps[1]:
+        raise ConfigError(
+            f"the run in workdir {workdir} is to make {steps[0]} steps, found"
+            f" config.training.steps={steps[1]}; with optimizer.schedule=cosine the length shapes"
+            " every step, so it cannot change: give another --workdir, or leave it out"
+        )
     if differing:
         changes = ", ".join(f"{name}: {before[name]} -> {now[name]}" for name in differing)
         raise ConfigError(

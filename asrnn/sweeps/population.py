@@ -15,6 +15,7 @@ from ml_collections import ConfigDict
 from asrnn.config import fields_of, flatten
 from asrnn.console import to_stderr
 from asrnn.errors import Interrupted, WorkdirInUse
+from asrnn.frame import OFF_AT_ZERO
 from asrnn.options import Use
 from asrnn.runs.workdir import open_workdir
 from asrnn.signals import StopRequest
@@ -61,9 +62,9 @@ def _program_of(config: ConfigDict) -> str:
     """What a program is compiled for: all of a config but what members may have of their own."""
     own = set(fields_of(Use.RUN_TIME, Use.INITIAL))
     fields = {name: v for name, v in flatten(config.to_dict()).items() if name not in own}
-    clips = config.optimizer.clip_norm > 0  # without clipping the update has no such part
+    parts = [flatten(config.to_dict())[name] > 0 for name in OFF_AT_ZERO]
     data = task_of(config).notes  # they say where the seed decides what is learnt
-    return json.dumps([fields, clips, data], sort_keys=True)
+    return json.dumps([fields, parts, data], sort_keys=True)
 
 
 def _run_group(jobs: Sequence[Job], population_size: int, watch: Watch, stop: StopRequest) -> int:

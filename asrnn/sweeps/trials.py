@@ -12,7 +12,7 @@ from asrnn.config import changed, check_config, flatten, to_json
 from asrnn.errors import ConfigError, near_miss
 from asrnn.objectives import CROSS_ENTROPY, Objective, objective_of
 from asrnn.runs.metrics import read_rows
-from asrnn.runs.summary import read_summary
+from asrnn.runs.summary import is_finished, read_summary
 from asrnn.runs.workdir import METRICS
 from asrnn.sweeps.space import Overrides
 
@@ -140,14 +140,14 @@ def make_job(base: ConfigDict, trial: Trial, sweep_dir: Path, steps: int | None 
 def outcome(job: Job) -> Outcome:
     """What became of a job so far, from the files of its workdir."""
     summary = read_summary(job.workdir) or {"status": "waiting", "steps": 0}
-    steps = job.config.training.steps
+    steps, patience = job.config.training.steps, job.config.training.patience
     rows = [row for row in read_rows(job.workdir / METRICS) if row["step"] <= steps]
     objective = objective_of(flatten(job.config.to_dict()))
     scores = [row[objective.monitored] for row in rows if row["split"] == "validation"]
     status, reached = summary["status"], summary["steps"]
+    finished = status == "diverged" or is_finished(summary, steps, patience)
     if reached > steps:  # it went on, to a later rung
-        status, reached = "done", steps
-    finished = status == "diverged" or (status == "done" and reached == steps)
+        finished, status, reached = True, "done", steps
     if not finished:
         status = "waiting" if not rows else "started"
         reached = max((row["step"] for row in rows), default=0)

@@ -26,6 +26,7 @@ def order(job: Job, cores: Sequence[int]) -> bytes:
         "config": job.config.to_dict(),
         "cores": list(cores),
         "parent": os.getpid(),
+        "argv": sys.orig_argv,
     }
     return json.dumps(text).encode()
 
@@ -35,6 +36,7 @@ def main() -> None:
     given = json.loads(sys.stdin.buffer.read())
     if given["cores"]:
         os.sched_setaffinity(0, given["cores"])
+    sys.orig_argv = given["argv"]  # summaries name the command that a person gave
     _end_with_parent(given["parent"])
     try:
         run_job(given["config"], Path(given["workdir"]))

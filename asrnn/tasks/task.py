@@ -41,6 +41,11 @@ class DataSet(NamedTuple):
     validation: Data | None = None
     """Where the data have a part of their own for it."""
 
+    @property
+    def parts(self) -> dict[str, Data]:
+        """The parts by name, as they were read."""
+        return {"train": self.train, "test": self.test, "validation": self.validation or {}}
+
 
 @dataclass(frozen=True)
 class Resident:

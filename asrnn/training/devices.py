@@ -110,8 +110,8 @@ def leave_accelerators_alone() -> None:
     pin_numbers()
 
 
-def batch_mesh(batch_size: int, backend: str) -> Mesh:
-    """The devices that share a batch: as many of each process as divide it.
+def batch_mesh(batch_size: int, backend: str, accumulate: int = 1) -> Mesh:
+    """The devices that share a batch: as many of each process as divide it, or each part of it.
 
     The native recurrence has threads of its own, so on a CPU a process takes one device.
 
@@ -119,15 +119,16 @@ def batch_mesh(batch_size: int, backend: str) -> Mesh:
       ConfigError: if the batch cannot be shared by all processes.
     """
     devices, processes = jax.devices(), jax.process_count()
-    if batch_size % processes:
+    if batch_size // accumulate % processes:
+        parts = f" in {accumulate} parts" if accumulate > 1 else ""
         raise ConfigError(
-            f"config.training.batch_size={batch_size} cannot be split over {processes} processes;"
-            f" give a multiple of {processes}"
+            f"config.training.batch_size={batch_size}{parts} cannot be split over {processes}"
+            f" processes; give a multiple of {processes * accumulate}"
         )
     by_process = [[d for d in devices if d.process_index == p] for p in range(processes)]
     threaded = backend == "native" and devices[0].platform == "cpu"
     limit = 1 if threaded else min(map(len, by_process))
-    count = max(k for k in range(1, limit + 1) if batch_size % (k * processes) == 0)
+    count = max(k for k in range(1, limit + 1) if batch_size // accumulate % (k * processes) == 0)
     chosen = [device for own in by_process for device in own[:count]]
     return Mesh(chosen, (BATCH,), axis_types=(AxisType.Auto,))
 

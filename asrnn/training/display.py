@@ -60,6 +60,12 @@ class Display:
         elif time.monotonic() - self._last_line > PLAIN_LINE_EVERY:
             self._print_line()
 
+    def end_at(self, step: int) -> None:
+        """Notes that the run ends at a step before its last."""
+        self._total = step
+        if self._bar is not None:
+            self._bar.update(self._task, total=step)
+
     def show(self, row: dict[str, Any]) -> None:
         """Shows the scores of a row of metrics.jsonl from now on."""
         if row["split"] == "train":

@@ -116,7 +116,7 @@ def read_trained(workdir: Path, changes: Mapping[str, Any] | None = None) -> Tra
     best = latest.info["best"]["step"]
     chosen = None if best in (None, latest.step) else checkpoints.best(best, latest.tree)
     checkpoint = chosen or latest
-    return Trained(experiment, checkpoint.tree.state.params, checkpoint.step)
+    return Trained(experiment, checkpoint.tree.state.evaluated, checkpoint.step)
 
 
 def with_changes(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDict:

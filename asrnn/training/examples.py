@@ -140,6 +140,19 @@ def check_validation(data: DataSet, validation_size: int) -> None:
         )
 
 
+def check_patience(patience: int, parts: Parts) -> None:
+    """Checks that there is a validation part to lose patience with.
+
+    Raises:
+      ConfigError: if there is none.
+    """
+    if patience and parts.validation is None:
+        raise ConfigError(
+            f"config.training.patience={patience} counts validations, and the run has no"
+            " validation part; give config.task.validation_size"
+        )
+
+
 def next_batches(
     task: Task, seed: int, step: int, count: int, examples: Examples, batch_size: int
 ) -> np.ndarray:

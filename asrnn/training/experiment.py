@@ -32,7 +32,8 @@ class Experiment(NamedTuple):
     initial_params: Any
     hyper: Hyperparameters
     settings: dict[str, Any]
-    """The optimizer section and `steps`: what the update is compiled for."""
+    """The optimizer section, `steps`, `accumulate` and `readout_dropout`: what the update is
+    compiled for."""
     note: str | None
     """A line for the user about the backend, if there is something to say."""
 
@@ -58,11 +59,18 @@ def make_experiment(config: ConfigDict) -> Experiment:
     """
     task, objective = task_of(config), objective_with_values(config)
     check_fits(task, objective, config.model.readout)
-    settings = config.optimizer.to_dict() | {"steps": config.training.steps}
+    settings = config.optimizer.to_dict() | {
+        "steps": config.training.steps,
+        "accumulate": config.training.accumulate,
+        "readout_dropout": config.model.readout_dropout,
+    }
+    coefficients = _floats(section_values(config, "model", Use.RUN_TIME))
+    readout_dropout = coefficients.pop("readout_dropout")
     hyper = Hyperparameters(
-        _floats(section_values(config, "model", Use.RUN_TIME)),
+        coefficients,
         _floats(section_values(config, "optimizer", Use.RUN_TIME)),
         _floats(section_values(config, "objective", Use.RUN_TIME)),
+        readout_dropout,
     )
     module = SequenceNetwork(
         config.model.cell,
@@ -82,7 +90,8 @@ def make_experiment(config: ConfigDict) -> Experiment:
     if config.recurrence.remat == "reverse":
         check_reversible(module.cell, hyper.coefficients)
     recurrence = config.recurrence.to_dict() | {"backend": choice.backend}
-    mesh = batch_mesh(config.training.batch_size, choice.backend)
+    training = config.training
+    mesh = batch_mesh(training.batch_size, choice.backend, training.accumulate)
     model = Model(graphdef, recurrence, mesh)
     return Experiment(config, task, objective, model, params, hyper, settings, choice.note)
 

@@ -9,12 +9,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from asrnn.config import seeds
 from asrnn.console import to_stderr
 from asrnn.errors import ConfigError, DivergedError
 from asrnn.models import num_parameters
 from asrnn.runs.checkpoints import Checkpoint, Checkpoints
+from asrnn.runs.loggers import open_loggers
 from asrnn.runs.metrics import Records, Row
-from asrnn.runs.summary import DIVERGED, write_summary
+from asrnn.runs.provenance import Provenance, now
+from asrnn.runs.summary import DIVERGED, DONE, write_summary
 from asrnn.runs.workdir import CHECKPOINTS, METRICS, write_config
 from asrnn.training.devices import environment
 from asrnn.training.experiment import Experiment
@@ -29,6 +32,7 @@ class Journal:
       experiment: the run.
       workdir: its folder, which the caller has locked.
       origin: where the data come from, for the summary.
+      provenance: where the numbers come from, for the summary.
       group: the processes that share the run, of which only the first writes; they all
         keep the same account.
       notes: what else the summary is to say.
@@ -39,6 +43,7 @@ class Journal:
         experiment: Experiment,
         workdir: Path,
         origin: str,
+        provenance: Provenance,
         group: ProcessGroup | None = None,
         **notes: Any,
     ):
@@ -48,11 +53,14 @@ class Journal:
         self._experiment = experiment
         self._config = experiment.config
         self._origin = origin
+        self._provenance = provenance
+        self._since = now()  # of the first process of the run
         self._notes = notes
         own = Checkpoints(workdir / CHECKPOINTS, report=to_stderr)
         self._checkpoints = own if group is None else SharedCheckpoints(own, group)
         self._writes = group is None or group.first
         self._validated = 0  # the last step whose validation is recorded
+        self._stale = 0  # validations since the best
         self._seconds = 0.0  # spent by earlier processes
         self._mark = 0.0  # when the updates of the window began, in seconds without pauses
 
@@ -74,6 +82,8 @@ class Journal:
             )
         self.best = checkpoint.info["best"]
         self._validated = checkpoint.info["validated"]
+        self._stale = checkpoint.info.get("stale", 0)
+        self._since = checkpoint.info.get("started", self._since)
         self._seconds = checkpoint.info["seconds"]
         self._mark = checkpoint.info["mark"]
         return checkpoint
@@ -90,8 +100,9 @@ class Journal:
             yield
             return
         write_config(self.workdir, self._config)
-        events = self.workdir / "tensorboard" if self._config.training.tensorboard else None
-        with Records(self.workdir / METRICS, first, self._validated, events) as self._records:
+        loggers = open_loggers(self.workdir, self._config, first)
+        path = self.workdir / METRICS
+        with Records(path, first, self._validated, loggers) as self._records:
             self._tell_of_lost_rows(first)
             yield
 
@@ -159,9 +170,16 @@ class Journal:
         self._validated = step
         row = self._write_scores(step, "validation", scores)
         name, metric = self._objective.monitored, self._objective.metric
+        self._stale += 1
         if metric.cost(scores[name]) < metric.cost(self.best[name]):
-            self.best = {"step": step, name: scores[name]}
+            self.best, self._stale = {"step": step, name: scores[name]}, 0
         return row
+
+    @property
+    def out_of_patience(self) -> bool:
+        """Whether so many validations brought nothing better that the run ends."""
+        patience = self._config.training.patience
+        return bool(patience and self._stale >= patience)
 
     def write_test(self, step: int, scores: dict[str, float]) -> Row:
         """Records the scores of the parameters after that step on the test part."""
@@ -185,15 +203,17 @@ class Journal:
         info = {
             "best": self.best,
             "validated": self._validated,
+            "stale": self._stale,
+            "started": self._since,
             "seconds": self.elapsed(),
             "mark": self._mark,
         }
         self._checkpoints.save(step, snapshot, info, best=self.best["step"])
 
     def best_params(self, template: Snapshot) -> Any | None:
-        """The parameters in the best checkpoint; None, and a line about it, if it is damaged."""
+        """What the best checkpoint has to evaluate; None, and a line about it, if it is damaged."""
         found = self._checkpoints.best(self.best["step"], template)
-        return None if found is None else found.tree.state.params
+        return None if found is None else found.tree.state.evaluated
 
     def diverged(self, step: int) -> DivergedError:
         """Writes a summary that says so, and tells what to raise."""
@@ -212,6 +232,8 @@ class Journal:
             "task": self._config.task.name,
             "cell": self._config.model.cell,
             "steps": steps,
+            "steps_asked": self._config.training.steps,
+            "exhausted_patience": self._exhausted_patience(status, steps),
             "num_parameters": num_parameters(self._experiment.initial_params),
             "validation_accuracy": self.best.get("accuracy"),
             "best_step": self.best["step"],
@@ -224,10 +246,20 @@ class Journal:
             **self._experiment.task.notes,
             **self._notes,
             **environment(self._experiment.model.mesh),
+            **self._provenance.facts(),
+            "seeds": seeds(self._config),
+            "started": self._since,
+            "ended": now(),
         }
         if self._writes:
             write_summary(self.workdir, summary)
         return summary
+
+    def _exhausted_patience(self, status: str, steps: int) -> int | None:
+        """The patience that ended the run before the steps that it was asked for, if one did."""
+        training = self._config.training
+        ended_early = status == DONE and steps < training.steps
+        return int(training.patience) if ended_early else None
 
     def _monitored(self, test: Row | None) -> dict[str, Any]:
         """The scores by which runs of this objective are compared."""

@@ -14,7 +14,8 @@ from asrnn.config import check_config
 from asrnn.console import to_stderr
 from asrnn.errors import Interrupted
 from asrnn.models import num_parameters
-from asrnn.runs.summary import DONE, STOPPED, read_summary
+from asrnn.runs.provenance import Provenance
+from asrnn.runs.summary import DONE, STOPPED, is_finished, read_summary
 from asrnn.runs.workdir import open_workdir
 from asrnn.signals import StopRequest
 from asrnn.training import diagnostics, dispatch_size
@@ -22,7 +23,13 @@ from asrnn.training.devices import device_name, replicate
 from asrnn.training.diagnostics import make_diagnose
 from asrnn.training.display import Display
 from asrnn.training.evaluation import evaluate
-from asrnn.training.examples import Examples, KeyPurpose, next_batches, place_examples
+from asrnn.training.examples import (
+    Examples,
+    KeyPurpose,
+    check_patience,
+    next_batches,
+    place_examples,
+)
 from asrnn.training.experiment import Experiment, make_experiment
 from asrnn.training.journal import Journal
 from asrnn.training.process_group import ProcessGroup, check_agreement
@@ -73,7 +80,8 @@ def train(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         experiment = make_experiment(config)
         with open_workdir(workdir, config) if group.first else nullcontext():
             summary = group.share(read_summary(workdir) if group.first else None)
-            if summary and summary["status"] == DONE and summary["steps"] == config.training.steps:
+            training = config.training
+            if summary and is_finished(summary, training.steps, training.patience):
                 return cast(dict[str, Any], summary)
             with stop:
                 return _Run(experiment, workdir, group).run()
@@ -90,11 +98,13 @@ class _Run:
         self.group = group
         data = task.source.load(to_stderr)
         check_agreement(group, experiment, data)
-        self.journal = Journal(experiment, workdir, data.origin, group)
+        provenance = Provenance(data.parts)
+        self.journal = Journal(experiment, workdir, data.origin, provenance, group)
         self.origin = data.origin
         self.parts = self.everywhere(
             place_examples(task, data, config.task.validation_size, config.seed)
         )
+        check_patience(config.training.patience, self.parts)
         self.batches(0, 1)  # refuses a batch larger than the data, before compiling
         model, objective = experiment.model, experiment.objective
         self.train_steps = make_train_steps(model, task, objective, experiment.settings)
@@ -118,8 +128,7 @@ class _Run:
             self.display.message(self.headline(first))
             if self.experiment.note is not None:
                 self.display.message(self.experiment.note)
-            self.train(first)
-            return self.finish()
+            return self.finish(self.train(first))
 
     def restore(self) -> int:
         """Goes back to the latest checkpoint, if there is one; returns its step."""
@@ -129,8 +138,12 @@ class _Run:
         self.state, self.window = self.everywhere(checkpoint.tree)
         return checkpoint.step
 
-    def train(self, step: int) -> None:
-        """Makes the updates after `step`; while one dispatch runs, the host prepares the next."""
+    def train(self, step: int) -> int:
+        """Makes the updates after `step`; while one dispatch runs, the host prepares the next.
+
+        Returns:
+          The step at which the run ends: the last, or that at which its patience did.
+        """
         training, last = self.training, self.training.steps
         periods = dispatch_size.periods(training)
         dispatch, count = dispatch_size.DispatchSize(), 1
@@ -143,7 +156,7 @@ class _Run:
             if self.validate(step):  # a signal had cut it short at the step that was saved
                 self.journal.save(step, self.snapshot())
         self.group.meet()
-        while step < last:
+        while step < last and not self.journal.out_of_patience:
             count = min(count, dispatch_size.next_event(step, last, periods) - step)
             self.state, self.window = self.train_steps(
                 self.state,
@@ -174,7 +187,7 @@ class _Run:
                 self.check_finite(began, self.window)
                 with self.journal.pause():
                     self.diagnose(step)
-                    saving |= self.validate(step)
+                    saving |= self.validate(step) or self.journal.out_of_patience
                 self.group.meet()  # a signal may have come during the validation
                 if saving or self.group.received:
                     with self.journal.pause():
@@ -182,6 +195,13 @@ class _Run:
                 if self.group.received:
                     self.interrupt(step)
                 self.group.meet()  # whoever could not write this has left before an update
+        if step < last:
+            self.display.end_at(step)
+            self.display.message(
+                f"config.training.patience={training.patience} is exhausted:"
+                f" the run ends at step {step} of {last}"
+            )
+        return step
 
     def batches(self, step: int, count: int) -> np.ndarray:
         """The batches of the next updates, padded to one shape so that nothing recompiles."""
@@ -228,7 +248,7 @@ class _Run:
         """Records validation metrics if due; whether they are the best so far."""
         if self.parts.validation is None or not self.validation_due(step):
             return False
-        scores = self.evaluate(step, self.state.params, self.parts.validation)
+        scores = self.evaluate(step, self.state.evaluated, self.parts.validation)
         if scores is None:
             return False
         self.display.show(self.journal.write_validation(step, scores))
@@ -267,13 +287,12 @@ class _Run:
             " state saved; run the same command again to go on"
         )
 
-    def finish(self) -> dict[str, Any]:
+    def finish(self, last: int) -> dict[str, Any]:
         """The one evaluation on the test part, with the best parameters.
 
         If their checkpoint is damaged, the last ones stand in: test data had no say in either.
         """
-        step = last = self.training.steps
-        params = self.state.params
+        step, params = last, self.state.evaluated
         if self.journal.best["step"] not in (None, last):
             best = self.journal.best_params(self.snapshot())
             if best is not None:

@@ -10,12 +10,13 @@ import jax
 import numpy as np
 
 from asrnn.errors import Interrupted
+from asrnn.runs.provenance import Provenance
 from asrnn.runs.summary import DIVERGED, DONE, STOPPED
 from asrnn.signals import StopRequest
 from asrnn.tasks import DataSet
 from asrnn.training import diagnostics, dispatch_size
 from asrnn.training.evaluation import BATCH_SIZE, Totals, scores, sum_up
-from asrnn.training.examples import Examples, KeyPurpose, next_batches
+from asrnn.training.examples import Examples, KeyPurpose, check_patience, next_batches
 from asrnn.training.experiment import Experiment
 from asrnn.training.journal import Journal
 from asrnn.training.members import Program, member, place_members, place_parts, place_stacked
@@ -83,11 +84,14 @@ class _Population:
         self.parts = place_parts(
             self.task, data, config.task.validation_size, self.seeds, program.mesh
         )
+        check_patience(self.training.patience, self.parts)
+        provenance = Provenance(data.parts)
         self.journals = [
             Journal(
                 run.experiment,
                 run.workdir,
                 data.origin,
+                provenance,
                 population={"size": len(runs), "index": index},
             )
             for index, run in enumerate(runs)
@@ -147,18 +151,19 @@ class _Population:
                 with self.pause():
                     self.drop_diverged(running)
                     self.diagnose(self.still_live(running))
-                    better = self.validate(self.still_live(running))
+                    chosen = self.validate(self.still_live(running))
                     everyone = saving or self.stop.received
-                    self.save(self.still_live(running) if everyone else better)
+                    self.save(self.still_live(running) if everyone else chosen)
                 if self.stop.received:
                     self.interrupt()
 
     def behind(self) -> list[int]:
-        """The live members at the lowest step, unless that is the last."""
-        lowest = min((self.steps[i] for i in self.live), default=self.training.steps)
+        """The members at the lowest step of those that train: live, patient, not at the last."""
+        patient = [i for i in self.live if not self.journals[i].out_of_patience]
+        lowest = min((self.steps[i] for i in patient), default=self.training.steps)
         if lowest == self.training.steps:
             return []
-        return [i for i in self.live if self.steps[i] == lowest]
+        return [i for i in patient if self.steps[i] == lowest]
 
     def still_live(self, members: Sequence[int]) -> list[int]:
         return [i for i in members if i in self.live]
@@ -245,11 +250,11 @@ class _Population:
         return self.parts.validation is not None and due
 
     def validate(self, members: Sequence[int]) -> list[int]:
-        """Records validation scores where due; those members whose scores are their best."""
+        """Records validation scores where due; those members that are to be saved now."""
         due = [i for i in members if self.validation_due(i)]
         if not due or self.parts.validation is None:
             return []
-        totals = self.evaluate(self.state.params, self.parts.validation)
+        totals = self.evaluate(self.state.evaluated, self.parts.validation)
         if totals is None:
             return []
         for i in due:
@@ -258,7 +263,12 @@ class _Population:
                 self.journals[i].write_validation(self.steps[i], found)
             else:
                 self.diverge(i, self.steps[i])
-        return [i for i in self.still_live(due) if self.journals[i].best["step"] == self.steps[i]]
+        return [i for i in self.still_live(due) if self.has_to_save(i)]
+
+    def has_to_save(self, index: int) -> bool:
+        """Whether the last validation was a member's best, or its last."""
+        journal = self.journals[index]
+        return journal.out_of_patience or journal.best["step"] == self.steps[index]
 
     def scores(self, totals: Totals, index: int) -> dict[str, float]:
         """The metrics of one member."""
@@ -306,13 +316,12 @@ class _Population:
         """The one evaluation on the test part, with each member's best parameters."""
         if not self.live:
             return
-        last = self.training.steps
-        steps = [last] * len(self.runs)
-        trained = jax.device_get(self.state.params)
+        steps = list(self.steps)
+        trained = jax.device_get(self.state.evaluated)
         params = [member(trained, i) for i in range(len(self.runs))]
         for i in self.live:
             best = self.journals[i].best["step"]
-            found = None if best in (None, last) else self.load_best(i)
+            found = None if best in (None, self.steps[i]) else self.load_best(i)
             if found is not None:  # else the last parameters stand in for a damaged checkpoint
                 steps[i], params[i] = best, found
         totals = self.evaluate(self.place(params), self.parts.test)
@@ -322,7 +331,7 @@ class _Population:
             found = self.scores(totals, i)
             if math.isfinite(found["loss"]):
                 row = self.journals[i].write_test(steps[i], found)
-                self.journals[i].summarize(DONE, last, row)
+                self.journals[i].summarize(DONE, self.steps[i], row)
                 self.leave(i)
             else:
                 self.diverge(i, steps[i])

@@ -16,7 +16,7 @@ from jax import lax
 from jax.sharding import Mesh
 
 from asrnn.dynamics import Scalars
-from asrnn.models import SequenceNetwork
+from asrnn.models import Dropout, SequenceNetwork
 from asrnn.objectives import Objective
 from asrnn.optimizers import learning_rate, make_optimizer
 from asrnn.tasks import Task
@@ -31,6 +31,7 @@ class Hyperparameters(NamedTuple):
     coefficients: Scalars
     optimizer: dict[str, Array | float]
     objective: dict[str, Array | float]
+    readout_dropout: Array | float = 0.0
 
 
 class TrainState(NamedTuple):
@@ -39,6 +40,14 @@ class TrainState(NamedTuple):
     step: Array
     params: Any
     opt_state: Any
+    average: Any = ()
+    """With `ema_decay` d the mean of the parameters after each update, weighted by d^(updates ago);
+    before the first the initial parameters. Without it no array."""
+
+    @property
+    def evaluated(self) -> Any:
+        """The parameters by which the run is judged."""
+        return self.average or self.params
 
 
 Window = dict[str, Array]
@@ -68,9 +77,17 @@ class Model(NamedTuple):
         module: SequenceNetwork = nnx.merge(self.graphdef, params)
         return module
 
-    def outputs(self, params: Any, coefficients: Scalars, inputs: Array) -> Array:
+    def outputs(
+        self,
+        params: Any,
+        coefficients: Scalars,
+        inputs: Array,
+        dropout: Dropout | None = None,
+    ) -> Array:
         """Outputs [B, k], or [T, B, k] of every step, of inputs [T, B, m]."""
-        outputs: Array = self.network(params)(inputs, coefficients, **self.recurrence)
+        outputs: Array = self.network(params)(
+            inputs, coefficients, dropout=dropout, **self.recurrence
+        )
         return outputs
 
     def states(self, params: Any, coefficients: Scalars, inputs: Array) -> Array:
@@ -97,7 +114,8 @@ def initial_snapshot(
 ) -> Snapshot:
     """The state before the first update."""
     opt_state = make_optimizer(hyper.optimizer, settings).init(params)
-    state = TrainState(jnp.zeros((), jnp.int32), params, opt_state)
+    average = jax.tree.map(jnp.copy, params) if settings["ema_decay"] else ()
+    state = TrainState(jnp.zeros((), jnp.int32), params, opt_state, average)
     return Snapshot(state, empty_window(objective))
 
 
@@ -118,25 +136,52 @@ def train_steps_function(
     loss or gradient is not finite.
     """
 
+    accumulate = settings["accumulate"]
+
     def means_and_gradients(
         params: Any, hyper: Hyperparameters, examples: Examples, indices: Array, keys: Array
     ) -> Any:
         batch = take(task, examples, indices, keys)
+        dropout = None
+        if settings["readout_dropout"]:
+            dropout = Dropout(hyper.readout_dropout, keys)
 
-        def loss_fn(params: Any) -> tuple[Array, dict[str, Array]]:
-            outputs = model.outputs(params, hyper.coefficients, batch.inputs)
+        def loss_fn(params: Any) -> tuple[Array, Any]:
+            outputs = model.outputs(params, hyper.coefficients, batch.inputs, dropout)
             sums = objective.sums(outputs, batch.targets, batch.mask, **hyper.objective)
             count = sums["count"]
             if batch.mask is not None:  # else all devices have as many
                 count = mean_over_devices(jnp.asarray(count), model.mesh)
-                count = jnp.where(count > 0, count, 1.0)
-            means = {name: sums[name] / count for name in objective.metrics}
-            return means["loss"], means
+            divisor = count if batch.mask is None else jnp.where(count > 0, count, 1.0)
+            means = {name: sums[name] / divisor for name in objective.metrics}
+            return means["loss"], (means, count)
 
-        gradients, means = jax.grad(loss_fn, has_aux=True)(params)
-        return means, gradients
+        gradients, (means, count) = jax.grad(loss_fn, has_aux=True)(params)
+        if accumulate == 1:
+            return means, gradients
+        return jax.tree.map(lambda leaf: count * leaf, (means, gradients)), jnp.asarray(count)
 
     in_parallel = over_devices(means_and_gradients, model.mesh, lax.pmean, num_shared=3)
+
+    def of_batch(
+        params: Any, hyper: Hyperparameters, examples: Examples, batch: Array, keys: Array
+    ) -> Any:
+        """The means and gradients of a batch, of which one part at a time is in memory."""
+        if accumulate == 1:
+            return in_parallel(params, hyper, examples, batch, keys)
+
+        def of_part(part: tuple[Array, Array]) -> Any:
+            return in_parallel(params, hyper, examples, *part)
+
+        def add(sums: Any, part: tuple[Array, Array]) -> tuple[Any, None]:
+            return jax.tree.map(jnp.add, sums, of_part(part)), None
+
+        parts = (batch.reshape(accumulate, -1), keys.reshape(accumulate, -1))
+        shapes = jax.eval_shape(of_part, jax.tree.map(lambda array: array[0], parts))
+        nothing = jax.tree.map(lambda array: jnp.zeros(array.shape, array.dtype), shapes)
+        (sums, count), _ = lax.scan(add, nothing, parts)
+        count = jnp.where(count > 0, count, 1)
+        return jax.tree.map(lambda leaf: leaf / count, sums)
 
     def train_step(
         state: TrainState,
@@ -147,7 +192,7 @@ def train_steps_function(
         key: Key,
     ) -> tuple[TrainState, Window]:
         keys = jax.random.split(jax.random.fold_in(key, state.step), batch.shape[0])
-        means, grads = in_parallel(state.params, hyper, examples, batch, keys)
+        means, grads = of_batch(state.params, hyper, examples, batch, keys)
         rate = learning_rate(hyper.optimizer, state.step, settings)
         optimizer = make_optimizer({**hyper.optimizer, "learning_rate": rate}, settings)
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
@@ -158,7 +203,11 @@ def train_steps_function(
             "grad_norm": window["grad_norm"] + optax.tree.norm(grads),
             "learning_rate": jnp.asarray(rate, jnp.float32),
         }
-        return TrainState(state.step + 1, params, opt_state), window
+        average = state.average
+        if settings["ema_decay"]:
+            weight = newest_weight(hyper.optimizer["ema_decay"], state.step + 1)
+            average = jax.tree.map(lambda old, new: old + weight * (new - old), average, params)
+        return TrainState(state.step + 1, params, opt_state, average), window
 
     def train_steps(
         state: TrainState,
@@ -183,6 +232,12 @@ def train_steps_function(
         return lax.while_loop(unfinished, update, (state, window))
 
     return train_steps
+
+
+def newest_weight(decay: Array | float, count: Array) -> Array:
+    """(1 - d) / (1 - d^count): that of the newest of `count` values weighted by d^(values ago)."""
+    log = jnp.log(jnp.asarray(decay, jnp.float32))
+    return jnp.expm1(log) / jnp.expm1(count * log)
 
 
 def make_eval_step(model: Model, task: Task, objective: Objective) -> Callable[..., Sums]:

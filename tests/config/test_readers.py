@@ -67,12 +67,13 @@ def test_no_component_gives_an_option_the_name_of_a_field_of_every_run():
 def test_the_values_of_a_section_are_those_that_are_read():
     config = base_config()
     config.optimizer.name, config.optimizer.momentum = "sgd", 0.5
-    values = {"learning_rate": 0.1, "clip_norm": 0.0, "momentum": 0.5}
+    values = {"learning_rate": 0.1, "clip_norm": 0.0, "ema_decay": 0.0}
+    values |= {"momentum": 0.5, "weight_decay": 0.0}
     assert section_values(config, "optimizer", Use.RUN_TIME) == values
-    static = {"name": "sgd", "schedule": "constant", "nesterov": False}
+    static = {"name": "sgd", "schedule": "constant", "warmup_steps": 0, "nesterov": False}
     assert section_values(config, "optimizer", Use.STATIC) == static
     config.model.cell = "gru"
-    assert section_values(config, "model", Use.RUN_TIME) == {}
+    assert section_values(config, "model", Use.RUN_TIME) == {"readout_dropout": 0.0}
 
 
 def test_every_field_is_of_one_use():

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from asrnn.config import base_config, flatten
+from asrnn.frame import OFF_AT_ZERO
 from asrnn.sweeps import population
 from asrnn.sweeps.trials import Job
 from tests.sweeps.populations import make_jobs
@@ -15,7 +16,7 @@ from tests.training.runs import tiny_config
 
 OWN = {
     *("seed", "model.step_size", "model.diffusion", "model.init_scale"),
-    *("model.input_scale", "model.gate_bias", "model.forget_bias", "optimizer.weight_decay"),
+    *("model.input_scale", "model.gate_bias", "model.forget_bias"),
     *("model.stiffness", "model.damping", "model.beta"),
     *(f"optimizer.{name}" for name in ("learning_rate", "momentum", "initial_accumulator")),
     *(f"optimizer.{name}" for name in ("epsilon", "beta1", "beta2", "decay_factor")),
@@ -35,6 +36,8 @@ OTHER_VALUES: dict[str, Any] = {
     "recurrence.backend": "adjoint",
     "optimizer.name": "sgd",
     "optimizer.schedule": "cosine",
+    "optimizer.function": "adan",
+    "optimizer.arguments": "b1=0.5",
 }
 
 
@@ -60,10 +63,10 @@ def test_another_task_makes_another_population(tmp_path: Path) -> None:
     assert population.groups(jobs) == [[jobs[0]], [jobs[1]]]
 
 
-def test_the_norm_to_clip_at_is_a_members_own_where_all_clip(tmp_path: Path) -> None:
-    norms = (1.0, 0.0, 2.0)
+@pytest.mark.parametrize("field", OFF_AT_ZERO)
+def test_what_is_off_at_zero_is_a_members_own_where_all_have_it(field: str, tmp_path: Path) -> None:
     jobs = [
-        Job(tmp_path / str(i), tiny_config(optimizer__clip_norm=n)) for i, n in enumerate(norms)
+        Job(tmp_path / str(i), tiny_config(**{field: v})) for i, v in enumerate((0.5, 0.0, 0.7))
     ]
     assert population.groups(jobs) == [[jobs[0], jobs[2]], [jobs[1]]]
 

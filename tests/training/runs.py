@@ -102,7 +102,7 @@ def assert_same_run(one: Path, other: Path) -> None:
     first, second = checkpoint(one), checkpoint(other)
     assert first.step == second.step
     assert arrays(first.tree) == arrays(second.tree)
-    clocked = ("seconds", "peak_memory_bytes")
+    clocked = ("seconds", "peak_memory_bytes", "command", "started", "ended")
     for name in clocked:
         assert name in summary(one)
     left, right = (

@@ -152,3 +152,13 @@ def test_nothing_is_estimated_from_the_first_dispatches(
         "step 7/1000",
         "step 18/1000  0.567 steps/s  28m53s left",
     ]
+
+
+def test_a_run_that_ends_early_has_no_time_left(capsys: pytest.CaptureFixture[str]) -> None:
+    with Display(CROSS_ENTROPY, 1000, 0) as display:
+        for step in range(1, 8):
+            display.advance(step)
+        display.end_at(7)
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("step 7/7")
+    assert "left" not in last
