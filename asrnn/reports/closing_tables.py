@@ -1,14 +1,16 @@
 """The closing table of a run, and that of a sweep."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from asrnn.console import duration, nonzero
 from asrnn.objectives import CROSS_ENTROPY, Metric, Objective
 from asrnn.sweeps.halving import setting
 from asrnn.sweeps.progress_table import describe
-from asrnn.sweeps.sweep import Result
 from asrnn.sweeps.trials import Trial
+
+if TYPE_CHECKING:
+    from asrnn.sweeps.sweep import Result
 
 SHOWN = 10
 
@@ -50,7 +52,7 @@ def _text(metric: Metric, value: float | None) -> str:
     return "none" if value is None else metric.text(value)
 
 
-def sweep_table(result: Result) -> str:
+def sweep_table(result: "Result") -> str:
     """The leading settings, one a line, and the best as flags of `asrnn.train`."""
     found = result.outcomes.values()
     objective = next(iter(found)).objective
