@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from ml_collections import ConfigDict
 
@@ -13,7 +13,7 @@ from asrnn.config import completed, flatten, normalized, to_json
 from asrnn.errors import CheckpointError, ConfigError, WorkdirInUse
 from asrnn.files import parse_json, write_atomically
 from asrnn.runs.metrics import read_rows
-from asrnn.runs.summary import SUMMARY
+from asrnn.runs.summary import DONE, SUMMARY, read_summary
 
 CONFIG = "config.json"
 METRICS = "metrics.jsonl"
@@ -106,6 +106,25 @@ def open_workdir(workdir: Path, config: ConfigDict) -> Iterator[None]:
             check_same_run(workdir, config)
             read_rows(workdir / METRICS)  # refuses a damaged file, which a resume would cut
         yield
+
+
+def finished(workdir: Path, config: ConfigDict) -> dict[str, Any] | None:
+    """The summary of a run that has made all updates of this config; None if it has not.
+
+    Raises:
+      AsrnnError: as `open_workdir`.
+    """
+    if not _is_done(read_summary(workdir), config):
+        return None
+    with open_workdir(workdir, config):
+        summary = read_summary(workdir)
+    return summary if _is_done(summary, config) else None
+
+
+def _is_done(summary: dict[str, Any] | None, config: ConfigDict) -> bool:
+    return bool(
+        summary and summary["status"] == DONE and summary["steps"] == config.training.steps
+    )
 
 
 @contextmanager

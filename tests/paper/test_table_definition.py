@@ -181,7 +181,7 @@ def test_without_the_definitions_a_clone_is_asked_for(tmp_path: Path) -> None:
 def test_a_config_that_is_not_there_is_named(
     text: str | None, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(table_definition, "CHECKOUT", tmp_path)
+    monkeypatch.setattr(table_definition, "FOLDER", tmp_path)
     if text is not None:
         (tmp_path / "own.py").write_text(text)
     with pytest.raises(ConfigError, match=words):
