@@ -6,11 +6,14 @@
 import ast
 import runpy
 import sys
+import textwrap
 from pathlib import Path
 
 from asrnn import __version__
 from asrnn.errors import ConfigError, near_miss
 from asrnn.signals import take_as
+
+WIDTH = 79  # of the text for a terminal
 
 
 def commands() -> dict[str, str]:
@@ -30,8 +33,10 @@ def main() -> None:
     word = sys.argv[1] if sys.argv[1:] else "--help"
     if word in ("--help", "-h", "help"):
         print("Commands, each with --help:\n")
-        print("\n".join(f"  asrnn {name:<12}{line}" for name, line in commands().items()))
-        print("\nThe same as modules: python -m asrnn.train. Shell completion: asrnn completion bash")
+        for name, about in commands().items():
+            line = f"  asrnn {name:<12}{about}"
+            print(textwrap.fill(line, WIDTH, subsequent_indent=" " * len(f"  asrnn {'':<12}")))
+        print("\nEach is a module too: python -m asrnn.train.")
     elif word == "--version":
         print(f"asrnn {__version__}")
     elif word in (known := commands()):

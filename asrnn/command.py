@@ -109,11 +109,21 @@ def _drop_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-class _ConfigParser(config_flags.ConfigFileFlagParser):
-    """Loads a config file that ships by its name, any other by its path."""
+class _ConfigParser(flags.ArgumentParser):
+    """Loads a config file that ships by its name, any other by its path.
+
+    Args:
+      by_path: the parser that loads a file.
+    """
+
+    def __init__(self, by_path: Any):
+        self._by_path = by_path
 
     def parse(self, given: str) -> Any:
-        return super().parse(find_config(given))
+        return self._by_path.parse(find_config(given))
+
+    def flag_type(self) -> str:
+        return str(self._by_path.flag_type())
 
 
 def define_config_flag() -> flags.FlagHolder[ConfigDict]:
@@ -125,7 +135,7 @@ def define_config_flag() -> flags.FlagHolder[ConfigDict]:
             "A config that ships, or a file; variants after a colon: mnist:gated,quick.",
             lock_config=True,
         )
-        flags.FLAGS["config"].parser = _ConfigParser("config")
+        flags.FLAGS["config"].parser = _ConfigParser(flags.FLAGS["config"].parser)
         return flag
     except (flags.Error, OSError) as error:
         print(f"{command_name()}: {_sentence(error)}", file=sys.stderr)

@@ -50,7 +50,8 @@ def find(given: str, folder: Path, what: str) -> str:
         return given
     known = names(folder)
     if given not in known:
-        raise ConfigError(f"no {what} is called {given!r}{near_miss(given, known)}; {listed(known)}")
+        close = near_miss(given, known)
+        raise ConfigError(f"no {what} is called {given!r}{close}; {listed(known)}")
     return str(folder / f"{given}.py")
 
 
@@ -79,4 +80,3 @@ def configs_table() -> str:
         words = " ".join(f":{variant}" for variant in variants(name))
         lines += textwrap.wrap(words, 96, initial_indent=INDENT, subsequent_indent=INDENT)
     return "\n".join(lines)
-

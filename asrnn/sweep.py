@@ -26,7 +26,9 @@ from asrnn.errors import CheckpointError
 from asrnn.shipped import SPACES, find
 
 CONFIG = define_config_flag()
-SPACE = flags.DEFINE_string("space", None, "A space that ships, or a file: Python with get_space(h).")
+SPACE = flags.DEFINE_string(
+    "space", None, "A space that ships, or a file: Python with get_space(h)."
+)
 SPACE_SEED = flags.DEFINE_integer(
     "space_seed", 0, "Seed of the space's quasi-random points, or of the search."
 )

@@ -122,9 +122,7 @@ def finished(workdir: Path, config: ConfigDict) -> dict[str, Any] | None:
 
 
 def _is_done(summary: dict[str, Any] | None, config: ConfigDict) -> bool:
-    return bool(
-        summary and summary["status"] == DONE and summary["steps"] == config.training.steps
-    )
+    return bool(summary and summary["status"] == DONE and summary["steps"] == config.training.steps)
 
 
 @contextmanager

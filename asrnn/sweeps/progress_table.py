@@ -141,11 +141,12 @@ def live_table(rows: Sequence[tuple[str, str, str, str, str]], width: int) -> Ta
 
 def cut(setting: str, room: int) -> str:
     """As many whole words as there is room for, and an ellipsis for the others."""
-    while setting and len(setting) > room:
-        setting = f"{setting.removesuffix(' …').rpartition(' ')[0]} …".lstrip()
-        if setting == "…":
-            break
-    return setting
+    if len(setting) <= room:
+        return setting
+    words = setting.split(" ")
+    while words and len(" ".join(words)) + len(" …") > room:
+        words.pop()
+    return " ".join([*words, "…"])
 
 
 def short_names(trials: Sequence[Trial]) -> list[str]:
@@ -160,7 +161,7 @@ def short_names(trials: Sequence[Trial]) -> list[str]:
             Trial(
                 trial.id,
                 {
-                    name: float(f"{v:.3g}") if isinstance(v, float) else v
+                    name: f"{v:.3g}" if isinstance(v, float) else v
                     for name, v in trial.overrides.items()
                     if name in (differing or fields)
                 },
@@ -172,4 +173,5 @@ def short_names(trials: Sequence[Trial]) -> list[str]:
 
 def describe(trial: Trial) -> str:
     """The overrides of a trial, for example "cell=lstm learning_rate=0.1 seed=0"."""
-    return " ".join(f"{name.rpartition('.')[2]}={v}" for name, v in trial.overrides.items())
+    fields = ((name.removesuffix(".name"), value) for name, value in trial.overrides.items())
+    return " ".join(f"{name.rpartition('.')[2]}={value}" for name, value in fields)
