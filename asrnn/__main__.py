@@ -4,6 +4,7 @@
 """
 
 import ast
+import re
 import runpy
 import sys
 import textwrap
@@ -13,6 +14,7 @@ from asrnn import __version__
 from asrnn.errors import ConfigError, near_miss
 from asrnn.signals import take_as
 
+RUNS = re.compile(r"^    (command\.)?run\(main", re.MULTILINE)
 WIDTH = 79  # of the text for a terminal
 
 
@@ -22,7 +24,7 @@ def commands() -> dict[str, str]:
     here = Path(__file__).parent
     for file in sorted([*here.glob("*.py"), *here.glob("*/__main__.py")]):
         text = file.read_text(encoding="utf-8")
-        if "\n    run(main" in text:
+        if RUNS.search(text):
             name = file.stem if file.parent == here else file.parent.name
             found[name] = (ast.get_docstring(ast.parse(text)) or "").split("\n", 1)[0]
     return found

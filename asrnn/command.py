@@ -109,7 +109,7 @@ def _drop_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-class _ConfigParser(flags.ArgumentParser):
+class _ConfigParser(flags.ArgumentParser[Any]):
     """Loads a config file that ships by its name, any other by its path.
 
     Args:
@@ -339,9 +339,9 @@ def _unreadable(error: Exception | SystemExit) -> ConfigError:
     if missing:
         path = Path(missing[1])
         beside = [str(other) for other in path.parent.glob("*.py")]
-        return ConfigError(
-            f"no config file {path}{near_miss(str(path), beside)}; {listed(names(CONFIGS))}"
-        )
+        known = names(CONFIGS)
+        close = near_miss(str(path), beside) or near_miss(path.stem, known)
+        return ConfigError(f"no config file {path}; {listed(known)}{close}")
     why = _reason(error)
     if isinstance(error, SyntaxError):
         why = f"{error.msg}, {error.filename} line {error.lineno}"

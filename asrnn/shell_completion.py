@@ -1,6 +1,7 @@
 """Completion scripts for bash, zsh and fish, from lists of words: data in, text out."""
 
 import shlex
+import textwrap
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -22,6 +23,9 @@ class Words(NamedTuple):
     flags: Mapping[str, Flag]
     """By name, with the dashes."""
 
+
+SHOWN = 60
+"""Characters of the help of a flag that fish shows beside it."""
 
 Commands = Mapping[str, tuple[str, Words]]
 """The line about each command, and its words."""
@@ -109,7 +113,7 @@ def fish(commands: Commands) -> str:
         for flag, (help, values, switch) in words.flags.items():
             wanted = "" if switch else " -r"
             known = f" -a {shlex.quote(' '.join(values))}" if values else ""
-            text = shlex.quote(" ".join(help.split()).replace("'", "’"))
+            text = shlex.quote(textwrap.shorten(help, SHOWN, placeholder=" …"))
             lines.append(f"{after} -l {flag.removeprefix('--')}{wanted}{known} -d {text}")
     return "\n".join(lines)
 

@@ -51,7 +51,7 @@ def find(given: str, folder: Path, what: str) -> str:
     known = names(folder)
     if given not in known:
         close = near_miss(given, known)
-        raise ConfigError(f"no {what} is called {given!r}{close}; {listed(known)}")
+        raise ConfigError(f"no {what} is called {given!r}; {listed(known)}{close}")
     return str(folder / f"{given}.py")
 
 

@@ -12,23 +12,13 @@ from pathlib import Path
 
 from absl import flags
 
-from asrnn.command import (
-    define_config_flag,
-    goes_only,
-    loading,
-    read_config_flag,
-    required,
-    run,
-    train_command,
-)
+from asrnn import command
 from asrnn.config import check_config
 from asrnn.errors import CheckpointError
 from asrnn.shipped import SPACES, find
 
-CONFIG = define_config_flag()
-SPACE = flags.DEFINE_string(
-    "space", None, "A space that ships, or a file: Python with get_space(h)."
-)
+CONFIG = command.define_config_flag()
+SPACE = flags.DEFINE_string("space", None, "A space that ships, or a file with get_space(h).")
 SPACE_SEED = flags.DEFINE_integer(
     "space_seed", 0, "Seed of the space's quasi-random points, or of the search."
 )
@@ -42,8 +32,7 @@ BATCH = flags.DEFINE_integer(
 WORKDIR = flags.DEFINE_string(
     "workdir", None, "Folder of the sweep; by default runs/sweep-<task>-<space>-<hash>."
 )
-ENGINES = ["local", "population", "ray"]
-ENGINE = flags.DEFINE_enum("engine", "local", ENGINES, "What runs the trials.")
+ENGINE = flags.DEFINE_enum("engine", "local", ["local", "population", "ray"], "What runs them.")
 POPULATION_SIZE = flags.DEFINE_integer(
     "population_size", 32, "Trials that one program trains together, at most.", lower_bound=1
 )
@@ -76,13 +65,13 @@ def main() -> None:
     from asrnn.sweeps.trials import distinct, make_trials
     from asrnn.sweeps.user_file import read_space
 
-    goes_only("with --search", SEARCH.value is not None, TRIALS, BATCH)
-    goes_only("with --rungs", bool(RUNGS.value), REDUCTION)
-    config = read_config_flag(CONFIG)
+    command.goes_only("with --search", SEARCH.value is not None, TRIALS, BATCH)
+    command.goes_only("with --rungs", bool(RUNGS.value), REDUCTION)
+    config = command.read_config_flag(CONFIG)
     check_config(config)
-    path = Path(find(required(SPACE, "digits"), SPACES, "space"))
+    path = Path(find(command.required(SPACE, "digits"), SPACES, "space"))
     rungs, shard, space = read_rungs(RUNGS.value), read_shard(SHARD.value), read_space(path)
-    loading("jax")
+    command.loading("jax")
     from asrnn.sweeps.adaptive import Search, check_search, first_trials, run_search
     from asrnn.sweeps.sweep import Sweep, dry_run, run_sweep
     from asrnn.training.devices import configure_jax
@@ -103,11 +92,10 @@ def main() -> None:
         print("\n".join(f"{trial.id}  {describe(trial)}" for trial in trials))
         return
     result = run_search(sweep, search, engine) if SEARCH.value else run_sweep(sweep, engine)
-    print(sweep_table(result, train_command(CONFIG)))
+    print(sweep_table(result, command.train_command(CONFIG)))
     try:
-        print(
-            "\n".join(f"written: {path}" for path in (folder / TABLE, *draw_sweep(folder / TABLE)))
-        )
+        for path in (folder / TABLE, *draw_sweep(folder / TABLE)):
+            print(f"written: {path}")
     except OSError as error:
         raise CheckpointError(f"cannot draw the sweep: {error}") from None
 
@@ -115,9 +103,9 @@ def main() -> None:
 def _engine() -> Callable[..., None]:
     from asrnn.sweeps.engines import make_engine
 
-    goes_only("with --engine=population", ENGINE.value == "population", POPULATION_SIZE)
-    goes_only("with --engine=ray", ENGINE.value == "ray", RAY_ADDRESS, RAY_GPUS)
-    goes_only("with --engine=local or ray", ENGINE.value != "population", WORKERS)
+    command.goes_only("with --engine=population", ENGINE.value == "population", POPULATION_SIZE)
+    command.goes_only("with --engine=ray", ENGINE.value == "ray", RAY_ADDRESS, RAY_GPUS)
+    command.goes_only("with --engine=local or ray", ENGINE.value != "population", WORKERS)
     return make_engine(
         ENGINE.value,
         workers=WORKERS.value,
@@ -128,4 +116,4 @@ def _engine() -> Callable[..., None]:
 
 
 if __name__ == "__main__":
-    run(main)
+    command.run(main)

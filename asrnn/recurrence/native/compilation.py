@@ -84,7 +84,7 @@ def _seal_of(file: Path) -> Path:
 @contextmanager
 def announced(compiler: str) -> Iterator[None]:
     """Says that kernels are being compiled, and how long that took."""
-    to_stderr(f"compiling the native kernel with {compiler}, once: 10 to 60 s")
+    to_stderr(f"compiling the native kernel with {compiler}, once")
     began = time.monotonic()
     yield
     to_stderr(f"compiled the native kernel in {time.monotonic() - began:.0f} s")
