@@ -361,7 +361,10 @@ def _help() -> str:
     about = (sys.modules["__main__"].__doc__ or "").strip()
     if command_name().startswith("asrnn "):
         about = about.replace("python -m asrnn.", "asrnn ")
-    text = f"{about}\n\nFlags:{flags.FLAGS.main_module_help()}"
+        about = re.sub(r"^ {10}(?= {8})", "", about, flags=re.MULTILINE)  # what is shorter by this
+    defined = (flags.FLAGS.module_help(__name__), flags.FLAGS.main_module_help())
+    lines = [line for text in defined for line in text.strip("\n").splitlines()[1:]]
+    text = "\n".join([about, "\nFlags:", *lines])
     if "config" not in flags.FLAGS:
         return text
     from asrnn.config import field_table

@@ -17,6 +17,7 @@ FOLDER = PACKAGE if (PACKAGE / "configs").is_dir() else PACKAGE.parent
 CONFIGS = FOLDER / "configs"
 SPACES = FOLDER / "experiments" / "spaces"
 
+WIDTH = 79  # of the text for a terminal
 INDENT = " " * 24
 
 
@@ -76,7 +77,8 @@ def configs_table() -> str:
     lines = []
     for name in names(CONFIGS):
         text = ast.get_docstring(ast.parse((CONFIGS / f"{name}.py").read_text(encoding="utf-8")))
-        lines.append(f"  {name:<22}{(text or '').splitlines()[0]}")
-        words = " ".join(f":{variant}" for variant in variants(name))
-        lines += textwrap.wrap(words, 96, initial_indent=INDENT, subsequent_indent=INDENT)
+        about = f"  {name:<22}{(text or '').splitlines()[0]}"
+        words = INDENT + " ".join(f":{variant}" for variant in variants(name))
+        for line in (about, words):
+            lines += textwrap.wrap(line, WIDTH, subsequent_indent=INDENT)
     return "\n".join(lines)

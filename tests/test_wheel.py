@@ -14,6 +14,8 @@ from tests.training.runs import PATIENCE, REPOSITORY, environment
 
 SOURCES = ("setup.py", "setup.cfg", "pyproject.toml", "README.md", "LICENSE")
 FOLDERS = ("asrnn", "configs", "experiments")
+FREE = {name: value for name, value in environment().items() if name != "PYTHONPATH"}
+"""An environment in which nothing leads to the clone."""
 
 
 @pytest.fixture(scope="module")
@@ -26,24 +28,24 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in SOURCES:
         shutil.copy(REPOSITORY / name, clone)
     build = ["wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), str(clone)]
-    subprocess.run([sys.executable, "-m", "pip", "--quiet", *build], check=True)
+    subprocess.run([sys.executable, "-m", "pip", "--quiet", *build], check=True, env=FREE)
     shutil.rmtree(clone)
     (wheel,) = folder.glob("*.whl")
     venv.create(folder / "env", with_pip=False)
     python = folder / "env" / "bin" / "python"
     ask = "import sysconfig; print(sysconfig.get_path('purelib'))"
     site = subprocess.run([python, "-c", ask], capture_output=True, text=True, check=True).stdout
-    # the libraries, but not asrnn: an editable install of it comes in by a file of its own
+    install = ["install", "--quiet", "--no-deps", "--no-index", "--ignore-installed", str(wheel)]
+    pip = [sys.executable, "-m", "pip", "--python", str(python)]
+    subprocess.run([*pip, *install], check=True, env=FREE)
+    # after that, for pip would find the clone among the libraries
     Path(site.strip(), "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    install = ["install", "--quiet", "--no-deps", "--no-index", str(wheel)]
-    subprocess.run([sys.executable, "-m", "pip", "--python", str(python), *install], check=True)
     return folder / "env" / "bin"
 
 
 @pytest.mark.slow
 @pytest.mark.ci
 def test_the_installed_command_works_in_an_empty_folder(installed: Path, tmp_path: Path) -> None:
-    free = {k: v for k, v in environment().items() if k != "PYTHONPATH"}
     path = {"PATH": f"{installed}{os.pathsep}{os.environ['PATH']}"}
 
     def asrnn(*words: str) -> subprocess.CompletedProcess[str]:
@@ -51,7 +53,7 @@ def test_the_installed_command_works_in_an_empty_folder(installed: Path, tmp_pat
             ["asrnn", *words],
             executable=installed / "asrnn",
             cwd=tmp_path,
-            env=free | path,
+            env=FREE | path,
             capture_output=True,
             text=True,
             timeout=PATIENCE,
