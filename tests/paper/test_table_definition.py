@@ -170,8 +170,8 @@ def test_a_definition_that_cannot_be_used_is_refused_in_one_line(
     assert "\n" not in str(refused.value)
 
 
-def test_without_the_definitions_a_clone_is_asked_for(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="a clone"):
+def test_without_its_definition_a_table_cannot_be_made(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="install it again"):
         read_table("table1", tmp_path)
 
 
