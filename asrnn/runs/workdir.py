@@ -13,7 +13,7 @@ from asrnn.config import completed, flatten, normalized, to_json
 from asrnn.errors import CheckpointError, ConfigError, WorkdirInUse
 from asrnn.files import parse_json, write_atomically
 from asrnn.runs.metrics import read_rows
-from asrnn.runs.summary import DONE, SUMMARY, read_summary
+from asrnn.runs.summary import SUMMARY, is_finished, read_summary
 
 CONFIG = "config.json"
 METRICS = "metrics.jsonl"
@@ -114,15 +114,11 @@ def finished(workdir: Path, config: ConfigDict) -> dict[str, Any] | None:
     Raises:
       AsrnnError: as `open_workdir`.
     """
-    if not _is_done(read_summary(workdir), config):
+    summary, training = read_summary(workdir), config.training
+    if not summary or not is_finished(summary, training.steps, training.patience):
         return None
     with open_workdir(workdir, config):
-        summary = read_summary(workdir)
-    return summary if _is_done(summary, config) else None
-
-
-def _is_done(summary: dict[str, Any] | None, config: ConfigDict) -> bool:
-    return bool(summary and summary["status"] == DONE and summary["steps"] == config.training.steps)
+        return summary
 
 
 @contextmanager
