@@ -5,13 +5,14 @@ BIN := $(VENV)/bin
 # A plain path, so that a script beside the clone finds the package and not the folder.
 EDITABLE := --config-settings editable_mode=compat --editable
 
-.PHONY: help train test test-ci test-slow test-sanitized test-gpu test-gpu-sanitized lint clean
+.PHONY: help train test test-ci test-slow test-sanitized test-gpu test-gpu-sanitized lint wheel clean
 
 help:
 	@echo "make train      train on the bundled digits: the main job, a minute"
 	@echo "make test       the tests: six minutes on two cores"
 	@echo "make test-ci    one of each kind of slow test"
 	@echo "make lint       ruff and mypy"
+	@echo "make wheel      dist/asrnn-VERSION-py3-none-any.whl, with configs and spaces"
 	@echo "make test-slow, make test-sanitized: what takes minutes"
 	@echo "make test-gpu, make test-gpu-sanitized: what needs an NVIDIA GPU"
 
@@ -56,8 +57,14 @@ lint: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# What an earlier build left in build/ would get into the wheel.
+wheel: $(VENV)/installed
+	rm -rf build
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+	rm -rf build
+
 clean:
-	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
 
 $(VENV)/installed: setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

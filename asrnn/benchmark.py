@@ -14,7 +14,7 @@ has scan-graph and those with tf32.
 
 from absl import flags
 
-from asrnn.command import goes_only, run
+from asrnn.command import goes_only, loading, run
 
 CASES = flags.DEFINE_list(
     "cases", "", "A (pixel MNIST), B (CIFAR-10), N (noise-padded); all by default."
@@ -44,13 +44,14 @@ OUT = flags.DEFINE_string(
 
 def main() -> None:
     """Reads the flags, measures, prints the tables."""
+    goes_only("without --population", not POPULATION.value, WORK, SCALING, MEMORY)
+    loading("jax")
     from asrnn.benchmarks.environment import configure_jax, environment
     from asrnn.benchmarks.plan import checked_output, make_plan
     from asrnn.benchmarks.report import Report
     from asrnn.benchmarks.session import run_plan
     from asrnn.console import to_stderr
 
-    goes_only("without --population", not POPULATION.value, WORK, SCALING, MEMORY)
     plan = make_plan(
         CASES.value,
         CELLS.value,

@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -22,6 +23,7 @@ from asrnn.errors import (
     near_miss,
     out_of_memory,
 )
+from asrnn.shipped import CONFIGS, configs_table, find_config, listed, names
 from asrnn.signals import INTERRUPTED, command_name, leave, leave_with, obeyed
 
 CLOSED_PIPE = 128 + signal.SIGPIPE
@@ -107,12 +109,33 @@ def _drop_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+class _ConfigParser(flags.ArgumentParser[Any]):
+    """Loads a config file that ships by its name, any other by its path.
+
+    Args:
+      by_path: the parser that loads a file.
+    """
+
+    def __init__(self, by_path: Any):
+        self._by_path = by_path
+
+    def parse(self, given: str) -> Any:
+        return self._by_path.parse(find_config(given))
+
+    def flag_type(self) -> str:
+        return str(self._by_path.flag_type())
+
+
 def define_config_flag() -> flags.FlagHolder[ConfigDict]:
     """Defines --config; ml_collections reads files named by --flagfile already here."""
     try:
         flag: flags.FlagHolder[ConfigDict] = config_flags.DEFINE_config_file(
-            "config", None, "The config file, with a variant after a colon.", lock_config=True
+            "config",
+            None,
+            "A config that ships, or a file; variants after a colon: mnist:gated,quick.",
+            lock_config=True,
         )
+        flags.FLAGS["config"].parser = _ConfigParser(flags.FLAGS["config"].parser)
         return flag
     except (flags.Error, OSError) as error:
         print(f"{command_name()}: {_sentence(error)}", file=sys.stderr)
@@ -132,12 +155,27 @@ def read_config_flag(flag: flags.FlagHolder[ConfigDict]) -> ConfigDict:
     with _config_errors():
         config = flag.value
         if config is None:
-            raise ConfigError("no config given; for example --config=configs/digits.py")
+            raise ConfigError("no config given; for example --config=digits")
         getattr(config, "to_dict", None)  # raises on what stands for a file that failed to load
         if not isinstance(config, ConfigDict):
             raise ConfigError(f"get_config must return a ConfigDict, found {type(config).__name__}")
         follow_choices(config, config_flags.get_override_values(flags.FLAGS[flag.name]))
     return config
+
+
+def train_command(flag: flags.FlagHolder[ConfigDict]) -> str:
+    """The command that trains what the `--config` flags of this one say."""
+    given = flags.FLAGS[flag.name]
+    called = "asrnn train" if command_name().startswith("asrnn ") else "python -m asrnn.train"
+    words = [f"--config={config_flags.get_config_filename(given)}"]
+    words += [f"--config.{k}={v}" for k, v in config_flags.get_override_values(given).items()]
+    return " ".join([called, *map(shlex.quote, words)])
+
+
+def loading(library: str) -> None:
+    """Says what is imported next, if that takes seconds in which nothing else is said."""
+    if library not in sys.modules:
+        to_stderr(f"{command_name()}: loading {library}")
 
 
 def required(flag: flags.FlagHolder[str | None], example: str) -> str:
@@ -267,7 +305,8 @@ def _instead_of(stray: str) -> str:
     """The hint for an argument that is no flag."""
     name, _, value = stray.partition("=")
     if "config" in flags.FLAGS:
-        if name.partition(":")[0].endswith(".py"):
+        file = name.partition(":")[0]
+        if file.endswith(".py") or file in names(CONFIGS):
             return f"; did you mean --config={stray}?"
         if name.partition(".")[0] == "config":
             return f"; did you mean --{stray}?"
@@ -300,7 +339,9 @@ def _unreadable(error: Exception | SystemExit) -> ConfigError:
     if missing:
         path = Path(missing[1])
         beside = [str(other) for other in path.parent.glob("*.py")]
-        return ConfigError(f"no config file {path}{near_miss(str(path), beside)}")
+        known = names(CONFIGS)
+        close = near_miss(str(path), beside) or near_miss(path.stem, known)
+        return ConfigError(f"no config file {path}; {listed(known)}{close}")
     why = _reason(error)
     if isinstance(error, SyntaxError):
         why = f"{error.msg}, {error.filename} line {error.lineno}"
@@ -317,13 +358,21 @@ def _reason(error: Exception | SystemExit) -> str:
 
 
 def _help() -> str:
-    module = sys.modules["__main__"]
-    text = f"{(module.__doc__ or '').strip()}\n\nFlags:{flags.FLAGS.main_module_help()}"
+    about = (sys.modules["__main__"].__doc__ or "").strip()
+    if command_name().startswith("asrnn "):
+        about = about.replace("python -m asrnn.", "asrnn ")
+        about = re.sub(r"^ {10}(?= {8})", "", about, flags=re.MULTILINE)  # what is shorter by this
+    defined = (flags.FLAGS.module_help(__name__), flags.FLAGS.main_module_help())
+    lines = [line for text in defined for line in text.strip("\n").splitlines()[1:]]
+    text = "\n".join([about, "\nFlags:", *lines])
     if "config" not in flags.FLAGS:
         return text
     from asrnn.config import field_table
 
-    return f"{text}\n\nFields of --config, their defaults, and who reads them:\n{field_table()}"
+    return (
+        f"{text}\n\nConfigs that ship, and their variants:\n{configs_table()}"
+        f"\n\nFields of --config, their defaults, and who reads them:\n{field_table()}"
+    )
 
 
 def _sentence(error: BaseException | str) -> str:

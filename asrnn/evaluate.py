@@ -7,7 +7,7 @@ python -m asrnn.evaluate --workdir=DIR --discretization=rk4   # the ODE, or Eule
 
 from absl import flags
 
-from asrnn.command import network_flags, run
+from asrnn.command import loading, network_flags, run
 
 NETWORK = network_flags()
 SPLIT = flags.DEFINE_enum(
@@ -22,6 +22,8 @@ SUBSTEPS = flags.DEFINE_integer("substeps", None, "Instead of model.substeps.")
 
 def main() -> None:
     """Prints the metrics of one part of the data, that by which runs are compared first."""
+    chosen = NETWORK()
+    loading("jax")
     from asrnn.trained import load
     from asrnn.training.devices import configure_jax
 
@@ -34,7 +36,7 @@ def main() -> None:
         "model.substeps": SUBSTEPS.value,
     }
     changes = {field: value for field, value in wanted.items() if value is not None}
-    network = load(NETWORK(), changes)
+    network = load(chosen, changes)
     result, objective = network.evaluate(SPLIT.value), network.experiment.objective
     names = sorted(objective.metrics, key=lambda name: name != objective.monitored)
     metrics = ", ".join(f"{name} {objective.metrics[name].text(result[name])}" for name in names)

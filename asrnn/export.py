@@ -13,7 +13,7 @@ from pathlib import Path
 
 from absl import flags
 
-from asrnn.command import goes_only, network_flags, required, run
+from asrnn.command import goes_only, loading, network_flags, required, run
 from asrnn.errors import ConfigError, check_choice
 
 NETWORK = network_flags()
@@ -29,12 +29,13 @@ NOTE = flags.DEFINE_string("note", "", "Recorded too: what it was trained on, fo
 
 def main() -> None:
     """Writes the file, or two files of a network that ships; prints the path of the first."""
-    from asrnn.training.devices import configure_jax
-
     network = NETWORK()
     goes_only("without --format", not FORMAT.value, NAME, COMMAND, NOTE)
     goes_only("with --format", bool(FORMAT.value), OUT)
     goes_only("with --format=stablehlo", FORMAT.value == "stablehlo", STEP)
+    loading("jax")
+    from asrnn.training.devices import configure_jax
+
     configure_jax()
     print(f"written: {_write(network) if FORMAT.value else _ship(network)}")
 

@@ -167,8 +167,7 @@ def _stablehlo(exported: Any) -> bytes:
 
 def _missing(package: str) -> ConfigError:
     return ConfigError(
-        f"this format needs {package}, which is not installed;"
-        " run: python -m pip install 'asrnn[export]'"
+        f"this format needs {package}, which is not installed; run: pip install {package}"
     )
 
 

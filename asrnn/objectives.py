@@ -10,11 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import jax
-import jax.numpy as jnp
-
 from asrnn.console import loss_text, percent
 from asrnn.errors import check_choice
+from asrnn.lazy import jax, jnp
 from asrnn.options import Option
 from asrnn.typing import Array
 

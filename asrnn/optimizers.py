@@ -10,10 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import jax
-import jax.numpy as jnp
-
 from asrnn.errors import ConfigError, check_choice, near_miss, one_line
+from asrnn.lazy import jax, jnp
 from asrnn.options import COUNT, FRACTION, NON_NEGATIVE, POSITIVE, Check, Option, Use
 from asrnn.typing import Array
 

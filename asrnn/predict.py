@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from asrnn.command import network_flags, run
+from asrnn.command import loading, network_flags, run
 from asrnn.errors import CheckpointError, ConfigError
 
 if TYPE_CHECKING:
@@ -30,14 +30,16 @@ OUT = flags.DEFINE_string(
 def main() -> None:
     """Loads, predicts, prints or writes."""
     from asrnn.tasks.inputs import found_files, read_inputs
-    from asrnn.trained import load
-    from asrnn.training.devices import configure_jax
 
     if not INPUT.value:
         raise ConfigError("no input given; for example --input=FILE.npz or --input=one.png")
-    files = found_files(INPUT.value)
+    files, chosen = found_files(INPUT.value), NETWORK()
+    loading("jax")
+    from asrnn.trained import load
+    from asrnn.training.devices import configure_jax
+
     configure_jax()
-    network = load(NETWORK())
+    network = load(chosen)
     inputs, names = read_inputs(network.experiment.task, files)
     if network.classifies:
         probabilities = network.probabilities(inputs)

@@ -16,13 +16,14 @@ from pathlib import Path
 
 from absl import flags
 
-from asrnn.command import goes_only, run
+from asrnn.command import goes_only, loading, run
 from asrnn.errors import CheckpointError, ConfigError
 
 TABLES = ("table1", "table2", "integrators")
 FIGURES = ("figure1", "spectra", "phase")
+CHOICES = (*TABLES, *FIGURES)
 
-OUT = flags.DEFINE_string("out", "experiments/results", "Folder of the tables and figures.")
+OUT = flags.DEFINE_string("out", "runs/results", "Folder of the tables and figures.")
 RUNS = flags.DEFINE_string("runs", "runs/reproduce", "Folder of the runs that tables are made of.")
 DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the data, as config.task.data_dir.")
 SOURCE = flags.DEFINE_enum("source", None, ["files", "tfds"], "As config.task.source.")
@@ -38,10 +39,11 @@ QUICK = flags.DEFINE_bool(
 
 def main(what: str) -> None:
     """Reads the flags and writes what was asked for."""
+    check_flags(what)
+    loading("jax")
     from asrnn.training.devices import leave_accelerators_alone
 
     leave_accelerators_alone()
-    check_flags(what)
     out = Path(OUT.value)
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -104,4 +106,4 @@ def _data() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    run(main, choices=(*TABLES, *FIGURES))
+    run(main, choices=CHOICES)

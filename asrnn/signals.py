@@ -24,6 +24,8 @@ INTERRUPTED = 128 + signal.SIGINT
 
 SHOW_CURSOR = b"\x1b[?25h"  # a progress bar hides it
 
+_name = ""  # of the command, once it is known
+
 
 def obeyed() -> tuple[signal.Signals, ...]:
     """The stop signals that end this process: nohup has it ignore SIGHUP, and so it stays."""
@@ -40,8 +42,15 @@ def take_for_a_command() -> None:
         return
     package, _, command = sys.orig_argv[sys.orig_argv.index("-m") + 1].partition(".")
     if package == "asrnn" and command.isidentifier():
-        for number in obeyed():
-            signal.signal(number, leave)
+        take_as(f"{package}.{command}")
+
+
+def take_as(name: str) -> None:
+    """Takes the signals for a command that its user calls by this name, "asrnn train" say."""
+    global _name
+    _name = name
+    for number in obeyed():
+        signal.signal(number, leave)
 
 
 def leave(number: int, frame: FrameType | None) -> None:
@@ -69,9 +78,9 @@ def leave_with(code: int) -> None:
 
 
 def command_name() -> str:
-    """For example "asrnn.train"; "asrnn" as long as Python has not found out itself."""
+    """As its user called it, "asrnn train" or "asrnn.train"; "asrnn" for what is no command."""
     spec = sys.modules["__main__"].__spec__
-    return spec.name if spec is not None else "asrnn"
+    return _name or (spec.name if spec is not None else "asrnn")
 
 
 class StopRequest:

@@ -1,6 +1,6 @@
 """Runs or continues a set of trials and picks the best by validation.
 
-python -m asrnn.sweep --config=configs/mnist.py --space=experiments/spaces/FILE.py
+python -m asrnn.sweep --config=mnist|FILE.py --space=mnist|FILE.py
                       [--rungs=500,1500 --reduction=3 | --search=optuna --trials=50]
                       [--workers=2] [--shard=0/4 | --engine=ray --ray_address=HOST:PORT
                                      | --engine=population --population_size=32]
@@ -12,12 +12,13 @@ from pathlib import Path
 
 from absl import flags
 
-from asrnn.command import define_config_flag, goes_only, read_config_flag, required, run
+from asrnn import command
 from asrnn.config import check_config
 from asrnn.errors import CheckpointError
+from asrnn.shipped import SPACES, find
 
-CONFIG = define_config_flag()
-SPACE = flags.DEFINE_string("space", None, "The space file: Python with get_space(h).")
+CONFIG = command.define_config_flag()
+SPACE = flags.DEFINE_string("space", None, "A space that ships, or a file with get_space(h).")
 SPACE_SEED = flags.DEFINE_integer(
     "space_seed", 0, "Seed of the space's quasi-random points, or of the search."
 )
@@ -31,8 +32,7 @@ BATCH = flags.DEFINE_integer(
 WORKDIR = flags.DEFINE_string(
     "workdir", None, "Folder of the sweep; by default runs/sweep-<task>-<space>-<hash>."
 )
-ENGINES = ["local", "population", "ray"]
-ENGINE = flags.DEFINE_enum("engine", "local", ENGINES, "What runs the trials.")
+ENGINE = flags.DEFINE_enum("engine", "local", ["local", "population", "ray"], "What runs them.")
 POPULATION_SIZE = flags.DEFINE_integer(
     "population_size", 32, "Trials that one program trains together, at most.", lower_bound=1
 )
@@ -57,24 +57,26 @@ def main() -> None:
     """Reads the flags and sweeps."""
     from asrnn.reports.closing_tables import sweep_table
     from asrnn.reports.sweep_figures import draw_sweep
-    from asrnn.sweeps.adaptive import Search, check_search, first_trials, run_search
     from asrnn.sweeps.folder import TABLE, default_folder
     from asrnn.sweeps.halving import read_rungs
     from asrnn.sweeps.progress_table import describe
     from asrnn.sweeps.shard import read_shard
     from asrnn.sweeps.space import expand, scales
-    from asrnn.sweeps.sweep import Sweep, dry_run, run_sweep
     from asrnn.sweeps.trials import distinct, make_trials
     from asrnn.sweeps.user_file import read_space
+
+    command.goes_only("with --search", SEARCH.value is not None, TRIALS, BATCH)
+    command.goes_only("with --rungs", bool(RUNGS.value), REDUCTION)
+    config = command.read_config_flag(CONFIG)
+    check_config(config)
+    path = Path(find(command.required(SPACE, "digits"), SPACES, "space"))
+    rungs, shard, space = read_rungs(RUNGS.value), read_shard(SHARD.value), read_space(path)
+    command.loading("jax")
+    from asrnn.sweeps.adaptive import Search, check_search, first_trials, run_search
+    from asrnn.sweeps.sweep import Sweep, dry_run, run_sweep
     from asrnn.training.devices import configure_jax
 
-    goes_only("with --search", SEARCH.value is not None, TRIALS, BATCH)
-    goes_only("with --rungs", bool(RUNGS.value), REDUCTION)
-    config = read_config_flag(CONFIG)
-    check_config(config)
-    path = Path(required(SPACE, "experiments/spaces/digits.py"))
-    rungs, shard = read_rungs(RUNGS.value), read_shard(SHARD.value)
-    space, engine = read_space(path), _engine()
+    engine = _engine()
     if SEARCH.value:
         search = Search(space, TRIALS.value, BATCH.value, SPACE_SEED.value)
         check_search(search, rungs, shard)
@@ -90,11 +92,10 @@ def main() -> None:
         print("\n".join(f"{trial.id}  {describe(trial)}" for trial in trials))
         return
     result = run_search(sweep, search, engine) if SEARCH.value else run_sweep(sweep, engine)
-    print(sweep_table(result))
+    print(sweep_table(result, command.train_command(CONFIG)))
     try:
-        print(
-            "\n".join(f"written: {path}" for path in (folder / TABLE, *draw_sweep(folder / TABLE)))
-        )
+        for path in (folder / TABLE, *draw_sweep(folder / TABLE)):
+            print(f"written: {path}")
     except OSError as error:
         raise CheckpointError(f"cannot draw the sweep: {error}") from None
 
@@ -102,9 +103,9 @@ def main() -> None:
 def _engine() -> Callable[..., None]:
     from asrnn.sweeps.engines import make_engine
 
-    goes_only("with --engine=population", ENGINE.value == "population", POPULATION_SIZE)
-    goes_only("with --engine=ray", ENGINE.value == "ray", RAY_ADDRESS, RAY_GPUS)
-    goes_only("with --engine=local or ray", ENGINE.value != "population", WORKERS)
+    command.goes_only("with --engine=population", ENGINE.value == "population", POPULATION_SIZE)
+    command.goes_only("with --engine=ray", ENGINE.value == "ray", RAY_ADDRESS, RAY_GPUS)
+    command.goes_only("with --engine=local or ray", ENGINE.value != "population", WORKERS)
     return make_engine(
         ENGINE.value,
         workers=WORKERS.value,
@@ -115,4 +116,4 @@ def _engine() -> Callable[..., None]:
 
 
 if __name__ == "__main__":
-    run(main)
+    command.run(main)

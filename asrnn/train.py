@@ -1,18 +1,21 @@
 """Trains a network from a config file, or continues where the same command stopped.
 
-python -m asrnn.train --config=configs/mnist.py[:variant] [--workdir=DIR]
+python -m asrnn.train --config=mnist[:variant]|FILE.py[:variant] [--workdir=DIR]
                       [--config.model.hidden_size=64 ...] [--dry_run]
                       [--distributed [--coordinator_address=HOST:PORT
                        --num_processes=N --process_id=I]]
 """
 
 from pathlib import Path
+from typing import Any
 
 from absl import flags
+from ml_collections import ConfigDict
 
-from asrnn.command import define_config_flag, goes_only, read_config_flag, run
+from asrnn.command import define_config_flag, goes_only, loading, read_config_flag, run
 from asrnn.config import check_config, default_workdir, flatten, to_json
 from asrnn.errors import CheckpointError
+from asrnn.runs.workdir import finished
 
 CONFIG = define_config_flag()
 WORKDIR = flags.DEFINE_string(
@@ -37,18 +40,20 @@ PROCESS_ID = flags.DEFINE_integer(
 
 def main() -> None:
     """Reads the flags and trains."""
-    from asrnn.objectives import objective_of
-    from asrnn.reports.closing_tables import summary_table
-    from asrnn.reports.learning_curve import draw_learning_curve
+    config = read_config_flag(CONFIG)
+    check_config(config)
+    own = (COORDINATOR_ADDRESS, NUM_PROCESSES, PROCESS_ID)
+    goes_only("with --distributed", bool(DISTRIBUTED.value), *own)
+    workdir = Path(WORKDIR.value) if WORKDIR.value else default_workdir(config)
+    if not DRY_RUN.value and not DISTRIBUTED.value and (summary := finished(workdir, config)):
+        show(summary, config, workdir)
+        return
+    loading("jax")
     from asrnn.training.devices import configure_jax, start_jax
     from asrnn.training.experiment import parameter_shapes, parameter_table
     from asrnn.training.loop import train
     from asrnn.training.processes import is_first, join
 
-    config = read_config_flag(CONFIG)
-    check_config(config)
-    own = (COORDINATOR_ADDRESS, NUM_PROCESSES, PROCESS_ID)
-    goes_only("with --distributed", bool(DISTRIBUTED.value), *own)
     configure_jax(alone=not DISTRIBUTED.value or DRY_RUN.value)
     if DRY_RUN.value:
         print(to_json(config), parameter_table(parameter_shapes(config)), sep="\n")
@@ -56,14 +61,22 @@ def main() -> None:
     if DISTRIBUTED.value:
         join(COORDINATOR_ADDRESS.value, NUM_PROCESSES.value, PROCESS_ID.value)
         start_jax()
-    workdir = Path(WORKDIR.value) if WORKDIR.value else default_workdir(config)
     summary = train(config, workdir)
-    if not is_first():
-        return
+    if is_first():
+        show(summary, config, workdir)
+
+
+def show(summary: dict[str, Any], config: ConfigDict, workdir: Path) -> None:
+    """Prints what came out, and draws the learning curve unless it is there."""
+    from asrnn.objectives import objective_of
+    from asrnn.reports.closing_tables import summary_table
+    from asrnn.reports.learning_curve import draw_learning_curve, drawn
+
     objective = objective_of(flatten(config.to_dict()))
     print(summary_table(summary, objective))
     try:
-        print(f"{'learning curve':<20} {draw_learning_curve(workdir, objective)}")
+        curve = drawn(workdir) or draw_learning_curve(workdir, objective)
+        print(f"{'learning curve':<20} {curve}")
     except OSError as error:
         raise CheckpointError(f"cannot draw the learning curve: {error}") from None
     print(f"{'workdir':<20} {workdir}")

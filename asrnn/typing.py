@@ -10,13 +10,16 @@ Sequences are time-major, `[T, B, m]`; hidden states are `[B, n]`.
 """
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-import jax
-import jax.numpy as jnp
+from asrnn.lazy import jax, jnp
 
-Array = jax.Array
-Key = jax.Array
+if TYPE_CHECKING:
+    Array: TypeAlias = jax.Array
+else:
+    Array = Any  # in an annotation it imports nothing
+
+Key: TypeAlias = Array
 """A typed pseudo-random key, `jax.random.key(seed)`."""
 
 Params = dict[str, Array]

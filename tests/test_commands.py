@@ -12,7 +12,7 @@ import pytest
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
-from asrnn import errors
+from asrnn import __version__, errors
 from asrnn.command import run
 from asrnn.config import default_workdir
 from tests.training.runs import REPOSITORY, call, one_line, write_config
@@ -158,6 +158,7 @@ def test_train_then_evaluate_from_the_shell(tmp_path: Path) -> None:
     trained = call("train", f"--config={config}", cwd=tmp_path)
     assert trained.returncode == 0, trained.stderr
     assert "Warning" not in trained.stderr
+    assert trained.stderr.startswith("asrnn.train: loading jax\n")
     (workdir,) = (tmp_path / "runs").iterdir()
     summary = json.loads((workdir / "summary.json").read_text())
     assert summary["matmul_precision"] == "highest"
@@ -165,6 +166,9 @@ def test_train_then_evaluate_from_the_shell(tmp_path: Path) -> None:
     assert f"{'test accuracy':<20} {percent}" in trained.stdout.splitlines()
     assert f"{'workdir':<20} {Path('runs') / workdir.name}" in trained.stdout.splitlines()
     assert (workdir / "learning_curve.png").read_bytes().startswith(b"\x89PNG")
+
+    again = call("train", f"--config={config}", cwd=tmp_path)
+    assert (again.stdout, again.stderr) == (trained.stdout, "")  # not even jax is loaded
 
     evaluated = call("evaluate", f"--workdir={workdir}", cwd=tmp_path)
     assert evaluated.returncode == 0, evaluated.stderr
@@ -181,25 +185,24 @@ def test_train_then_evaluate_from_the_shell(tmp_path: Path) -> None:
     assert "config.json not found" in one_line(lost.stderr, "asrnn.evaluate: ")
 
 
-def test_the_package_itself_lists_its_commands(tmp_path: Path) -> None:
+def test_the_package_itself_is_all_commands(tmp_path: Path) -> None:
     listed = call("__main__", cwd=tmp_path)
-    assert listed.returncode == 0
-    names = re.findall(r"python -m asrnn\.(\w+) +\S", listed.stdout)
-    assert {"train", "evaluate", "prepare", "sweep", "reproduce", "benchmark"} <= set(names)
-    assert call("__main__", "--help", cwd=tmp_path).stdout == listed.stdout
+    assert (listed.returncode, listed.stderr) == (0, "")
+    names = re.findall(r"^  asrnn (\w+) +\S", listed.stdout, re.MULTILINE)
+    assert {"train", "evaluate", "prepare", "sweep", "reproduce", "completion"} <= set(names)
+    assert max(map(len, listed.stdout.splitlines())) < 80
+    assert call("__main__", "--version", cwd=tmp_path).stdout == f"asrnn {__version__}\n"
 
-
-@pytest.mark.parametrize(
-    ("word", "hint"),
-    [
-        ("train", "did you mean python -m asrnn.train?"),
-        ("trian", "did you mean python -m asrnn.train?"),
-        ("xyz", "python -m asrnn lists them"),
-    ],
-)
-def test_the_package_itself_takes_no_command(word: str, hint: str, tmp_path: Path) -> None:
-    refused = call("__main__", word, "--config=x", cwd=tmp_path)
+    refused = call("__main__", "trian", "--config=digits", cwd=tmp_path)
     assert refused.returncode == errors.ConfigError.exit_code
-    assert refused.stdout == ""
-    line = one_line(refused.stderr, "asrnn: ")
-    assert f"found {word!r}; {hint}" in line
+    assert "no command 'trian'; did you mean 'train'?" in one_line(refused.stderr, "asrnn: ")
+
+
+def test_a_command_of_the_package_names_itself_as_it_was_called(tmp_path: Path) -> None:
+    helped = call("__main__", "train", "--help", cwd=tmp_path)
+    assert "\nasrnn train --config=" in helped.stdout
+    assert "asrnn.train" not in helped.stdout
+    refused = call("__main__", "train", "--config=digts", cwd=tmp_path)
+    assert refused.returncode == errors.ConfigError.exit_code
+    said = "asrnn train: no config is called 'digts'; adding, "
+    assert refused.stderr.startswith(said) and refused.stderr.endswith("did you mean 'digits'?\n")

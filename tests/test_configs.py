@@ -11,6 +11,7 @@ import pytest
 
 from asrnn.config import check_config, default_workdir, to_json
 from asrnn.models import num_parameters
+from asrnn.shipped import variants
 from asrnn.tasks import TASKS
 from asrnn.training.experiment import make_experiment, parameter_table
 
@@ -45,6 +46,12 @@ every_variant = pytest.mark.parametrize(
 
 def test_every_task_has_its_file():
     assert {path.stem for path in FILES} == set(TASKS)
+
+
+def test_the_variants_are_read_without_running_the_file():
+    assert {path.stem: variants(path.stem) for path in FILES} == {
+        path.stem: list(load(path).VARIANTS) for path in FILES
+    }
 
 
 @every_variant

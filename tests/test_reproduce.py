@@ -105,7 +105,7 @@ def rows(path: Path) -> dict[str, dict[str, Any]]:
     return {row["name"]: row for row in json.loads(path.read_text())}
 
 
-RESULTS = Path("experiments/results")
+RESULTS = Path("runs/results")
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def obstacle(precision: str = EXACT) -> str | None:
     if precision == ROUNDED and (elsewhere := gpu_obstacle()):
         return elsewhere
     if find_spec("torch") is None:
-        return "torch is not installed: pip install 'asrnn[bench]'"
+        return "torch is not installed: pip install 'torch>=2.5'"
     import torch
 
     if jax.default_backend() == "gpu" and not torch.cuda.is_available():

@@ -12,9 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-import jax.numpy as jnp
-
 from asrnn.errors import ConfigError
+from asrnn.lazy import jnp
 from asrnn.options import COUNT, NON_NEGATIVE, POSITIVE, Option, Use, one_of
 from asrnn.typing import Array, Carry, Params, State, Step, VectorField
 

@@ -1,8 +1,6 @@
 """What initial parameters are drawn from."""
 
-import jax
-import jax.numpy as jnp
-
+from asrnn.lazy import jax, jnp
 from asrnn.options import FINITE, NON_NEGATIVE, Option, Use
 from asrnn.typing import Array, Key, Params
 

@@ -3,9 +3,6 @@
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
-from jax import lax
-
 from asrnn.dynamics.contract import (
     GATE_STAGES,
     INPUT_INTERPOLATION,
@@ -16,6 +13,7 @@ from asrnn.dynamics.contract import (
     Scheme,
     check_coefficients,
 )
+from asrnn.lazy import jnp, lax
 from asrnn.options import Option
 from asrnn.typing import Array, Carry, Params, State, Step, VectorField
 

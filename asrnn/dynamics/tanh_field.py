@@ -2,10 +2,7 @@
 
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
-from jax import lax
-
+from asrnn.lazy import jax, jnp, lax
 from asrnn.typing import Array
 
 

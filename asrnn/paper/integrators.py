@@ -10,7 +10,7 @@ from typing import Any
 
 from asrnn.dynamics import SCHEMES
 from asrnn.files import replacing
-from asrnn.paper.table_text import accuracy_text, heading, line
+from asrnn.paper.table_text import accuracy_text, heading, line, seeds_text
 
 INTEGRATORS = "integrators"
 """The name of the table."""
@@ -20,7 +20,7 @@ Row = Mapping[str, Any]
 
 COLUMNS = (
     *("γ", "cell", "scheme", "order", "substeps"),
-    *("evaluations", "test", "validation", "seeds", "seconds"),
+    *("evaluations", "test", "validation", "runs (seeds)", "seconds"),
 )
 
 
@@ -64,7 +64,7 @@ def _cells(row: Row) -> list[str]:
         "" if (count := evaluations(row)) is None else f"{count:g}",
         accuracy_text(row),
         f"{row['validation_accuracy']:.2f}" if measured else "",
-        ", ".join(map(str, row["seeds"])),
+        seeds_text(row["seeds"]),
         f"{row['seconds']:.0f}" if measured else "",
     ]
 

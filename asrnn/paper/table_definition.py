@@ -6,12 +6,10 @@ from typing import Any, NamedTuple
 from ml_collections import ConfigDict
 
 from asrnn.errors import ConfigError, check_choice
+from asrnn.shipped import FOLDER
 from asrnn.sweeps.space import Overrides
 from asrnn.sweeps.trials import Job, Trial, make_job
 from asrnn.sweeps.user_file import call, run
-
-CHECKOUT = Path(__file__).parents[2]
-"""The folder that holds configs/ and experiments/; an installed package has none of them."""
 
 QUICK: Overrides = {
     "model.hidden_size": 16,
@@ -56,7 +54,7 @@ class Table(NamedTuple):
     rows: tuple[Row, ...]
 
 
-def read_table(name: str, folder: Path = CHECKOUT / "experiments") -> Table:
+def read_table(name: str, folder: Path = FOLDER / "experiments") -> Table:
     """Reads experiments/<name>.py; like a config file it is Python: run those you trust.
 
     Raises:
@@ -119,7 +117,7 @@ def jobs_of(row: Row, folder: Path, *, quick: bool, data: Overrides) -> list[Job
 def _config(name: str) -> ConfigDict:
     """The config of "configs/file.py:variant"."""
     file, _, variant = name.partition(":")
-    config: ConfigDict = call(_found(CHECKOUT / file), "get_config(arg)", variant)
+    config: ConfigDict = call(_found(FOLDER / file), "get_config(arg)", variant)
     return config
 
 
@@ -130,7 +128,6 @@ def _seeds(fields: dict[str, Any]) -> tuple[int, ...]:
 def _found(path: Path) -> Path:
     if not path.exists():
         raise ConfigError(
-            f"{path} not found; the definitions of the tables are in the repository,"
-            " so reproduce needs a clone of it"
+            f"{path} not found; the definitions of the tables ship with asrnn: install it again"
         )
     return path

@@ -13,7 +13,7 @@ Row = Mapping[str, Any]
 """A row as `asrnn.paper.table_results` makes it; accuracies in %, None: not measured."""
 
 COLUMNS = (
-    *("task", "method", "recipe", "paper", "ours", "seeds", "validation", "units"),
+    *("task", "method", "recipe", "paper", "ours", "runs (seeds)", "validation", "units"),
     *("parameters", "printed", "steps", "time of a run", "hardware"),
 )
 SETTINGS = {
@@ -75,7 +75,7 @@ def _cells(row: Row, source: int) -> list[str]:
         row["recipe"],
         f"{row['paper']:.1f} {mark}[{source}]",
         accuracy_text(row),
-        ", ".join(map(str, row["seeds"])),
+        seeds_text(row["seeds"]),
         "" if row["validation_accuracy"] is None else f"{row['validation_accuracy']:.2f}",
         f"{row['units']}",
         "" if row["num_parameters"] is None else f"{row['num_parameters']:,}",
@@ -84,6 +84,11 @@ def _cells(row: Row, source: int) -> list[str]:
         duration(row["seconds"]) if measured else "",
         row["hardware"] if measured else "",
     ]
+
+
+def seeds_text(seeds: Sequence[int]) -> str:
+    """How many runs there were, and of which seeds: "3 (0, 1, 2)"; nothing for none."""
+    return f"{len(seeds)} ({', '.join(map(str, seeds))})" if seeds else ""
 
 
 def accuracy_text(row: Row) -> str:

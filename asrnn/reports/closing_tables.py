@@ -1,14 +1,17 @@
 """The closing table of a run, and that of a sweep."""
 
+import shlex
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from asrnn.console import duration, nonzero
 from asrnn.objectives import CROSS_ENTROPY, Metric, Objective
 from asrnn.sweeps.halving import setting
 from asrnn.sweeps.progress_table import describe
-from asrnn.sweeps.sweep import Result
 from asrnn.sweeps.trials import Trial
+
+if TYPE_CHECKING:
+    from asrnn.sweeps.sweep import Result
 
 SHOWN = 10
 
@@ -50,8 +53,13 @@ def _text(metric: Metric, value: float | None) -> str:
     return "none" if value is None else metric.text(value)
 
 
-def sweep_table(result: Result) -> str:
-    """The leading settings, one a line, and the best as flags of `asrnn.train`."""
+def sweep_table(result: "Result", command: str) -> str:
+    """The leading settings, one a line, and the whole command of the best.
+
+    Args:
+      result: of the sweep.
+      command: of a trial, without what the trials differ in.
+    """
     found = result.outcomes.values()
     objective = next(iter(found)).objective
     lines = [f"{'validation':>10}  {'seeds':>5}  setting"]
@@ -68,13 +76,15 @@ def sweep_table(result: Result) -> str:
         f" {', '.join([f'{len(found)} trials', *nonzero(counts)])}"
     )
     score, best = result.ranking[0]
-    lines.append(f"best: {'none, no setting has finished' if score is None else _flags(best)}")
+    found_one = f"{command} {_flags(best[0])}"
+    lines.append(f"best: {'none, no setting has finished' if score is None else found_one}")
     return "\n".join(lines)
 
 
-def _flags(group: Sequence[Trial]) -> str:
-    """A setting as flags of `asrnn.train`."""
-    return " ".join(f"--config.{name}={value}" for name, value in setting(group[0]))
+def _flags(trial: Trial) -> str:
+    """What a trial changes as flags of `asrnn.train`."""
+    flags = (f"--config.{name}={value}" for name, value in trial.overrides.items())
+    return " ".join(map(shlex.quote, flags))
 
 
 def _setting(group: Sequence[Trial]) -> str:

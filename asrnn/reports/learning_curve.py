@@ -8,7 +8,16 @@ from asrnn.reports.chart import log_ticks
 from asrnn.runs.metrics import Row, read_rows
 from asrnn.runs.workdir import METRICS
 
+PICTURE = "learning_curve.png"
+
 COLOURS = {"train": "#4c78a8", "validation": "#e45756", "test": "#222222"}
+
+
+def drawn(workdir: Path) -> Path | None:
+    """The picture of a workdir, if none of its rows is newer; else None."""
+    path, rows = workdir / PICTURE, workdir / METRICS
+    fresh = path.exists() and rows.exists() and path.stat().st_mtime >= rows.stat().st_mtime
+    return path if fresh else None
 
 
 def draw_learning_curve(workdir: Path, objective: Objective = CROSS_ENTROPY) -> Path:
@@ -40,7 +49,7 @@ def draw_learning_curve(workdir: Path, objective: Objective = CROSS_ENTROPY) -> 
         axes[0].minorticks_off()
     if axes[-1].has_data():
         axes[-1].legend(frameon=False)
-    path = workdir / "learning_curve.png"
+    path = workdir / PICTURE
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=120)
     return path

@@ -128,5 +128,5 @@ def _numbers(row: Row) -> Iterator[tuple[str, Any]]:
 def _missing(extra: str, package: str) -> NoReturn:
     raise ConfigError(
         f"config.training.{extra} needs {package}, which is not installed;"
-        f" run: python -m pip install 'asrnn[{extra}]'"
+        f" run: pip install {package}"
     ) from None

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from ml_collections import ConfigDict
 
@@ -13,7 +13,7 @@ from asrnn.config import completed, flatten, normalized, to_json
 from asrnn.errors import CheckpointError, ConfigError, WorkdirInUse
 from asrnn.files import parse_json, write_atomically
 from asrnn.runs.metrics import read_rows
-from asrnn.runs.summary import SUMMARY
+from asrnn.runs.summary import SUMMARY, is_finished, read_summary
 
 CONFIG = "config.json"
 METRICS = "metrics.jsonl"
@@ -106,6 +106,19 @@ def open_workdir(workdir: Path, config: ConfigDict) -> Iterator[None]:
             check_same_run(workdir, config)
             read_rows(workdir / METRICS)  # refuses a damaged file, which a resume would cut
         yield
+
+
+def finished(workdir: Path, config: ConfigDict) -> dict[str, Any] | None:
+    """The summary of a run that has made all updates of this config; None if it has not.
+
+    Raises:
+      AsrnnError: as `open_workdir`.
+    """
+    summary, training = read_summary(workdir), config.training
+    if not summary or not is_finished(summary, training.steps, training.patience):
+        return None
+    with open_workdir(workdir, config):
+        return summary
 
 
 @contextmanager

@@ -254,7 +254,7 @@ def _optuna() -> Any:
         import optuna
     except ImportError:
         raise ConfigError(
-            "--search=optuna needs Optuna; install it with pip install 'asrnn[optuna]'"
+            "--search=optuna needs Optuna; install it with pip install 'optuna>=5,<6'"
         ) from None
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     return optuna

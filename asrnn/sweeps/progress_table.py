@@ -17,6 +17,9 @@ BEST = 5  # of the live table's lines, first the best finished trials,
 RUNNING = 8  # then some of those that run
 
 
+BETWEEN = 2  # columns of the terminal that separate those of the live table
+
+
 class ProgressTable:
     """A Watch that shows which trials run, are done, and lead.
 
@@ -26,15 +29,16 @@ class ProgressTable:
 
     def __init__(self, trials: Sequence[Trial]):
         self._names = {trial.id: describe(trial) for trial in trials}
+        self._short = dict(zip(self._names, short_names(trials), strict=True))
         self._running: dict[str, Job] = {}
         self._ended: dict[str, Outcome] = {}
         self._goal, self._total = 0, len(trials)
         self._began = time.monotonic()
         self._over = threading.Event()
-        console = Console(file=terminal())
+        self._console = Console(file=terminal())
         self._live = (
-            Live(get_renderable=self._table, console=console, refresh_per_second=2)
-            if console.is_terminal
+            Live(get_renderable=self._table, console=self._console, refresh_per_second=2)
+            if self._console.is_terminal
             else None
         )
         self._heart = threading.Thread(target=self._beat, daemon=True)
@@ -92,20 +96,15 @@ class ProgressTable:
         return duration(time.monotonic() - self._began)
 
     def _table(self) -> Group:
-        table = Table(box=None, pad_edge=False)
-        for name in ("trial", "status", "step", "validation"):
-            table.add_column(name, no_wrap=True, justify="left" if name == "trial" else "right")
-        table.add_column("setting", no_wrap=True, overflow="ellipsis")
         ended, running = list(self._ended.items()), self._jobs()
         done = [(id, found) for id, found in ended if found.status == "done"]
         done.sort(key=lambda entry: entry[1].objective.metric.cost(entry[1].score))
-        for id, found in done[:BEST]:
-            row = (id, found.status, f"{found.step:,}", found.text)
-            table.add_row(*row, self._names[id])
-        for id, job in running[:RUNNING]:
-            found = outcome(job)
-            row = (id, "running", f"{found.step:,}", found.text)
-            table.add_row(*row, self._names[id], style="cyan")
+        shown = [(id, found.status, found) for id, found in done[:BEST]]
+        shown += [(id, "running", outcome(job)) for id, job in running[:RUNNING]]
+        rows = [
+            (status, f"{found.step:,}", found.text, self._short[id], id)
+            for id, status, found in shown
+        ]
         counts = nonzero({"diverged": len(ended) - len(done), "running": len(running)})
         head = "  ".join(
             [
@@ -115,9 +114,64 @@ class ProgressTable:
             ]
         )
         more = f"and {len(running) - RUNNING} more running" if len(running) > RUNNING else ""
-        return Group(Text(head, style="bold"), table, Text(more))
+        return Group(Text(head, style="bold"), live_table(rows, self._console.width), Text(more))
+
+
+def live_table(rows: Sequence[tuple[str, str, str, str, str]], width: int) -> Table:
+    """What fits into the width: status, step and score, then settings, and ids if there is room.
+
+    Args:
+      rows: status, step, score, setting and id of a trial each.
+      width: of the terminal.
+    """
+    names = ("status", "step", "validation", "setting", "trial")
+    widths = [max(map(len, column)) for column in zip(names, *rows, strict=True)]
+    with_ids = sum(widths) + BETWEEN * (len(names) - 1) <= width
+    room = width - sum(widths[:3]) - 3 * BETWEEN
+    table = Table(box=None, pad_edge=False, padding=(0, BETWEEN, 0, 0))
+    for name in names if with_ids else names[:-1]:
+        table.add_column(
+            name, no_wrap=True, justify="right" if name in ("step", "validation") else "left"
+        )
+    for *row, setting, id in rows:
+        cells = [*row, setting, id] if with_ids else [*row, cut(setting, room)]
+        table.add_row(*cells, style="cyan" if row[0] == "running" else None)
+    return table
+
+
+def cut(setting: str, room: int) -> str:
+    """As many whole words as there is room for, and an ellipsis for the others."""
+    if len(setting) <= room:
+        return setting
+    words = setting.split(" ")
+    while words and len(" ".join(words)) + len(" …") > room:
+        words.pop()
+    return " ".join([*words, "…"])
+
+
+def short_names(trials: Sequence[Trial]) -> list[str]:
+    """The overrides in which trials differ, numbers with three significant digits."""
+    fields = {name for trial in trials for name in trial.overrides}
+    absent = object()
+    differing = {
+        name for name in fields if len({str(t.overrides.get(name, absent)) for t in trials}) > 1
+    }
+    return [
+        describe(
+            Trial(
+                trial.id,
+                {
+                    name: f"{v:.3g}" if isinstance(v, float) else v
+                    for name, v in trial.overrides.items()
+                    if name in (differing or fields)
+                },
+            )
+        )
+        for trial in trials
+    ]
 
 
 def describe(trial: Trial) -> str:
     """The overrides of a trial, for example "cell=lstm learning_rate=0.1 seed=0"."""
-    return " ".join(f"{name.rpartition('.')[2]}={v}" for name, v in trial.overrides.items())
+    fields = ((name.removesuffix(".name"), value) for name, value in trial.overrides.items())
+    return " ".join(f"{name.rpartition('.')[2]}={value}" for name, value in fields)

@@ -42,7 +42,7 @@ def check_installed() -> None:
       ConfigError: if it is missing.
     """
     if find_spec("ray") is None:
-        raise ConfigError("--engine=ray needs Ray; install it with pip install 'asrnn[ray]'")
+        raise ConfigError("--engine=ray needs Ray; install it with pip install 'ray>=2.50,<3'")
 
 
 def run(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from asrnn.errors import AsrnnError, ConfigError, near_miss, one_line
+from asrnn.shipped import SPACES, listed, names
 from asrnn.sweeps import space_functions
 from asrnn.sweeps.space import Space
 
@@ -50,7 +51,7 @@ def read_space(path: Path) -> Space:
     if path.is_dir():
         raise ConfigError(f"{path} is a folder; a space is a Python file with get_space(h)")
     if not path.exists():
-        raise ConfigError(f"no space file {path}; there are some in experiments/spaces")
+        raise ConfigError(f"no space file {path}; {listed(names(SPACES))}")
     space = call(path, "get_space(h)", space_functions)
     if not isinstance(space, Space):
         raise ConfigError(

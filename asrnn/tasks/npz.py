@@ -24,10 +24,10 @@ import zlib
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-import jax
 import numpy as np
 
 from asrnn.errors import ConfigError, DataError, near_miss, one_line
+from asrnn.lazy import jax
 from asrnn.options import SEED, Option
 from asrnn.tasks.batches import split_off
 from asrnn.tasks.images import sequences

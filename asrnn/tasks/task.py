@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-import jax
-
 from asrnn.errors import ConfigError
+from asrnn.lazy import jax
 from asrnn.objectives import OBJECTIVES, Objective
 from asrnn.options import COUNT, Option
 from asrnn.typing import Array, Key

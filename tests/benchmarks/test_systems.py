@@ -213,7 +213,7 @@ def test_without_torch_its_systems_are_left_out_with_one_line(
     assert list(session.usable(wanted, lines.append)) == ["scan"]
     assert lines == [
         "torch-rnn, torch-gru, torch-lstm left out:"
-        " torch is not installed: pip install 'asrnn[bench]'"
+        " torch is not installed: pip install 'torch>=2.5'"
     ]
     assert gemm.prepare(Workload(TINY, "antisymmetric", FORWARD)).details["library"] == "jax"
 

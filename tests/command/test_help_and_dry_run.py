@@ -20,6 +20,12 @@ def test_the_help_of_a_command_with_a_config_lists_its_fields(call, name):
     assert call("--help", name=name).out.endswith(f"\n{field_table()}\n")
 
 
+def test_the_help_of_a_command_with_a_config_lists_those_that_ship(call):
+    text = call("--help", name="asrnn.train").out
+    assert "\n  digits                Handwritten digits, 8x8" in text
+    assert " :gated :lstm :ablation " in text
+
+
 def test_the_help_of_a_command_without_a_config_lists_no_fields(call):
     assert "optimizer.learning_rate" not in call("--help", name="asrnn.evaluate").out
 

@@ -85,7 +85,7 @@ def test_a_line_of_the_table_has_what_was_measured_or_nothing() -> None:
     rows = [result("leapfrog", **MEASURED), result("trapezoid", diffusion=0.1)]
     *_, measured, empty = integrator_table("Title", rows).splitlines()
     assert measured == (
-        "| 0 | hamiltonian | leapfrog | 2 | 1 | 1.5 | **90.12** ± 0.50 | 90.50 | 0, 1 | 61 |"
+        "| 0 | hamiltonian | leapfrog | 2 | 1 | 1.5 | **90.12** ± 0.50 | 90.50 | 2 (0, 1) | 61 |"
     )
     assert empty == "| 0.1 | antisymmetric | trapezoid | 2 | 1 |  |  |  |  |  |"
 

@@ -170,8 +170,8 @@ def test_a_definition_that_cannot_be_used_is_refused_in_one_line(
     assert "\n" not in str(refused.value)
 
 
-def test_without_the_definitions_a_clone_is_asked_for(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="a clone"):
+def test_without_its_definition_a_table_cannot_be_made(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="install it again"):
         read_table("table1", tmp_path)
 
 
@@ -181,7 +181,7 @@ def test_without_the_definitions_a_clone_is_asked_for(tmp_path: Path) -> None:
 def test_a_config_that_is_not_there_is_named(
     text: str | None, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(table_definition, "CHECKOUT", tmp_path)
+    monkeypatch.setattr(table_definition, "FOLDER", tmp_path)
     if text is not None:
         (tmp_path / "own.py").write_text(text)
     with pytest.raises(ConfigError, match=words):

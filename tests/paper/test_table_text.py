@@ -84,13 +84,13 @@ Test accuracy in %. Ours: mean ± sample standard deviation over seeds, of the p
 best validation accuracy; empty: not measured. *cited*: a number that the paper took from \
 elsewhere, not run here.
 
-| task | method | recipe | paper | ours | seeds | validation | units | parameters | printed | \
-steps | time of a run | hardware |
+| task | method | recipe | paper | ours | runs (seeds) | validation | units | parameters | \
+printed | steps | time of a run | hardware |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
-| mnist | LSTM |  | 97.3 [1] | **97.50** | 0 | 97.61 | 128 | 67,850 | 68k | 50,000 | 1h02m | \
+| mnist | LSTM |  | 97.3 [1] | **97.50** | 1 (0) | 97.61 | 128 | 67,850 | 68k | 50,000 | 1h02m | \
 cpu (2 cores), native |
 | mnist | KRU |  | 96.4 *cited* [2] |  |  |  | 512 |  | 10k |  |  |  |
-| mnist | AntisymmetricRNN | paper's | 98.0 [3] | **97.50** ± 0.25 (1 of 3 diverged) | 0, 2 | \
+| mnist | AntisymmetricRNN | paper's | 98.0 [3] | **97.50** ± 0.25 (1 of 3 diverged) | 2 (0, 2) | \
 97.61 | 128 | 9,674 | 10k | 50,000 | 1h02m | cpu (2 cores), native |
 | mnist | AntisymmetricRNN w/ gating | paper's | 98.8 [3] |  |  |  | 128 | 9,674 | 10k | \
 50,000 |  |  |

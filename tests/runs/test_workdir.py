@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from asrnn.errors import CheckpointError, ConfigError, WorkdirInUse
-from asrnn.runs.workdir import open_workdir, read_config, write_config
+from asrnn.runs.summary import write_summary
+from asrnn.runs.workdir import finished, open_workdir, read_config, write_config
 from asrnn.training.loop import train_and_evaluate
 from tests.training.runs import rows, summary, tiny_config
 
@@ -22,6 +23,22 @@ def used(workdir: Path, **changes: Any) -> Path:
         write_config(workdir, config)
         (workdir / "metrics.jsonl").write_text("")
     return workdir
+
+
+def test_a_run_is_finished_when_it_has_made_all_updates_of_the_config(tmp_path: Path) -> None:
+    config = tiny_config()
+    workdir = used(tmp_path / "run")
+    assert finished(tmp_path / "none", config) is None
+    assert finished(workdir, config) is None
+    done = {"status": "done", "steps": config.training.steps}
+    write_summary(workdir, done | {"status": "stopped"})
+    assert finished(workdir, config) is None
+    write_summary(workdir, done)
+    assert finished(workdir, config) == done
+    with pytest.raises(ConfigError, match="holds a run with another config"):
+        finished(workdir, tiny_config(seed=1))
+    config.training.steps += 1
+    assert finished(workdir, config) is None
 
 
 @pytest.mark.parametrize(

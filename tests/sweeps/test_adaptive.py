@@ -304,5 +304,5 @@ def test_what_was_proposed_is_read_by_whom_no_other_can_change_it(tmp_path, monk
 
 def test_without_optuna_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
-    with pytest.raises(ConfigError, match=r"pip install 'asrnn\[optuna\]'"):
+    with pytest.raises(ConfigError, match=r"pip install 'optuna"):
         first_trials(search())

@@ -8,7 +8,7 @@ from rich.console import Console
 from asrnn.config import base_config
 from asrnn.console import percent
 from asrnn.sweeps import progress_table as module
-from asrnn.sweeps.progress_table import ProgressTable, describe
+from asrnn.sweeps.progress_table import ProgressTable, describe, live_table, short_names
 from asrnn.sweeps.trials import make_job, make_trials, outcome
 
 TRIALS = make_trials(
@@ -63,8 +63,35 @@ def test_on_a_terminal_a_table_shows_what_runs_and_what_leads(jobs, monkeypatch)
     text = console.export_text()
     assert "1/2 trials to step 1,000  (1 running)" in text
     leading, running = (ln for ln in text.splitlines() if any(t.id in ln for t in TRIALS))
-    assert running.split()[1:4] == ["running", "0", "-"]
-    assert leading.split()[1:4] == ["done", "1,000", "75.00%"]
+    assert running.split() == ["running", "0", "-", "cell=lstm", TRIALS[1].id]
+    assert leading.split()[:4] == ["done", "1,000", "75.00%", "cell=antisymmetric"]
+
+
+SETTING = "optimizer=adagrad learning_rate=0.0312 init_scale=2 seed=1"
+
+
+@pytest.mark.parametrize(
+    ("width", "shown"),
+    [
+        (40, "…"),
+        (60, "optimizer=adagrad …"),
+        (80, "optimizer=adagrad learning_rate=0.0312 …"),
+        (88, SETTING),
+        (100, f"{SETTING}  0123456789"),
+    ],
+)
+def test_what_fits_beside_status_step_and_score_is_as_much_of_the_setting(width, shown):
+    console = Console(width=width, height=9, record=True)
+    console.print(live_table([("done", "50,000", "97.31%", SETTING, "0123456789")], width))
+    line = console.export_text().splitlines()[1].rstrip()
+    assert line == f"done    50,000      97.31%  {shown}"
+
+
+def test_the_settings_of_the_table_are_what_differs_with_three_digits():
+    point = {"optimizer.name": "sgd", "model.cell": "lstm"}
+    trials = make_trials([point | {"model.step_size": size} for size in (0.0123456, 1.0)])
+    assert short_names(trials) == ["step_size=0.0123", "step_size=1"]
+    assert short_names(trials[:1]) == ["optimizer=sgd cell=lstm step_size=0.0123"]
 
 
 def test_a_trial_is_described_by_what_it_changes():

@@ -54,7 +54,7 @@ def run(address):
 
 def test_without_ray_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(ConfigError, match=r"pip install 'asrnn\[ray\]'"):
+    with pytest.raises(ConfigError, match=r"pip install 'ray"):
         make_engine(
             "ray", workers=None, population_size=1, ray_address="auto", ray_gpus=0.0
         )  # and not only when it is to run, after the sweep has begun

@@ -62,10 +62,11 @@ def test_after_each_rung_half_of_the_settings_go_on(whole):
 
 def test_the_closing_table_names_the_pick_and_how_it_was_picked(whole):
     _, result = whole
-    text = sweep_table(result)
+    text = sweep_table(result, "TRAIN")
     assert "picked by validation accuracy, never by test; 4 trials, 2 dropped" in text
     assert "diverged" not in text and "not finished yet" not in text
-    assert "\nbest: --config.optimizer.learning_rate=0.0" in text
+    assert "\nbest: TRAIN --config.optimizer.learning_rate=0.0" in text
+    assert " --config.seed=0" in text.splitlines()[-1]
 
 
 def test_the_pictures_and_the_page_name_the_same_pick(whole):
@@ -103,7 +104,7 @@ def test_shards_make_the_same_table_together(whole, tmp_path):
     with pytest.raises(Interrupted, match="2 trials to step 2 are left to other shards"):
         run_sweep(first, in_process)
     early = run_sweep(second, in_process)  # the first rung is whole now, the last one half
-    assert "1 not finished yet" in sweep_table(early)
+    assert "1 not finished yet" in sweep_table(early, "TRAIN")
     assert early.ranking[0][0] is None
     run_sweep(first, in_process)
     assert table(first) == table(whole[0])
@@ -120,7 +121,7 @@ def test_a_setting_that_diverges_is_marked_and_the_others_go_on(tmp_path):
     result = run_sweep(sweep, in_process)
     assert [score is None for score, _ in result.ranking] == [False, True]
     assert f"{trials[0].id},diverged," in table(sweep)
-    assert "2 trials, 1 diverged\n" in sweep_table(result)
+    assert "2 trials, 1 diverged\n" in sweep_table(result, "TRAIN")
 
 
 def test_where_all_diverge_the_sweep_ends_and_picks_nothing(tmp_path):
@@ -129,7 +130,7 @@ def test_where_all_diverge_the_sweep_ends_and_picks_nothing(tmp_path):
     sweep.config.optimizer.name = "sgd"
     result = run_sweep(sweep, in_process)
     assert result.outcomes[trials[0].id].status == "diverged"
-    assert sweep_table(result).endswith("best: none, no setting has finished")
+    assert sweep_table(result, "TRAIN").endswith("best: none, no setting has finished")
 
 
 @pytest.mark.parametrize(

@@ -65,5 +65,5 @@ def test_a_folder_is_refused(tmp_path):
 
 
 def test_a_missing_file_says_where_there_are_some():
-    with pytest.raises(ConfigError, match="experiments/spaces"):
+    with pytest.raises(ConfigError, match="paper ship with asrnn"):
         read_space(Path("nowhere.py"))

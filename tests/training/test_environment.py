@@ -90,7 +90,6 @@ def test_a_platform_that_is_not_there_is_one_line(
     argument = f"--config={write_config(tmp_path)}" if module == "train" else "--workdir=run"
     done = call(tmp_path, module, argument, JAX_PLATFORMS=platform)
     assert done.returncode == ConfigError.exit_code
-    assert done.stderr.count("\n") == 1, done.stderr
     line = one_line(done.stderr)
     assert f"jax finds no device for JAX_PLATFORMS={platform}" in line
     assert "for example JAX_PLATFORMS=cpu" in line

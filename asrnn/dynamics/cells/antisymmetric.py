@@ -4,8 +4,6 @@ W is strictly upper triangular and stored as the packed vector of its n(n-1)/2 f
 entries, row by row, so no entry exists that could break the antisymmetry of W - Wᵀ.
 """
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from asrnn.dynamics.contract import DIFFUSION, STEP_SIZE, Ode, Scalars
@@ -18,6 +16,7 @@ from asrnn.dynamics.initializers import (
     normal,
 )
 from asrnn.dynamics.tanh_field import TanhField
+from asrnn.lazy import jax, jnp
 from asrnn.typing import Array, Key, Params
 
 

@@ -1,8 +1,5 @@
 """The cells that a structured W is compared with: free W, a tanh RNN, LSTM and GRU."""
 
-import jax
-import jax.numpy as jnp
-
 from asrnn.dynamics.contract import DIFFUSION, STEP_SIZE, MapCell, Ode, Scalars
 from asrnn.dynamics.initializers import (
     FORGET_BIAS,
@@ -14,6 +11,7 @@ from asrnn.dynamics.initializers import (
     normal,
 )
 from asrnn.dynamics.tanh_field import TanhField, affine
+from asrnn.lazy import jax, jnp
 from asrnn.typing import Array, Key, Params
 
 

@@ -15,12 +15,10 @@ Source: arXiv:2010.00951, section 2. The paper's ε is not the step size, which 
 
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
-
 from asrnn.dynamics.contract import DAMPING, STEP_SIZE, STIFFNESS, Ode, Scalars, two_states
 from asrnn.dynamics.initializers import INIT_SCALE, INPUT_SCALE, input_kernel, normal
 from asrnn.dynamics.tanh_field import affine
+from asrnn.lazy import jax, jnp
 from asrnn.typing import Array, Key, Params
 
 Pair = tuple[Array, Array]

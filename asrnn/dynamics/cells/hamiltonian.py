@@ -12,9 +12,6 @@ Source: Haber, Ruthotto, Stable Architectures for Deep Neural Networks (2017), s
 Chang, Meng, Haber, Ruthotto, Begert, Holtham, Reversible Architectures (2018).
 """
 
-import jax
-import jax.numpy as jnp
-
 from asrnn.dynamics.contract import DIFFUSION, STEP_SIZE, Ode, Scalars, one_state
 from asrnn.dynamics.initializers import (
     GATE_BIAS,
@@ -26,6 +23,7 @@ from asrnn.dynamics.initializers import (
 )
 from asrnn.dynamics.tanh_field import SplitTanhField
 from asrnn.errors import ConfigError
+from asrnn.lazy import jax, jnp
 from asrnn.typing import Array, Key, Params, State
 
 

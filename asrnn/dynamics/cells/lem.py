@@ -10,12 +10,10 @@ and input. y is the hidden state, z a memory that only y sees. Δt <= 1 keeps bo
 Source: arXiv:2110.04744, section 2.
 """
 
-import jax
-import jax.numpy as jnp
-
 from asrnn.dynamics.contract import STEP_SIZE, MapCell, Scalars
 from asrnn.dynamics.initializers import INIT_SCALE, INPUT_SCALE, input_kernel, normal
 from asrnn.dynamics.tanh_field import affine
+from asrnn.lazy import jax, jnp
 from asrnn.typing import Array, Key, Params
 
 

@@ -13,12 +13,11 @@ free entries only.
 
 from typing import NamedTuple
 
-import jax.numpy as jnp
-
 from asrnn.dynamics.cells.antisymmetric import antisymmetric_matrix, init_antisymmetric
 from asrnn.dynamics.contract import STEP_SIZE, Ode, Scalars
 from asrnn.dynamics.initializers import INIT_SCALE, INPUT_SCALE
 from asrnn.dynamics.tanh_field import affine
+from asrnn.lazy import jnp
 from asrnn.typing import Array, Params
 
 

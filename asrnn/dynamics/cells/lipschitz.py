@@ -15,9 +15,6 @@ published code, and this cell, have one of each. The gated form is in that code 
 
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
-
 from asrnn.dynamics.contract import DIFFUSION, STEP_SIZE, Ode, Scalars
 from asrnn.dynamics.initializers import (
     GATE_BIAS,
@@ -28,6 +25,7 @@ from asrnn.dynamics.initializers import (
     normal,
 )
 from asrnn.dynamics.tanh_field import TanhField
+from asrnn.lazy import jax, jnp
 from asrnn.options import Check, Option, Use
 from asrnn.typing import Array, Key, Params
 

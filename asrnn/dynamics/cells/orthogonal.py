@@ -12,10 +12,6 @@ compare with it; Lezcano-Casado, Martínez-Rubio, Cheap Orthogonal Constraints i
 (expRNN, ICML 2019, arXiv:1901.08428).
 """
 
-import jax
-import jax.numpy as jnp
-from jax.scipy.linalg import expm
-
 from asrnn.dynamics.cells.antisymmetric import (
     antisymmetric_matrix,
     init_antisymmetric,
@@ -24,6 +20,7 @@ from asrnn.dynamics.cells.antisymmetric import (
 from asrnn.dynamics.contract import MapCell, Scalars, one_state
 from asrnn.dynamics.initializers import INIT_SCALE, INPUT_SCALE, input_kernel
 from asrnn.dynamics.tanh_field import affine
+from asrnn.lazy import jax, jnp, linalg
 from asrnn.typing import Array, Key, Params
 
 
@@ -52,7 +49,7 @@ def _with_cayley(params: Params) -> Params:
 
 def _with_exponential(params: Params) -> Params:
     S = _skew(params)
-    return params | {"recurrent_matrix": expm(S).astype(params["bias"].dtype)}
+    return params | {"recurrent_matrix": linalg.expm(S).astype(params["bias"].dtype)}
 
 
 def _skew(params: Params) -> Array:

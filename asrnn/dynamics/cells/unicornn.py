@@ -19,12 +19,10 @@ stacks, and its dropout are not here.
 
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
-
 from asrnn.dynamics.contract import STEP_SIZE, STIFFNESS, Ode, Scalars, two_states
 from asrnn.dynamics.initializers import INPUT_SCALE, input_kernel
 from asrnn.dynamics.tanh_field import affine
+from asrnn.lazy import jax, jnp
 from asrnn.typing import Array, Key, Params
 
 Pair = tuple[Array, Array]

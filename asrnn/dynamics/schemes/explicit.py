@@ -10,9 +10,8 @@ Source: Hairer, Nørsett, Wanner, Solving Ordinary Differential Equations I, cha
 from functools import partial
 from typing import Any
 
-import jax
-
 from asrnn.dynamics.contract import Scheme
+from asrnn.lazy import jax
 from asrnn.typing import Array, State, Step, VectorField
 
 Rows = tuple[tuple[float, ...], ...]

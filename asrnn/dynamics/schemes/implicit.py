@@ -20,11 +20,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import jax
-import jax.numpy as jnp
-from jax import lax
-
 from asrnn.dynamics.contract import Scheme
+from asrnn.lazy import jax, jnp, lax
 from asrnn.options import COUNT, POSITIVE, Option, one_of
 from asrnn.typing import Array, Carry, State, Step, VectorField
 

@@ -11,10 +11,8 @@ Source: Hairer, Nørsett, Wanner, Solving Ordinary Differential Equations I, III
 Numerical Methods for Ordinary Differential Equations (2016), section 24.
 """
 
-import jax
-import jax.numpy as jnp
-
 from asrnn.dynamics.contract import Scheme
+from asrnn.lazy import jax, jnp
 from asrnn.typing import Array, Carry, State, Step, VectorField
 
 

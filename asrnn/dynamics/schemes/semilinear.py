@@ -16,10 +16,8 @@ Construction and Comparison of Difference Schemes (1968).
 
 from typing import Protocol
 
-import jax.numpy as jnp
-from jax.scipy.linalg import expm
-
 from asrnn.dynamics.contract import Scheme
+from asrnn.lazy import jnp, linalg
 from asrnn.typing import Array, Step
 
 
@@ -42,7 +40,7 @@ def phi_functions(matrix: Array, count: int) -> list[Array]:
     n = matrix.shape[0]
     augmented = jnp.eye((count + 1) * n, k=n, dtype=matrix.dtype)
     augmented = augmented.at[:n, :n].set(matrix)
-    top = expm(augmented)[:n]
+    top = linalg.expm(augmented)[:n]
     return [top[:, k * n : (k + 1) * n] for k in range(count + 1)]
 
 
@@ -86,7 +84,7 @@ def cayley(field: SemilinearField, step_size: Array | float) -> Step:
 
 def strang(field: SemilinearField, step_size: Array | float) -> Step:
     """The step of two half flows of A around one of g."""
-    half_flow = expm(step_size / 2 * field.linear_part())
+    half_flow = linalg.expm(step_size / 2 * field.linear_part())
 
     def step(h: Array, x: Array) -> Array:
         h = h @ half_flow.T

@@ -4,9 +4,12 @@ import hashlib
 import os
 import stat
 import subprocess
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+from asrnn.console import to_stderr
 from asrnn.files import replacing
 
 COMPILER_SECONDS = 600
@@ -76,6 +79,15 @@ def _seal(content: bytes) -> str:
 
 def _seal_of(file: Path) -> Path:
     return file.with_name(f"{file.name}.sha256")
+
+
+@contextmanager
+def announced(compiler: str) -> Iterator[None]:
+    """Says that kernels are being compiled, and how long that took."""
+    to_stderr(f"compiling the native kernel with {compiler}, once")
+    began = time.monotonic()
+    yield
+    to_stderr(f"compiled the native kernel in {time.monotonic() - began:.0f} s")
 
 
 def run_compiler(

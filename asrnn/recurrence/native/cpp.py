@@ -24,6 +24,7 @@ import jaxlib.version
 
 from asrnn.recurrence.native.compilation import (
     Unavailable,
+    announced,
     cache_dir,
     run_compiler,
     seal,
@@ -97,7 +98,8 @@ def shared_library(sources: Path, units: Sequence[Unit]) -> Path:
     if sealed_content(target) is None:
         flags = (*flags, "-isystem", jax.ffi.include_dir())
         try:
-            _build(compiler, flags, sources, units, target)
+            with announced(compiler[0]):
+                _build(compiler, flags, sources, units, target)
         except OSError as error:
             raise Unavailable(f"cannot keep the kernel in {folder}: {error.strerror}") from error
     return target

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import jax
-import jax.numpy as jnp
-
 from asrnn.errors import ConfigError
+from asrnn.lazy import jax, jnp
 from asrnn.options import COUNT, Option
 from asrnn.tasks.task import TEST_SIZE, Data, Generated, Settings, Task, TaskKind
 from asrnn.typing import Key

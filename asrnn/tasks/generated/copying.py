@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import jax
-import jax.numpy as jnp
-
+from asrnn.lazy import jax, jnp
 from asrnn.tasks.generated.adding import LENGTH
 from asrnn.tasks.task import TEST_SIZE, Data, Generated, Settings, Task, TaskKind
 from asrnn.typing import Key

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import jax
-import jax.numpy as jnp
 import numpy as np
+
+from asrnn.lazy import jax, jnp
 
 
 def pooled(images: jax.Array, size: int) -> jax.Array:

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import jax
 import numpy as np
 
 from asrnn.errors import ConfigError
+from asrnn.lazy import jax
 from asrnn.options import COUNT, SEED, Option, one_of
 from asrnn.tasks import streams
 from asrnn.tasks.images import sequences
@@ -37,7 +37,7 @@ CLASSES = 10
 PADDED_LENGTH = 1000
 
 Notes = dict[str, str | int]
-Order = Callable[[jax.Array], jax.Array]
+Order = Callable[["jax.Array"], "jax.Array"]
 """[B, H, W, Ch] -> [T, B, m]."""
 
 

@@ -37,3 +37,11 @@ def test_a_cache_in_the_home_of_nobody_is_a_reason(
     monkeypatch.setenv(variable, "~no-such-user/x")
     with pytest.raises(compilation.Unavailable, match=f"{variable}=~no-such-user/x: no such user"):
         compilation.cache_dir()
+
+
+def test_a_compilation_says_that_it_has_begun_and_how_long_it_took(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with compilation.announced("c++"):
+        assert capsys.readouterr().err == "compiling the native kernel with c++, once\n"
+    assert capsys.readouterr() == ("", "compiled the native kernel in 0 s\n")

@@ -93,7 +93,7 @@ def find_compiler() -> Compiler:
             continue
     if nvcc := shutil.which("nvcc"):
         return NvccCompiler(nvcc)
-    raise Unavailable("no compiler for CUDA: neither NVRTC (pip install 'asrnn[cuda]') nor nvcc")
+    raise Unavailable("no compiler for CUDA: neither NVRTC (pip install 'jax[cuda13]') nor nvcc")
 
 
 def sources() -> dict[str, str]:

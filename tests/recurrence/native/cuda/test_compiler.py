@@ -132,7 +132,7 @@ def test_says_that_there_is_no_compiler(
     no_nvrtc: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(Unavailable, match=r"neither NVRTC \(pip install 'asrnn\[cuda\]'\) nor"):
+    with pytest.raises(Unavailable, match=r"neither NVRTC \(pip install 'jax\[cuda13\]'\) nor"):
         compiler.find_compiler()
 
 
