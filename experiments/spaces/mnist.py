@@ -5,7 +5,7 @@ is where the end-to-end Jacobian over 784 steps neither vanishes nor explodes. S
 diverges at once from a rate of 0.4 on; Adagrad wants larger ones. Take one cell at a time:
 successive halving compares settings of one network, not networks.
 
-  python -m asrnn.sweep --config=configs/mnist.py --space=experiments/spaces/mnist.py \
+  python -m asrnn.sweep --config=configs/mnist.py:paper --space=experiments/spaces/mnist.py \
       --config.training.steps=5000 --rungs=600,2000 --workers=2
 """
 
