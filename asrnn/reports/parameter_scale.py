@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from asrnn.reports.chart import linear_ticks, log_ticks
+from asrnn.reports.ticks import linear_ticks, log_ticks
 from asrnn.reports.sweep import Value
 
 NOT_SET = "not set"
