@@ -50,8 +50,8 @@ def make_page(root: Path, results: Path | None = None) -> str:
     groups = [*page_data.by_task(runs), *(page_data.ranked(list(s.runs.values())) for s in sweeps)]
     shown = [run for group in groups for run in group]
     plotly = _plotly()
-    style, script = (_template(name) for name in ("page.css", "page.js"))
-    return _environment().get_template("page.html").render(
+    style, script = (_text(name) for name in ("page.css", "page.js"))
+    page: str = _template("page.html").render(
         title=root.resolve().name,
         written=_last_written(workdirs),
         root=root.as_posix().rstrip("/"),
@@ -75,6 +75,7 @@ def make_page(root: Path, results: Path | None = None) -> str:
         plotly=base64.b64encode(gzip.compress(plotly.encode(), mtime=0)).decode(),
         policy=_policy(script, plotly, evaluates=bool(sweeps)),
     )
+    return page
 
 
 def write_page(page: str, out: Path) -> None:
@@ -114,18 +115,21 @@ def _has_diagnostics(run: Run) -> bool:
     return any(row["split"] == page_data.DIAGNOSTICS for row in run.rows)
 
 
-def _environment() -> Any:
+def _template(name: str) -> Any:
+    """A template in which all that is not marked as safe is escaped."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    loader = PackageLoader("asrnn.reports")
     found = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        loader=PackageLoader("asrnn.reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
     )
     found.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
-    return found
+    return found.get_template(name)
 
 
-def _template(name: str) -> str:
+def _text(name: str) -> str:
     return (files("asrnn.reports") / "templates" / name).read_text(encoding="utf-8")
 
 

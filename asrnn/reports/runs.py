@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from asrnn.config import flatten
 from asrnn.errors import ConfigError
 from asrnn.files import damaged, parse_json
 from asrnn.objectives import Objective, objective_of
-from asrnn.options import flatten
 from asrnn.runs.metrics import Row, read_rows
 from asrnn.runs.summary import SUMMARY, is_finished
 from asrnn.runs.workdir import CONFIG, METRICS

@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from asrnn.config import flatten
 from asrnn.errors import CheckpointError
 from asrnn.files import parse_json
 from asrnn.objectives import CROSS_ENTROPY, Objective, objective_of
-from asrnn.options import flatten
 from asrnn.runs.workdir import CONFIG, TRIALS
 from asrnn.sweeps.folder import SCALES, TABLE, read_trials
 from asrnn.sweeps.halving import ranked

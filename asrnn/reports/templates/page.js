@@ -6,6 +6,7 @@ const hidden = new Set(); // names of runs that a filter leaves out
 
 // plotly reads some HTML in texts; names of users are texts.
 const literal = (text) => String(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;");
+const shortened = (name) => name.length > 44 ? `${name.slice(0, 20)}…${name.slice(-22)}` : name;
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const make = (tag, attributes = {}, ...children) => {
   const made = Object.assign(document.createElement(tag), attributes);
@@ -113,11 +114,13 @@ function learningCurves(host, runs, metrics, alone) {
       const key = together.checked ? run.setting : run.name;
       groups.set(key, [...(groups.get(key) ?? []), run]);
     }
+    tools.hidden = place.hidden = !groups.size;
+    if (place.hidden) return;
     const traces = [];
     let wide = true;
     [...groups.values()].forEach((group, i) => {
       const several = group.length > 1;
-      const name = literal(group[0].name) + (several ? ` and ${group.length - 1} more seeds` : "");
+      const name = literal(shortened(group[0].name)) + (several ? ` and ${group.length - 1} more seeds` : "");
       let first = true;
       const wanted = part() === "both" ? ["validation", "train"] : [part()];
       if (!group[0].parts.validation?.[chosen.name] && part() !== "train") wanted.push("train");
@@ -127,15 +130,15 @@ function learningCurves(host, runs, metrics, alone) {
         if (found.y.some((value) => value <= 0)) wide = false;
         const colour = alone ? hues[["train", "validation", "test"].indexOf(split)]
           : i < hues.length ? hues[i] : css("--other");
-        const look = {x: found.x, name: alone ? split : name, legendgroup: alone ? split : name,
-          uid: `${group[0].name} ${split} ${several}`};
+        const look = {x: found.x, name: alone ? split : name, legendgroup: alone ? split : group[0].name,
+          uid: `r${data.runs.indexOf(group[0])}${split}${several}`}; // plotly selects by it
         const dash = alone ? "solid" : ["solid", "dash", "dot", "dashdot"][Math.floor(i / hues.length) % 4];
         const thin = split === "train" && !alone && wanted[0] !== "train" && k > 0;
         const values = split === "test" ? found.y : smoothed(found.y, Number(smoothing.value));
         if (several && split !== "test") {
           const edge = {...look, mode: "lines", line: {width: 0}, showlegend: false, hoverinfo: "skip"};
-          traces.push({...edge, uid: `${look.uid} low`, y: values.map((v, j) => v - found.spread[j])});
-          traces.push({...edge, uid: `${look.uid} high`, y: values.map((v, j) => v + found.spread[j]),
+          traces.push({...edge, uid: `${look.uid}low`, y: values.map((v, j) => v - found.spread[j])});
+          traces.push({...edge, uid: `${look.uid}high`, y: values.map((v, j) => v + found.spread[j]),
             fill: "tonexty", fillcolor: colour + "2b"});
         }
         const single = found.x.length === 1;
@@ -144,7 +147,7 @@ function learningCurves(host, runs, metrics, alone) {
           marker: {color: colour, size: 9, symbol: split === "test" ? "diamond" : "circle"},
           hovertemplate: `${split} %{y:.5~g} at %{x:,.6~g}<extra>%{fullData.name}</extra>`});
         if (group.some((run) => run.status === "diverged") && split === wanted[0]) {
-          traces.push({...look, uid: `${look.uid} lost`, x: found.x.slice(-1), y: values.slice(-1),
+          traces.push({...look, uid: `${look.uid}lost`, x: found.x.slice(-1), y: values.slice(-1),
             mode: "markers", showlegend: false, hoverinfo: "skip",
             marker: {symbol: "x", size: 10, color: css("--bad")}});
         }
@@ -183,7 +186,7 @@ function diagnostics(host, names) {
     const suffixes = layers(rows);
     const layer = (suffix, of) => of.length > 1 ? `, layer ${suffix.slice(1) || 1}` : "";
     const lines = {mode: "lines+markers", x: rows.step};
-    draw(left, suffixes.flatMap((suffix, k) => Object.entries(MOMENTS).map(([name, text], i) => ({
+    draw(left, suffixes.flatMap((suffix, k) => Object.entries(MOMENTS).filter(([name]) => rows[name + suffix]).map(([name, text], i) => ({
       ...lines, y: rows[name + suffix].map((value) => value > 0 ? value : null),
       name: text + layer(suffix, suffixes), line: {color: hues[i], dash: ["solid", "dash", "dot"][k % 3]},
     }))), {xaxis: axis("step"), yaxis: axis("‖∂loss/∂h‖", logarithmic),
@@ -191,7 +194,7 @@ function diagnostics(host, names) {
     draw(right, runs.flatMap((run, i) => {
       const own = run.parts.diagnostics;
       return layers(own).map((suffix, k, all) => ({...lines, x: own.step, y: own["lyapunov" + suffix],
-        name: literal(run.name) + layer(suffix, all),
+        name: literal(shortened(run.name)) + layer(suffix, all),
         line: {color: hues[i % hues.length], dash: ["solid", "dash", "dot"][k % 3]}}));
     }), {xaxis: axis("step"), yaxis: axis("Lyapunov exponent (nats a step)"),
       legend: {orientation: "h", y: -0.2, maxheight: 0.3}, showlegend: true});
@@ -341,7 +344,12 @@ function fill(part) {
     if (host.closest("details:not([open])")) continue;
     host.classList.add("filled");
     const [[kind, value]] = Object.entries(host.dataset);
-    KINDS[kind](host, value);
+    try {
+      KINDS[kind](host, value);
+    } catch (error) { // the others can be drawn
+      console.error(error);
+      host.append(make("p", {}, `This chart cannot be drawn: ${error.message}`));
+    }
   }
 }
 
