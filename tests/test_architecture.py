@@ -123,7 +123,7 @@ def imported_modules(module):
 
 
 def room(module):
-    """Its first part; a command that is called like a room, `python -m asrnn.runs`, is none of it."""
+    """Its first part; `python -m asrnn.runs`, a command, is none of the room of its name."""
     return module if module.endswith(".__main__") else module.split(".")[0]
 
 
