@@ -217,7 +217,7 @@ def command(run: Run, root: str) -> str:
         fields = run.config
     words = [f"--config.{name}={written(value)}" for name, value in flatten(fields).items()]
     workdir = root if root.rpartition("/")[2] == run.name else f"{root}/{run.name}"
-    words = [f"--config=configs/{run.task}.py", *words, f"--workdir={workdir}"]
+    words = [f"--config={run.task}", *words, f"--workdir={workdir}"]
     return " ".join(["python -m asrnn.train", *map(shlex.quote, words)])
 
 

@@ -96,10 +96,10 @@ def test_the_environment_groups_runs_by_versions_and_device(tmp_path: Path) -> N
 def test_the_command_of_a_run_sets_every_field_that_it_reads(tmp_path: Path) -> None:
     run = read(tmp_path, "my run", {"optimizer.name": "sgd", "model.step_size": 0.5})
     words = command(run, "runs")
-    assert words.startswith("python -m asrnn.train --config=configs/digits.py --config.")
+    assert words.startswith("python -m asrnn.train --config=digits --config.")
     assert "--config.model.step_size=0.5" in words and "--config.optimizer.momentum=" in words
     assert "beta1" not in words  # of Adam
     assert words.endswith(" '--workdir=runs/my run'")
     assert command(run, "above/my run").endswith(" '--workdir=above/my run'")
     unknown = run._replace(config={"task.name": "x; rm -rf /", "old.field": 1})
-    assert "'--config=configs/x; rm -rf /.py'" in command(unknown, "runs")
+    assert "'--config=x; rm -rf /'" in command(unknown, "runs")
