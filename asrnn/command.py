@@ -35,6 +35,7 @@ def run(
     argv: Sequence[str] | None = None,
     *,
     choices: Collection[str] = (),
+    takes_folder: bool = False,
 ) -> None:
     """Parses the flags, calls main, and leaves with the exit code of `asrnn.errors`.
 
@@ -45,12 +46,13 @@ def run(
       main: the command; with `choices`, a function of the one that was given.
       argv: by default that of this process.
       choices: the words of which a command takes exactly one, beside its flags.
+      takes_folder: whether main takes a folder, which may be given beside the flags.
     """
     argv = sys.argv if argv is None else argv
     before = {number: signal.signal(number, leave) for number in obeyed()}
     code = AsrnnError.exit_code  # of a defect
     try:
-        code = _outcome(main, argv, choices)
+        code = _outcome(main, argv, choices, takes_folder)
     finally:
         if leave in before.values():  # the process is this command's, and ends with it
             leave_with(code)
@@ -61,13 +63,15 @@ def run(
         sys.exit(code)
 
 
-def _outcome(main: Callable[..., None], argv: Sequence[str], choices: Collection[str]) -> int:
+def _outcome(
+    main: Callable[..., None], argv: Sequence[str], choices: Collection[str], takes_folder: bool
+) -> int:
     """Calls the command; the exit code, after the line that explains it."""
     try:
         if {"--help", "-h", "-help", "--helpfull"} & set(argv[1:]):
             print(_help())
         else:
-            main(*_parse(argv, choices))
+            main(*_parse(argv, choices, takes_folder))
         sys.stdout.flush()  # here, where it can still be said that it failed
     except AsrnnError as error:
         return _failed(error)
@@ -224,11 +228,11 @@ def goes_only(how: str, used: bool, *given: flags.FlagHolder[Any]) -> None:
             raise ConfigError(f"--{flag.name} can be used only {how}; leave it out")
 
 
-def _parse(argv: Sequence[str], choices: Collection[str]) -> list[str]:
+def _parse(argv: Sequence[str], choices: Collection[str], takes_folder: bool) -> list[str]:
     """Parses argv into absl's flags; every way to get it wrong becomes a ConfigError.
 
     Returns:
-      What is no flag: one of the choices, or nothing if there are none.
+      What is no flag: one of the choices, a folder, or nothing.
     """
     try:
         with _config_errors():
@@ -240,10 +244,10 @@ def _parse(argv: Sequence[str], choices: Collection[str]) -> list[str]:
         raise ConfigError(hint) from None
     except (ConfigError, flags.Error) as error:
         raise ConfigError(_wrong_override(argv) or _reason(error)) from None
-    found, stray = (stray[:1], stray[1:]) if choices else ([], stray)
+    found, stray = (stray[:1], stray[1:]) if choices or takes_folder else ([], stray)
     if choices and not found:
         raise ConfigError(f"say which of {', '.join(choices)}")
-    for word in found:
+    for word in found if choices else ():
         check_choice("the argument", word, choices)
     if stray:
         hint = _instead_of(stray[0])

@@ -8,6 +8,7 @@ It knows the commands and their flags, the configs, variants and spaces that shi
 """
 
 from importlib import import_module
+from pathlib import Path
 
 from absl import flags
 
@@ -31,7 +32,8 @@ def words_of(name: str) -> Words:
     if f"asrnn.{name}" == __spec__.name:
         return Words(tuple(SHELLS), FIXED)
     others = list(flags.FLAGS)
-    module = import_module(f"asrnn.{name}")
+    of_room = (Path(__file__).parent / name).is_dir()  # `python -m asrnn.runs`
+    module = import_module(f"asrnn.{name}" + ".__main__" * of_room)
     own = {flag: flags.FLAGS[flag] for flag in flags.FLAGS if flag not in others}
     found: dict[str, Flag] = {}
     for flag, it in own.items():

@@ -197,12 +197,20 @@ def section_values(config: ConfigDict, section: str, use: Use) -> dict[str, Any]
     }
 
 
-def seeds(config: ConfigDict) -> dict[str, int]:
-    """The fields that are read and begin a random stream, by dotted name."""
+def read_fields(config: ConfigDict) -> dict[str, Value]:
+    """The fields that the chosen components read, by dotted name."""
     fields = flatten(config.to_dict())
     unread = set(_unread(fields))
-    named = [field for field in fields if field == "seed" or field.endswith("_seed")]
-    return {field: fields[field] for field in named if field not in unread}
+    return {field: value for field, value in fields.items() if field not in unread}
+
+
+def seeds(config: ConfigDict) -> dict[str, int]:
+    """The fields that are read and begin a random stream, by dotted name."""
+    return {
+        field: int(value)
+        for field, value in read_fields(config).items()
+        if field == "seed" or field.endswith("_seed")
+    }
 
 
 def _section(field: str) -> str:

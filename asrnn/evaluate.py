@@ -1,13 +1,24 @@
 """Evaluates the best checkpoint of a workdir, or a trained network that ships.
 
-python -m asrnn.evaluate --workdir=DIR [--split=test]
+python -m asrnn.evaluate --workdir=DIR [--split=test] [--json] [--out=FILE.npz]
 python -m asrnn.evaluate --pretrained=mnist-gated --source=files --data_dir=DIR
 python -m asrnn.evaluate --workdir=DIR --discretization=rk4   # the ODE, or Euler's map of it?
+
+Prints the metrics, then the confusion matrix with the accuracy of each class; for targets that are
+numbers, their errors.
 """
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
 from asrnn.command import loading, network_flags, run
+from asrnn.errors import CheckpointError, ConfigError
+
+if TYPE_CHECKING:
+    from asrnn.training.predictions import Predictions
 
 NETWORK = network_flags()
 SPLIT = flags.DEFINE_enum(
@@ -18,14 +29,21 @@ DATA_DIR = flags.DEFINE_string("data_dir", "", "Their folder, instead of task.da
 SCHEME = flags.DEFINE_string("discretization", "", "Instead of model.discretization.")
 STEP_SIZE = flags.DEFINE_float("step_size", None, "ε, instead of model.step_size.")
 SUBSTEPS = flags.DEFINE_integer("substeps", None, "Instead of model.substeps.")
+JSON = flags.DEFINE_bool("json", False, "Print everything but the predictions as JSON.")
+OUT = flags.DEFINE_string(
+    "out", None, "Write predictions, targets and probabilities of each example to an .npz or .json."
+)
 
 
 def main() -> None:
     """Prints the metrics of one part of the data, that by which runs are compared first."""
     chosen = NETWORK()
+    if OUT.value and not OUT.value.endswith((".npz", ".json")):
+        raise ConfigError(f"--out must end in .npz or .json, found {OUT.value}")
     loading("jax")
     from asrnn.trained import load
     from asrnn.training.devices import configure_jax
+    from asrnn.training.predictions import details, details_text
 
     configure_jax()
     wanted = {
@@ -38,11 +56,43 @@ def main() -> None:
     changes = {field: value for field, value in wanted.items() if value is not None}
     network = load(chosen, changes)
     result, objective = network.evaluate(SPLIT.value), network.experiment.objective
-    names = sorted(objective.metrics, key=lambda name: name != objective.monitored)
-    metrics = ", ".join(f"{name} {objective.metrics[name].text(result[name])}" for name in names)
-    under = "".join(f", {field}={changes[field]}" for field in changes if "model." in field)
-    examples = f"{result['examples']:,} examples"
-    print(f"{SPLIT.value} {metrics}, checkpoint {result['step']}, {examples}{under}")
+    found = network.predict_part(SPLIT.value)
+    said = details(found)
+    if JSON.value:
+        print(json.dumps({"split": SPLIT.value, **result, **said}, indent=2))
+    else:
+        names = sorted(objective.metrics, key=lambda name: name != objective.monitored)
+        metrics = (f"{name} {objective.metrics[name].text(result[name])}" for name in names)
+        under = "".join(f", {field}={changes[field]}" for field in changes if "model." in field)
+        examples = f"{result['examples']:,} examples"
+        line = f"{SPLIT.value} {', '.join(metrics)}, checkpoint {result['step']}, {examples}{under}"
+        print(line, details_text(said), sep="\n")
+    if OUT.value:
+        write(Path(OUT.value), found, {"split": SPLIT.value, **result, **said})
+
+
+def write(path: Path, found: "Predictions", said: dict[str, Any]) -> None:
+    """Writes what was predicted: arrays to .npz, or all of it to .json.
+
+    Raises:
+      CheckpointError: if it cannot be written.
+    """
+    import numpy as np
+
+    from asrnn.files import replacing
+
+    arrays = {name: array for name, array in found._asdict().items() if array is not None}
+    try:
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            if path.suffix == ".npz":
+                np.savez(file, **arrays)
+            else:
+                lists = {name: array.tolist() for name, array in arrays.items()}
+                file.write(json.dumps(said | lists).encode())
+    except OSError as error:
+        raise CheckpointError(
+            f"cannot write {path}: {error.strerror}; give another --out"
+        ) from None
 
 
 if __name__ == "__main__":

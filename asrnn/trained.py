@@ -17,6 +17,7 @@ from asrnn.tasks import TASKS, Resident, time_major
 from asrnn.training.evaluation import Trained, evaluate_trained, read_trained, with_changes
 from asrnn.training.examples import KeyPurpose
 from asrnn.training.experiment import Experiment, make_experiment
+from asrnn.training.predictions import Predictions, predict_part
 from asrnn.typing import Array, Key
 
 BATCH_SIZE = 100
@@ -92,6 +93,10 @@ class TrainedNetwork:
     def evaluate(self, split: str = "test") -> dict[str, float]:
         """As `asrnn.training.evaluation.evaluate_trained`."""
         return evaluate_trained(self._trained, split)
+
+    def predict_part(self, split: str = "test") -> Predictions:
+        """As `asrnn.training.predictions.predict_part`."""
+        return predict_part(self._trained, split)
 
     def _apply(self, forward: Forward, inputs: Any) -> np.ndarray:
         checked = _fitting(self.experiment, np.asarray(inputs))

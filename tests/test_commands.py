@@ -173,12 +173,20 @@ def test_train_then_evaluate_from_the_shell(tmp_path: Path) -> None:
     evaluated = call("evaluate", f"--workdir={workdir}", cwd=tmp_path)
     assert evaluated.returncode == 0, evaluated.stderr
     assert evaluated.stdout.startswith(f"test accuracy {percent}, loss ")
-    assert evaluated.stdout.endswith(f", checkpoint {summary['best_step']}, 355 examples\n")
+    first, _, head, *rows = evaluated.stdout.splitlines()
+    assert first.endswith(f", checkpoint {summary['best_step']}, 355 examples")
+    assert head.split()[:2] == ["class", "accuracy"] and len(rows) == 10
 
     flags = ("--discretization=rk4", "--step_size=0.02")
+    out = tmp_path / "predictions.json"
+    flags = (*flags, f"--out={out}")
     under = call("evaluate", f"--workdir={workdir}", *flags, cwd=tmp_path)
     assert under.returncode == 0, under.stderr
-    assert under.stdout.endswith(", model.discretization=rk4, model.step_size=0.02\n")
+    first = under.stdout.splitlines()[0]
+    assert first.endswith(", model.discretization=rk4, model.step_size=0.02")
+    written = json.loads(out.read_text())
+    assert f"accuracy {written['accuracy']:.2%}," in first
+    assert len(written["predictions"]) == len(written["targets"]) == 355
 
     lost = call("evaluate", f"--workdir={tmp_path / 'none'}", cwd=tmp_path)
     assert lost.returncode == 2

@@ -371,7 +371,9 @@ def test_a_regression_is_predicted_and_evaluated_from_the_shell(
 
     done = call("evaluate", f"--workdir={regression}", cwd=tmp_path)
     assert done.stdout.startswith("test loss "), done.stderr
-    assert done.stdout.endswith(", checkpoint 2, 20 examples\n")
+    first, second = done.stdout.splitlines()
+    assert first.endswith(", checkpoint 2, 20 examples")
+    assert second.startswith("number 0: root mean squared error ")
 
 
 @pytest.mark.parametrize(

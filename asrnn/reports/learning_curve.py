@@ -4,7 +4,7 @@ from pathlib import Path
 
 from asrnn.files import replacing
 from asrnn.objectives import CROSS_ENTROPY, Metric, Objective
-from asrnn.reports.chart import log_ticks
+from asrnn.reports.ticks import log_ticks
 from asrnn.runs.metrics import Row, read_rows
 from asrnn.runs.workdir import METRICS
 

@@ -1,31 +1,33 @@
 """One HTML file about a folder of runs and sweeps: it loads nothing from elsewhere."""
 
 import base64
+import gzip
 import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from importlib.resources import files
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from asrnn.errors import CheckpointError
 from asrnn.files import replacing
-from asrnn.reports import run_sections
-from asrnn.reports.markup import Markup, element, join
-from asrnn.reports.results_section import results_figures, results_tables
-from asrnn.reports.runs import find_workdirs, read_run
-from asrnn.reports.style import SCRIPT, STYLE
-from asrnn.reports.sweep import find_sweeps, read_sweep
-from asrnn.reports.sweep_section import sweep_section
+from asrnn.reports import page_data, page_tables
+from asrnn.reports.results import results_figures, results_tables
+from asrnn.reports.runs import Run, find_workdirs, read_run
+from asrnn.reports.sweep import TrialTable, find_sweeps, read_sweep
 from asrnn.runs.workdir import METRICS
 from asrnn.sweeps.folder import TABLE
 
 
-class Section(NamedTuple):
-    """A part of the page with a heading."""
+class Sweep(NamedTuple):
+    """A sweep, and the runs of those trials that have begun, by the id of the trial."""
 
-    id: str
-    title: str
-    content: Markup
+    table: TrialTable
+    runs: dict[str, Run]
+
+    def name_of(self, trial: str) -> str | None:
+        """The name of the run of a trial, by its id."""
+        return self.runs[trial].name if trial in self.runs else None
 
 
 def make_page(root: Path, results: Path | None = None) -> str:
@@ -40,30 +42,40 @@ def make_page(root: Path, results: Path | None = None) -> str:
       CheckpointError: if a file is damaged.
     """
     workdirs = find_workdirs(root)
-    runs = [read_run(workdir, root) for workdir in workdirs]
-    sweeps = [read_sweep(folder / TABLE, _name(folder, root)) for folder in find_sweeps(root)]
-    tables = results_tables(results) if results else []
-    figures = results_figures(results) if results else []
-    sections = [
-        Section("runs", "Runs", run_sections.runs_table(runs)),
-        Section("curves", "Learning curves", run_sections.curves(runs)),
-        Section("gradients", "Gradients through time", run_sections.gradients(runs)),
-        Section("sweeps", "Sweeps", join([sweep_section(sweep) for sweep in sweeps])),
-        Section("tables", "Tables", join(tables)),
-        Section("figures", "Figures", join(figures)),
-        Section("configs", "Configs and their differences", run_sections.differences(runs)),
-        Section("environment", "Environment", run_sections.environments(runs)),
-        Section("each", "Each run", run_sections.each_run(runs)),
-    ]
-    head = join(
-        [
-            element("h1", f"Report on {root.resolve().name}"),
-            element("p", f"asrnn; newest row written {_last_written(workdirs)}", class_="soft"),
-            run_sections.overview(runs),
-        ]
+    by_folder = {workdir: read_run(workdir, root) for workdir in workdirs}
+    sweeps = [_read_sweep(folder, root, by_folder) for folder in find_sweeps(root)]
+    trials = [run for sweep in sweeps for run in sweep.runs.values()]
+    names = {run.name for run in trials}
+    runs = [run for run in by_folder.values() if run.name not in names]
+    groups = [*page_data.by_task(runs), *(page_data.ranked(list(s.runs.values())) for s in sweeps)]
+    shown = [run for group in groups for run in group]
+    plotly = _plotly()
+    style, script = (_text(name) for name in ("page.css", "page.js"))
+    page: str = _template("page.html").render(
+        title=root.resolve().name,
+        written=_last_written(workdirs),
+        root=root.as_posix().rstrip("/"),
+        runs=runs,
+        shown=shown,
+        sweeps=sweeps,
+        groups=groups,
+        of_tasks=len(groups) - len(sweeps),
+        compared=runs or shown,
+        diagnosed=[run for run in shown if _has_diagnostics(run)],
+        tables=results_tables(results) if results else [],
+        figures=results_figures(results) if results else [],
+        data={
+            "runs": page_data.run_data(shown),
+            "groups": [_group(group, shown) for group in groups],
+            "sweeps": [page_data.sweep_data(sweep.table) for sweep in sweeps],
+        },
+        about=page_tables,
+        style=style,
+        script=script,
+        plotly=base64.b64encode(gzip.compress(plotly.encode(), mtime=0)).decode(),
+        policy=_policy(script, plotly, evaluates=bool(sweeps)),
     )
-    title = f"{root.resolve().name}: {len(runs)} run{'s' * (len(runs) != 1)}"
-    return _document(title, head, [section for section in sections if section.content])
+    return page
 
 
 def write_page(page: str, out: Path) -> None:
@@ -81,62 +93,68 @@ def write_page(page: str, out: Path) -> None:
         ) from None
 
 
-def _document(title: str, head: Markup, sections: Sequence[Section]) -> str:
-    """The whole file; the policy in it lets the browser fetch nothing and run one script."""
-    digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
-    policy = (
-        "default-src 'none'; img-src data:; style-src 'unsafe-inline';"
-        f" script-src 'sha256-{digest}'"
-    )
-    links = [
-        element("li", element("a", section.title, href=f"#{section.id}")) for section in sections
-    ]
-    body = element(
-        "body",
-        element("header", head, element("nav", element("ul", *links), aria_label="Sections")),
-        element("main", *map(_section, sections)),
-        element(
-            "footer",
-            "Runs are ranked by validation; the test score is that of the checkpoint"
-            " with the best validation. Click a heading to sort by its column.",
-        ),
-        element("script", Markup(SCRIPT)),
-    )
-    return join(
-        [
-            Markup("<!doctype html>\n"),
-            element(
-                "html",
-                element(
-                    "head",
-                    element("meta", charset="utf-8"),
-                    element("meta", http_equiv="Content-Security-Policy", content=policy),
-                    element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-                    element("meta", name="color-scheme", content="light dark"),
-                    element("title", title),
-                    element("style", Markup(STYLE)),
-                ),
-                body,
-                lang="en",
-            ),
-            "\n",
-        ]
-    )
-
-
-def _section(section: Section) -> Markup:
-    return element(
-        "section",
-        element("h2", section.title, id=f"{section.id}-title"),
-        section.content,
-        id=section.id,
-        aria_labelledby=f"{section.id}-title",
-    )
-
-
-def _name(folder: Path, root: Path) -> str:
+def _read_sweep(folder: Path, root: Path, by_folder: dict[Path, Run]) -> Sweep:
     relative = folder.relative_to(root)
-    return relative.as_posix() if relative.parts else folder.resolve().name
+    name = relative.as_posix() if relative.parts else folder.resolve().name
+    table = read_sweep(folder / TABLE, name)
+    runs = {e.id: by_folder[folder / e.id] for e in table.entries if folder / e.id in by_folder}
+    return Sweep(table, runs)
+
+
+def _group(group: Sequence[Run], shown: Sequence[Run]) -> dict[str, Any]:
+    """The runs that are drawn together, by their places, and what can be drawn of them."""
+    names = {run.name for run in group}
+    drawn: dict[str, Any] = {}
+    for run in group:
+        drawn |= {metric["name"]: metric for metric in page_data.metric_data(run)}
+    places = [i for i, run in enumerate(shown) if run.name in names]
+    return {"runs": places, "metrics": list(drawn.values())}
+
+
+def _has_diagnostics(run: Run) -> bool:
+    return any(row["split"] == page_data.DIAGNOSTICS for row in run.rows)
+
+
+def _template(name: str) -> Any:
+    """A template in which all that is not marked as safe is escaped."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    found = Environment(
+        loader=PackageLoader("asrnn.reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+    )
+    found.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
+    return found.get_template(name)
+
+
+def _text(name: str) -> str:
+    return (files("asrnn.reports") / "templates" / name).read_text(encoding="utf-8")
+
+
+def _plotly() -> str:
+    from plotly.offline import get_plotlyjs
+
+    source: str = get_plotlyjs()
+    return source
+
+
+def _policy(*scripts: str, evaluates: bool) -> str:
+    """Lets the browser fetch nothing and run these scripts only.
+
+    Args:
+      *scripts: their text.
+      evaluates: whether they compile code of their own: parallel coordinates are drawn by shaders.
+    """
+    allowed = [
+        f"'sha256-{base64.b64encode(hashlib.sha256(s.encode()).digest()).decode()}'"
+        for s in scripts
+    ] + ["'unsafe-eval'"] * evaluates
+    return (
+        "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline';"
+        f" script-src {' '.join(allowed)}"
+    )
 
 
 def _last_written(workdirs: Sequence[Path]) -> str:

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from asrnn.reports.chart import linear_ticks, log_ticks
 from asrnn.reports.sweep import Value
+from asrnn.reports.ticks import linear_ticks, log_ticks
 
 NOT_SET = "not set"
 FEW = 7

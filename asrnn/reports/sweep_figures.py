@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from asrnn.files import replacing
-from asrnn.reports.chart import linear_ticks
 from asrnn.reports.parameter_scale import Scale, make_scale
 from asrnn.reports.sweep import Entry, TrialTable, read_sweep
+from asrnn.reports.ticks import linear_ticks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

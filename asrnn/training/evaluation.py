@@ -148,8 +148,22 @@ def evaluate_trained(trained: Trained, split: str) -> dict[str, float]:
       ConfigError: if there is no such part.
       DataError: if the data are missing or damaged.
     """
-    experiment = trained.experiment
-    task, config = experiment.task, experiment.config
+    experiment, examples = trained.experiment, part_of(trained, split)
+    found = evaluate(
+        make_eval_step(experiment.model, experiment.task, experiment.objective),
+        trained.params,
+        experiment.hyper,
+        examples,
+        experiment.key(KeyPurpose.EVALUATION_NOISE),
+        experiment.objective,
+    )
+    assert found is not None
+    return {"step": trained.step, "examples": examples.number, **found}
+
+
+def part_of(trained: Trained, split: str) -> Examples:
+    """The examples of a part; raises what `evaluate_trained` raises."""
+    task, config = trained.experiment.task, trained.experiment.config
     if split == "train" and isinstance(task.source, Generated):
         raise ConfigError(
             f"the examples of {task.name} are generated, and those to train on have no end;"
@@ -160,16 +174,7 @@ def evaluate_trained(trained: Trained, split: str) -> dict[str, float]:
     examples: Examples | None = getattr(parts, split)
     if examples is None:
         raise ConfigError("the run has no validation part; give --split=test")
-    found = evaluate(
-        make_eval_step(experiment.model, task, experiment.objective),
-        trained.params,
-        experiment.hyper,
-        examples,
-        experiment.key(KeyPurpose.EVALUATION_NOISE),
-        experiment.objective,
-    )
-    assert found is not None
-    return {"step": trained.step, "examples": examples.number, **found}
+    return examples
 
 
 def evaluate_workdir(workdir: Path, split: str) -> dict[str, float]:

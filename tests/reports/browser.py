@@ -8,6 +8,7 @@ import os
 import select
 import shutil
 import subprocess
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -16,6 +17,7 @@ FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
     *("--disable-dev-shm-usage", "--hide-scrollbars", "--remote-debugging-pipe"),
+    "--enable-unsafe-swiftshader",  # parallel coordinates are drawn by shaders, here without a GPU
 )
 
 PATIENCE = 300  # seconds
@@ -103,6 +105,13 @@ class Browser:
             self.call("Page.navigate", url=address)
             while not any(event.get("method") == "Page.loadEventFired" for event in self.events):
                 self.events.append(self.read())
+
+    def wait_for(self, expression: str) -> None:
+        """Waits until an expression of JavaScript is true."""
+        end = time.monotonic() + PATIENCE / 5
+        while not self.evaluate(f"!!({expression})"):
+            assert time.monotonic() < end, f"never true: {expression}"
+            time.sleep(0.1)
 
     def requests(self) -> list[str]:
         """The addresses that were asked for since the page was opened."""

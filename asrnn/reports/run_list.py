@@ -1,0 +1,232 @@
+"""Runs in the terminal: listed, filtered, sorted, and compared by what differs."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from asrnn.console import duration
+from asrnn.errors import ConfigError, near_miss
+from asrnn.reports.runs import Run, differing_fields, find_workdirs, read_run, written
+from asrnn.runs.workdir import TRIALS
+
+COLUMNS: dict[str, Callable[[Run], Any]] = {
+    "name": lambda run: run.name,
+    "status": lambda run: run.status,
+    "validation": lambda run: run.validation_score,
+    "test": lambda run: run.test_score,
+    "steps": lambda run: run.steps,
+    "cell": lambda run: run.cell,
+    "task": lambda run: run.task,
+    "time": lambda run: run.summary.get("seconds"),
+}
+"""What is listed; on a narrow terminal the last columns are left out."""
+
+SCORES = ("validation", "test")
+WIDEST = 120  # where there is no terminal to fit into
+NOTHING = "-"
+
+
+def read_runs(root: Path, *, trials: bool = False) -> tuple[list[Run], int]:
+    """The runs in and below a folder, and how many trials of sweeps are left out.
+
+    Args:
+      root: where; the trials of a sweep whose folder it is are runs.
+      trials: whether those of the sweeps below are, too.
+
+    Raises:
+      ConfigError: if there is no run.
+      CheckpointError: if a file is damaged.
+    """
+    found = find_workdirs(root)
+    of_sweeps = [
+        w for w in found if w != root and w.parent != root and (w.parent / TRIALS).exists()
+    ]
+    kept = found if trials or len(of_sweeps) == len(found) else sorted({*found} - {*of_sweeps})
+    return [read_run(workdir, root) for workdir in kept], len(found) - len(kept)
+
+
+def filtered(runs: Sequence[Run], filters: Sequence[str]) -> list[Run]:
+    """The runs for which all filters hold, such as "cell=lstm", "status!=done", "test>0.9".
+
+    Raises:
+      ConfigError: for one that cannot be understood, or a field that no run has.
+    """
+    for text in filters:
+        operator = next((it for it in OPERATORS if it in text), None)
+        name, _, wanted = text.partition(operator) if operator else ("", "", "")
+        if operator is None or not name:
+            raise ConfigError(
+                f"--filter={text} is not a condition; for example --filter=cell=lstm,"
+                " --filter=status!=done or --filter='validation>0.9'"
+            )
+        field = _field(runs, name)
+        runs = [run for run in runs if OPERATORS[operator](_value(run, field), wanted)]
+    return list(runs)
+
+
+def _compare(holds: Callable[[float, float], bool]) -> Callable[[Any, str], bool]:
+    def compare(value: Any, wanted: str) -> bool:
+        try:
+            limit = float(wanted)
+        except ValueError:
+            raise ConfigError(
+                f"only numbers can be compared by < and >, found {wanted!r}"
+            ) from None
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        return number and holds(value, limit)
+
+    return compare
+
+
+def _equal(value: Any, wanted: str) -> bool:
+    try:
+        return float(value) == float(wanted) and not isinstance(value, bool)
+    except (TypeError, ValueError):
+        return wanted == (NOTHING if value is None else written(value))
+
+
+OPERATORS: dict[str, Callable[[Any, str], bool]] = {
+    "!=": lambda value, wanted: not _equal(value, wanted),
+    ">=": _compare(lambda a, b: a >= b),
+    "<=": _compare(lambda a, b: a <= b),
+    "=": _equal,
+    ">": _compare(lambda a, b: a > b),
+    "<": _compare(lambda a, b: a < b),
+}
+
+
+def ordered(runs: Sequence[Run], field: str) -> list[Run]:
+    """The runs by a field: numbers and words rising, none last; scores best first within a task.
+
+    Raises:
+      ConfigError: for a field that no run has.
+    """
+    name = _field(runs, field)
+
+    def key(run: Run) -> tuple[str, bool, bool, Any]:
+        value, group = _value(run, name), ""
+        if name in SCORES:
+            value, group = None if value is None else run.objective.metric.cost(value), run.task
+        number = isinstance(value, int | float)
+        return group, value is None, not number, value if number else written(value)
+
+    return sorted(runs, key=lambda run: (*key(run), run.name))
+
+
+def _field(runs: Sequence[Run], name: str) -> str:
+    """A column, or a config field by its whole name or the last part of it.
+
+    Raises:
+      ConfigError: if there is none, or several.
+    """
+    fields = sorted({field for run in runs for field in run.config})
+    if not runs or name in COLUMNS or name in fields:
+        return name
+    meant = [field for field in fields if field.rpartition(".")[2] == name]
+    if len(meant) == 1:
+        return meant[0]
+    if meant:
+        raise ConfigError(f"several fields are called {name!r}: {', '.join(meant)}; name one whole")
+    hint = near_miss(name, [*COLUMNS, *fields])
+    raise ConfigError(
+        f"no run has a field {name!r}{hint}; there are {', '.join(COLUMNS)}, and"
+        " the fields of their configs"
+    )
+
+
+def _value(run: Run, field: str) -> Any:
+    return COLUMNS[field](run) if field in COLUMNS else run.config.get(field)
+
+
+def as_json(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """Each run as plain values; scores as fractions, the time in seconds."""
+    return [
+        {name: value(run) for name, value in COLUMNS.items()}
+        | {"metric": run.objective.monitored, "config": run.config}
+        for run in runs
+    ]
+
+
+def listing(runs: Sequence[Run], width: int) -> Table:
+    """A line for each run, in as many columns as fit."""
+    cells = {name: [_text(run, name) for run in runs] for name in COLUMNS}
+    wide = {name: max(len(name), *map(len, texts)) for name, texts in cells.items()}
+    kept: list[str] = []
+    left = width
+    for name in COLUMNS:
+        needed = min(wide[name], 24 if name == "name" else wide[name]) + 2
+        if needed > left and kept:
+            break
+        kept.append(name)
+        left -= needed
+    table = _table()
+    for name in kept:
+        numbers = name in (*SCORES, "steps", "time")
+        table.add_column(
+            name,
+            justify="right" if numbers else "left",
+            no_wrap=name != "name",
+            overflow="fold",
+            min_width=None if name == "name" else wide[name],
+        )
+    for i in range(len(runs)):
+        table.add_row(*(cells[name][i] for name in kept))
+    return table
+
+
+def comparison(runs: Sequence[Run], width: int) -> Table:
+    """The fields that differ, a column for each run, best first; as many runs as fit."""
+    ranked = ordered(runs, "validation")
+    fields = differing_fields([run.config for run in ranked])
+    heads = ["", *(run.name for run in ranked)]
+    rows = [
+        *([name, *(_text(run, name) for run in ranked)] for name in ("status", *SCORES)),
+        *([field, *(_config_text(run.config, field) for run in ranked)] for field in fields),
+    ]
+    first = max(len(row[0]) for row in rows) + 2
+    table, left = _table(), width - first
+    table.add_column("", no_wrap=True)
+    shown = 0
+    for i, head in enumerate(heads[1:], start=1):
+        needed = max(*(len(row[i]) for row in rows), min(len(head), 12)) + 2
+        if needed > left and shown:
+            break
+        table.add_column(head, overflow="fold", min_width=min(needed - 2, max(left - 2, 1)))
+        left -= needed
+        shown += 1
+    for row in rows:
+        table.add_row(*row[: shown + 1])
+    if shown < len(ranked):
+        table.caption = f"{len(ranked) - shown} more do not fit"
+        table.caption_justify = "left"
+    return table
+
+
+def _table() -> Table:
+    return Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+
+
+def _config_text(config: Mapping[str, Any], field: str) -> str:
+    return written(config[field]) if field in config else NOTHING
+
+
+def _text(run: Run, name: str) -> str:
+    value = COLUMNS[name](run)
+    if value is None:
+        return NOTHING
+    if name in SCORES:
+        return run.objective.metric.text(value)
+    if name == "time":
+        return duration(value)
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def print_table(table_for: Callable[[int], Table]) -> None:
+    """Prints a table as wide as the terminal; into a pipe, plain and at most `WIDEST` wide."""
+    console = Console(highlight=False, markup=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, markup=False, width=WIDEST, color_system=None)
+    console.print(table_for(console.width))

@@ -1,0 +1,44 @@
+"""The command that lists runs: quick, because nothing heavy is imported, and fit for pipes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.reports.workdirs import write_run
+
+CALL = """
+import sys, runpy
+sys.argv = ["asrnn.runs", *sys.argv[1:]]
+try:
+    runpy.run_module("asrnn.runs", run_name="__main__")
+finally:
+    print([m for m in ("jax", "matplotlib", "plotly") if m in sys.modules], file=sys.stderr)
+"""
+
+
+def runs(*flags: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    return subprocess.run(
+        [sys.executable, "-c", CALL, *flags],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_runs_are_listed_without_jax(tmp_path: Path) -> None:
+    write_run(tmp_path / "runs" / "one")
+    listed = runs(cwd=tmp_path)
+    assert listed.returncode == 0
+    assert listed.stdout.splitlines()[1].split()[:3] == ["one", "done", "90.00%"]
+    [found] = json.loads(runs("runs", "--json", cwd=tmp_path).stdout)
+    assert found["test"] == 0.88
+    refused = runs("gone", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "no run found below gone" in refused.stderr
