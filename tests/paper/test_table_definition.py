@@ -53,6 +53,8 @@ SIZES = {
     "mnist-lstm": 67_850,
     "mnist-antisymmetric": 9_674,
     "mnist-gated": 9_930,
+    "mnist-antisymmetric-ours": 9_674,
+    "pmnist-antisymmetric-ours": 9_674,
     "mnist-gated-ours": 9_930,
     "pmnist-lstm": 67_850,
     "pmnist-antisymmetric": 9_674,
