@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -22,6 +23,7 @@ from tests.dynamics.reference import DIFFUSION, OTHERS, STEP_SIZE, M, N
 
 COEFFICIENTS = Coefficients(STEP_SIZE, DIFFUSION, **OTHERS)
 BATCH = 2
+KEY = jax.eval_shape(lambda: jax.random.key(0))
 
 
 def drawn(name: str) -> dict[str, jax.Array]:
@@ -49,7 +51,7 @@ def test_a_cell_has_the_number_of_parameters_of_its_paper(n: int, m: int) -> Non
         "cayley": triangle + n * m + n,
         "expm": triangle + n * m + n,
     }.items():
-        params = CELLS[name].init(jax.random.key(0), m, n)
+        params = jax.eval_shape(partial(CELLS[name].init, input_size=m, hidden_size=n), KEY)
         assert sum(leaf.size for leaf in params.values()) == count, name
 
 
@@ -174,9 +176,13 @@ def test_a_step_of_unicornn_can_be_inverted(x64: None) -> None:
     xs = jnp.asarray(reference.random_sequence(300, BATCH))
     start = normal(BATCH, N), normal(BATCH, N, seed=5)
     y, z = jax.lax.scan(lambda state, x: (step(state, x), None), start, xs)[0]
-    for x in xs[::-1]:
+
+    def undone(state: Any, x: jax.Array) -> Any:
+        y, z = state
         y = y - STEP_SIZE * field.position_rate((y, z), x)
-        z = z - STEP_SIZE * field.momentum_rate((y, z), x)
+        return (y, z - STEP_SIZE * field.momentum_rate((y, z), x)), None
+
+    y, z = jax.lax.scan(undone, (y, z), xs[::-1])[0]
     np.testing.assert_allclose((y, z), start, rtol=0, atol=1e-10)
 
 
