@@ -1,7 +1,6 @@
 """What holds for all tests: no silent broadcasting, full precision, one key."""
 
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -65,12 +64,14 @@ def compilation_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path
 
 
 @pytest.fixture(scope="session")
-def kernel_cache() -> Iterator[str]:
-    """A cache folder for this session, unless the environment names one."""
+def kernel_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A cache folder for all workers of this session, unless the environment names one."""
     if named := os.environ.get("ASRNN_CACHE_DIR"):
         yield named
         return
-    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+    own = tmp_path_factory.getbasetemp()
+    folder = str((own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "kernels")
+    with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ASRNN_CACHE_DIR", folder)
         yield folder
 

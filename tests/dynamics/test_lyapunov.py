@@ -63,6 +63,7 @@ def test_euler_grows_on_the_imaginary_axis_by_its_factor(step_size: float, omega
     np.testing.assert_allclose(product.log_singular_values(), 300 * growth, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_all_exponents_of_an_orthogonal_map_are_zero() -> None:
     step = linear(orthogonal(2, 7))
     np.testing.assert_allclose(lyapunov_exponents(step, jnp.zeros(7), still(400)), 0, atol=1e-14)
@@ -111,6 +112,7 @@ def test_the_exponents_of_a_cell_add_up_to_the_log_of_its_determinant(name: str)
     assert largest - 0.2 < one <= largest
 
 
+@pytest.mark.slow
 def test_a_tanh_network_forgets_and_an_antisymmetric_one_does_not() -> None:
     exponents = {}
     for name in ("antisymmetric", "vanilla"):
@@ -121,6 +123,7 @@ def test_a_tanh_network_forgets_and_an_antisymmetric_one_does_not() -> None:
     assert exponents["vanilla"] < -0.1
 
 
+@pytest.mark.slow
 def test_each_example_of_a_batch_has_its_own_exponents() -> None:
     step, carry, inputs = network("gated_antisymmetric", 4, 20, batch=3)
     for function in (lyapunov_exponents, largest_lyapunov_exponent):
