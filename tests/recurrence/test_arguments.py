@@ -96,7 +96,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-@every_backend
+@pytest.mark.parametrize("backend", ["auto", "native"])
 @pytest.mark.parametrize(("changes", "line"), REFUSED.values(), ids=REFUSED)
 def test_what_cannot_be_run_is_refused_in_one_line(
     backend: str, changes: dict[str, Any], line: str
