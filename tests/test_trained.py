@@ -101,10 +101,8 @@ def test_it_is_the_best_checkpoint_with_its_config_and_parameters(
 ) -> None:
     assert network.step == summary(run)["best_step"]
     assert network.config.to_dict() == read_config(run / "config.json").to_dict()
-    assert (
-        sum(leaf.size for leaf in jax.tree.leaves(network.params))
-        == (summary(run)["num_parameters"])
-    )
+    count = sum(leaf.size for leaf in jax.tree.leaves(network.params))
+    assert count == summary(run)["num_parameters"]
 
 
 def test_probabilities_sum_to_one_and_the_largest_is_the_prediction(
