@@ -25,12 +25,13 @@ test test-ci test-slow test-sanitized: export JAX_PLATFORMS := cpu
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-# The kinds: a simulated GPU, kills, several processes, a Ray cluster, a browser, sanitizers.
+# The kinds: a simulated GPU, kills, several processes, a Ray cluster, a browser, sanitizers, and
+# variants of quick tests that say the same of other parameters.
 test-ci: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m "slow and ci"
 
 test-slow: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m "slow and not gpu"
 
 # The kernel's tests with its C++ built for the address and undefined-behaviour sanitizers.
 test-sanitized: $(VENV)/installed-dev

@@ -1,7 +1,7 @@
 """What holds for all tests: no silent broadcasting, full precision, one key."""
 
+import fcntl
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import jax
 import pytest
 from jax.experimental.compilation_cache import compilation_cache as cache
 
+from asrnn.recurrence.native import cpu
 from asrnn.recurrence.native.cuda.library import Target
 from tests.recurrence.native.cuda import simulator
 from tests.recurrence.native.cuda.target import in_place_of_the_gpu, simulated
@@ -65,14 +66,20 @@ def compilation_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path
 
 
 @pytest.fixture(scope="session")
-def kernel_cache() -> Iterator[str]:
-    """A cache folder for this session, unless the environment names one."""
+def kernel_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A cache folder for all workers of this session, unless the environment names one."""
     if named := os.environ.get("ASRNN_CACHE_DIR"):
         yield named
         return
-    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ASRNN_CACHE_DIR", folder)
-        yield folder
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "kernels"
+    folder.mkdir(exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ASRNN_CACHE_DIR", str(folder))
+        with (folder / "lock").open("w") as lock:  # one worker builds, which takes long
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            cpu.available()
+        yield str(folder)
 
 
 @pytest.fixture(scope="session")

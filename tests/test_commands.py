@@ -15,7 +15,11 @@ from ml_collections import ConfigDict, config_flags
 from asrnn import __version__, errors
 from asrnn.command import run
 from asrnn.config import default_workdir
+from tests.command.calls import call as call_here
+from tests.command.calls import flag_values
 from tests.training.runs import REPOSITORY, call, one_line, write_config
+
+__all__ = ["call_here", "flag_values"]
 
 # ml_collections loads config files in the way of Python 3.11
 pytestmark = pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")
@@ -152,7 +156,7 @@ def test_an_interrupt_is_one_line_too(capsys: pytest.CaptureFixture[str]) -> Non
 # ---- in processes of their own
 
 
-def test_train_then_evaluate_from_the_shell(tmp_path: Path) -> None:
+def test_train_then_evaluate_from_the_shell(tmp_path: Path, call_here: Any) -> None:
     # On several devices where there are several cores; it is evaluated on one.
     config = write_config(tmp_path, training__batch_size=32)
     trained = call("train", f"--config={config}", cwd=tmp_path)
@@ -180,17 +184,16 @@ def test_train_then_evaluate_from_the_shell(tmp_path: Path) -> None:
     flags = ("--discretization=rk4", "--step_size=0.02")
     out = tmp_path / "predictions.json"
     flags = (*flags, f"--out={out}")
-    under = call("evaluate", f"--workdir={workdir}", *flags, cwd=tmp_path)
-    assert under.returncode == 0, under.stderr
-    first = under.stdout.splitlines()[0]
+    under = call_here(f"--workdir={workdir}", *flags, name="asrnn.evaluate")
+    assert under.code == 0, under.err
+    first = under.out.splitlines()[0]
     assert first.endswith(", model.discretization=rk4, model.step_size=0.02")
     written = json.loads(out.read_text())
     assert f"accuracy {written['accuracy']:.2%}," in first
     assert len(written["predictions"]) == len(written["targets"]) == 355
 
-    lost = call("evaluate", f"--workdir={tmp_path / 'none'}", cwd=tmp_path)
-    assert lost.returncode == 2
-    assert "config.json not found" in one_line(lost.stderr, "asrnn.evaluate: ")
+    lost = call_here(f"--workdir={tmp_path / 'none'}", name="asrnn.evaluate")
+    assert "config.json not found" in lost.refusal()
 
 
 def test_the_package_itself_is_all_commands(tmp_path: Path) -> None:

@@ -112,7 +112,7 @@ RESULTS = Path("runs/results")
     ("table", "write", "row"),
     [
         ("table1", write_mnist, "pmnist-gated"),
-        ("table2", write_cifar10, "noisy-cifar10-ablation"),
+        pytest.param(*("table2", write_cifar10, "noisy-cifar10-ablation"), marks=pytest.mark.slow),
     ],
 )
 def test_a_quick_check_trains_and_can_not_be_taken_for_a_result(
@@ -227,6 +227,7 @@ def test_a_damaged_table_is_not_written_over(reproduce: Any, tmp_path: Path) -> 
     assert path.read_text() == '[{"name":'
 
 
+@pytest.mark.slow
 def test_figure1_needs_neither_runs_nor_data(reproduce: Any, tmp_path: Path) -> None:
     result = reproduce("figure1", "--out=here", "--steps=7")
     assert (result.code, result.out) == (
@@ -238,6 +239,7 @@ def test_figure1_needs_neither_runs_nor_data(reproduce: Any, tmp_path: Path) -> 
     assert reproduce.engine.workers == []
 
 
+@pytest.mark.slow
 def test_spectra_of_a_trained_network_are_those_of_its_workdir(
     reproduce: Any, tmp_path: Path
 ) -> None:

@@ -20,7 +20,11 @@ from asrnn.runs.workdir import read_config
 from asrnn.tasks import make_task
 from asrnn.trained import TrainedNetwork, export, load
 from asrnn.training.loop import train_and_evaluate
+from tests.command.calls import call as call_here
+from tests.command.calls import flag_values
 from tests.training.runs import arrays, call, one_line, summary, tiny_config
+
+__all__ = ["call_here", "flag_values"]
 
 RNG = np.random.default_rng(0)
 
@@ -97,10 +101,8 @@ def test_it_is_the_best_checkpoint_with_its_config_and_parameters(
 ) -> None:
     assert network.step == summary(run)["best_step"]
     assert network.config.to_dict() == read_config(run / "config.json").to_dict()
-    assert (
-        sum(leaf.size for leaf in jax.tree.leaves(network.params))
-        == (summary(run)["num_parameters"])
-    )
+    count = sum(leaf.size for leaf in jax.tree.leaves(network.params))
+    assert count == summary(run)["num_parameters"]
 
 
 def test_probabilities_sum_to_one_and_the_largest_is_the_prediction(
@@ -131,7 +133,9 @@ def test_images_and_the_sequences_made_of_them_are_one_input(
     expected = network.probabilities(images)
     sequences = images.reshape(5, 64, 1) / 255.0
     np.testing.assert_array_equal(network.probabilities(images[..., 0]), expected)
-    np.testing.assert_allclose(network.probabilities(sequences), expected, rtol=1e-5)
+    # Two programs for one network: what is near 0 is near 0 in both, to rounding of the largest.
+    found = network.probabilities(sequences)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_batches_change_nothing_and_are_compiled_once(
@@ -147,12 +151,9 @@ def test_batches_change_nothing_and_are_compiled_once(
 @pytest.mark.parametrize(
     "inputs",
     [
-        RNG.integers(0, 255, (2, 8, 9)).astype(np.uint8),
         RNG.integers(0, 255, (2, 4, 16)).astype(np.uint8),  # as many pixels
         RNG.integers(0, 255, (2, 8, 8, 3)).astype(np.uint8),
-        RNG.integers(0, 255, (8, 8)).astype(np.uint8),
         np.zeros((0, 8, 8), np.uint8),
-        RNG.normal(size=(2, 8, 8)),
         RNG.normal(size=(2, 64)),
         RNG.normal(size=(2, 64, 1)).astype(complex),
         np.array(["seven"]),
@@ -178,6 +179,7 @@ def untrained(config: ConfigDict) -> TrainedNetwork:
     return TrainedNetwork(trained.Trained(experiment, experiment.initial_params, 0))
 
 
+@pytest.mark.slow
 def test_noise_is_that_of_an_evaluation() -> None:
     """Whichever batch an example is in; and two examples have two."""
     config = tiny_config(task__name="noise_padded_cifar10", task__source="tfds")
@@ -335,7 +337,11 @@ def test_damaged_files_are_noticed(
 
 
 def test_predictions_from_the_shell(
-    run: Path, network: TrainedNetwork, digits: dict[str, np.ndarray], tmp_path: Path
+    run: Path,
+    network: TrainedNetwork,
+    digits: dict[str, np.ndarray],
+    tmp_path: Path,
+    call_here: Any,
 ) -> None:
     images = digits["inputs"][:3]
     for i, image in enumerate(images):
@@ -350,28 +356,29 @@ def test_predictions_from_the_shell(
     assert len(done.stdout.splitlines()) == 3
 
     np.savez(tmp_path / "in.npz", inputs=images)
-    done = call("predict", f"--workdir={run}", "--input=in.npz", "--out=out.npz", cwd=tmp_path)
-    assert done.stdout == "written: out.npz\n", done.stderr
+    arguments = (f"--workdir={run}", "--input=in.npz", "--out=out.npz")
+    here = call_here(*arguments, name="asrnn.predict")
+    assert here.out == "written: out.npz\n", here.err
     with np.load(tmp_path / "out.npz") as file:
         np.testing.assert_array_equal(file["predictions"], network.predict(images))
         np.testing.assert_allclose(file["probabilities"], probabilities, rtol=1e-5)
 
 
-def test_a_regression_is_predicted_and_evaluated_from_the_shell(
-    regression: Path, tmp_path: Path
+def test_a_regression_is_predicted_and_evaluated_by_the_commands(
+    regression: Path, tmp_path: Path, call_here: Any
 ) -> None:
     inputs = RNG.normal(size=(2, 6, 2))
     np.savez(tmp_path / "in.npz", inputs)
-    done = call("predict", f"--workdir={regression}", "--input=in.npz", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    lines = [line.split("\t") for line in done.stdout.splitlines()]
+    done = call_here(f"--workdir={regression}", "--input=in.npz", name="asrnn.predict")
+    assert done.code == 0, done.err
+    lines = [line.split("\t") for line in done.out.splitlines()]
     assert [line[0] for line in lines] == ["0", "1"]
     expected = load(regression).predict(inputs)
     np.testing.assert_allclose([[float(line[1])] for line in lines], expected, rtol=1e-4)
 
-    done = call("evaluate", f"--workdir={regression}", cwd=tmp_path)
-    assert done.stdout.startswith("test loss "), done.stderr
-    first, second = done.stdout.splitlines()
+    done = call_here(f"--workdir={regression}", name="asrnn.evaluate")
+    assert done.out.startswith("test loss "), done.err
+    first, second = done.out.splitlines()
     assert first.endswith(", checkpoint 2, 20 examples")
     assert second.startswith("number 0: root mean squared error ")
 
@@ -386,8 +393,8 @@ def test_a_regression_is_predicted_and_evaluated_from_the_shell(
     ],
 )
 def test_what_a_user_can_get_wrong_is_one_line(
-    module: str, args: list[str], code: int, words: str, tmp_path: Path
+    module: str, args: list[str], code: int, words: str, call_here: Any
 ) -> None:
-    done = call(module, *args, cwd=tmp_path)
-    assert done.returncode == code, done.stderr
-    assert words in one_line(done.stderr, f"asrnn.{module}: ")
+    done = call_here(*args, name=f"asrnn.{module}")
+    assert done.code == code, done.err
+    assert words in one_line(done.err, f"asrnn.{module}: ")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,11 @@ from asrnn.benchmarks.memory import peak_memory_in_a_process
 from asrnn.benchmarks.plan import checked_output, make_plan
 from asrnn.errors import AsrnnError, CheckpointError, ConfigError
 from tests.benchmarks.tiny import TINY
-from tests.training.runs import call, one_line
+from tests.command.calls import call as call_here
+from tests.command.calls import flag_values
+from tests.training.runs import call
+
+__all__ = ["call_here", "flag_values"]
 
 OPTIONS = {"repeats": 7, "scaling": False, "memory": True}
 
@@ -30,10 +35,8 @@ def test_it_measures_prints_and_writes(tmp_path: Path) -> None:
     assert (tmp_path / "b.md").exists()
 
 
-def test_an_unknown_name_ends_in_one_line(tmp_path: Path) -> None:
-    done = call("benchmark", "--systems=scan,natve", cwd=tmp_path)
-    assert done.returncode == 2
-    line = one_line(done.stderr)
+def test_an_unknown_name_ends_in_one_line(call_here: Any) -> None:
+    line = call_here("--systems=scan,natve", name="asrnn.benchmark").refusal()
     assert "--systems must be one of scan, scan-graph, adjoint, native" in line
     assert "did you mean 'native'?" in line
 
@@ -74,6 +77,7 @@ def test_a_place_that_cannot_be_is_refused_before_measuring(
         checked_output(name)
 
 
+@pytest.mark.slow
 def test_peak_memory_is_measured_in_another_process() -> None:
     peak = peak_memory_in_a_process("scan", Workload(TINY, "antisymmetric", "forward"))
     assert 50 * 2**20 < peak < 4 * 2**30

@@ -19,6 +19,7 @@ from tests.benchmarks.tiny import TINY
 OPTIONS = {"repeats": 3, "scaling": False, "memory": True}
 
 
+@pytest.mark.slow
 def test_a_row_for_each_size_and_for_one_member_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dispatches, "RUN_SECONDS", 0.0)
     monkeypatch.setattr(dispatch_size, "MAX_STEPS", 2)

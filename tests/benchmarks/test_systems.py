@@ -48,13 +48,17 @@ def small_floor() -> Any:
         yield
 
 
+ONE_OF_EACH_KIND = ("native", "flax-lstm", "torch-gru", "gemm-floor")
+SOME = {name: each for name, each in USABLE.items() if name in ONE_OF_EACH_KIND}
+
+
 @pytest.fixture(scope="module")
 def rows() -> list[Row]:
-    return session.measure(TINY, "antisymmetric", MEASURED, USABLE, REPEATS)
+    return session.measure(TINY, "antisymmetric", MEASURED, SOME, REPEATS)
 
 
 def test_there_is_a_row_for_each_work_that_a_system_can_do(rows: list[Row]) -> None:
-    expected = {(w, name) for name, each in USABLE.items() for w in each.works if w in MEASURED}
+    expected = {(w, name) for name, each in SOME.items() for w in each.works if w in MEASURED}
     assert {(row["work"], row["system"]) for row in rows} == expected
     assert len(rows) == len(expected)
 
@@ -87,7 +91,7 @@ def test_the_backends_compute_the_same(cell: str) -> None:
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, 1e-4, 1e-6), first, other)
 
 
-@pytest.mark.parametrize("work", WORKS)
+@pytest.mark.parametrize("work", MEASURED)
 def test_the_scan_as_a_graph_is_the_scan(work: str) -> None:
     jax.tree.map(np.testing.assert_array_equal, run("scan-graph", work), run("scan", work))
 
@@ -101,10 +105,10 @@ def test_the_compiler_is_told_to_make_a_graph(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(recurrences, "compiled", compiled)
     monkeypatch.setattr(training_steps, "compiled", compiled)
-    for work in WORKS:
-        run("scan-graph", work)
-        run("scan", work)
-    assert told == [GRAPH, None] * len(WORKS)
+    for work in MEASURED:
+        SYSTEMS["scan-graph"].prepare(Workload(TINY, "antisymmetric", work))
+        SYSTEMS["scan"].prepare(Workload(TINY, "antisymmetric", work))
+    assert told == [GRAPH, None] * len(MEASURED)
 
 
 def test_an_option_that_the_compiler_does_not_know_is_refused() -> None:

@@ -196,17 +196,13 @@ def test_a_command_that_succeeds_returns(flag_values):
     assert done == [True]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "code"),
-    [(["--help"], 0), ([DIGITS, "--config.optimizer.learning_rte=.1"], 2)],
-)
-def test_a_real_process_leaves_with_the_code(tmp_path, arguments, code):
+def test_a_real_process_leaves_with_the_code():
     done = subprocess.run(
-        [sys.executable, "-m", "asrnn.train", *arguments],
+        [sys.executable, "-m", "asrnn.train", DIGITS, "--config.optimizer.learning_rte=.1"],
         capture_output=True,
         text=True,
         cwd=ROOT,
         check=False,
     )
-    assert done.returncode == code
-    assert done.stderr.count("\n") == (code == 2)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1

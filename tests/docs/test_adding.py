@@ -26,7 +26,10 @@ def tables() -> Iterator[None]:
 
 @pytest.mark.parametrize(
     ("page", "added"),
-    [("adding-a-cell", ["oscillator", "relu"]), ("adding-a-scheme", ["averaged", "leaky", "imex"])],
+    [
+        ("adding-a-cell", ["oscillator", "relu"]),
+        pytest.param("adding-a-scheme", ["averaged", "leaky", "imex"], marks=pytest.mark.slow),
+    ],
 )
 def test_the_code_of_a_page_runs_and_what_it_adds_trains(
     page: str, added: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path

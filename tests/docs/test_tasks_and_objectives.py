@@ -48,6 +48,8 @@ def trained(config: Any, workdir: Path) -> list[dict[str, Any]]:
 # ---- the page on tasks
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_tasks_of_the_page_train(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)  # where the page writes own.npz
     run("adding-a-task", monkeypatch)

@@ -87,8 +87,7 @@ def test_the_jacobian_of_equation_8_has_an_imaginary_spectrum(x64, n, seed):
         assert np.abs(eigenvalues).min() < 1e-13  # an odd antisymmetric matrix is singular
 
 
-@pytest.mark.parametrize(("n", "seed"), [(7, 0), (8, 1), (12, 2)])
-@pytest.mark.parametrize("diffusion", [0.01, 0.3, 2.0])
+@pytest.mark.parametrize(("n", "seed", "diffusion"), [(7, 0, 2.0), (8, 1, 0.01), (12, 2, 0.3)])
 def test_diffusion_shifts_the_spectrum_within_its_bounds(x64, n, seed, diffusion):
     params, h, x = draw("antisymmetric", n, seed)
     drive = skew(params["recurrent_triangle"], n) @ np.asarray(h) - diffusion * np.asarray(h)
@@ -98,16 +97,17 @@ def test_diffusion_shifts_the_spectrum_within_its_bounds(x64, n, seed, diffusion
     assert real.max() <= -diffusion * slopes.min() + 1e-12
 
 
-@pytest.mark.parametrize("name", ANTISYMMETRIC)
-@pytest.mark.parametrize("diffusion", [0.01, 1.0])
+@pytest.mark.parametrize(("name", "diffusion"), [*zip(ANTISYMMETRIC, (0.01, 1.0), strict=True)])
 def test_diffusion_changes_the_diagonal_of_the_matrix_and_nothing_else(name, diffusion):
     params, _, _ = draw(name, 6)
     change = np.asarray(recurrent_matrix(params, diffusion)) - recurrent_matrix(params, 0.0)
     np.testing.assert_array_equal(change, -np.float32(diffusion) * np.eye(6, dtype=np.float32))
 
 
-@pytest.mark.parametrize("name", ["antisymmetric", "gated_antisymmetric", "ablation"])
-@pytest.mark.parametrize("diffusion", [0.0, 0.01, 1.0, 10.0])
+@pytest.mark.parametrize(
+    ("name", "diffusion"),
+    [("antisymmetric", 10.0), ("gated_antisymmetric", 1.0), ("ablation", 0.0)],
+)
 def test_a_cell_without_bias_and_input_stays_at_rest_for_any_diffusion(name, diffusion):
     cell, (params, _, _) = make_cell(name), draw(name, 6)
     params["bias"] = jnp.zeros(6)

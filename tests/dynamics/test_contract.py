@@ -1,6 +1,7 @@
 """What a cell, a field and a scheme owe each other, on some that the package does not have."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,7 @@ def problem(scheme: str, length: int = 6) -> tuple[Cell, Any, jax.Array, Any]:
 
 
 one_of_each_kind = pytest.mark.parametrize(
-    "scheme", ["rk4", "symplectic", "two_step", "repeated", "implicit_midpoint"]
+    "scheme", ["symplectic", "two_step", "implicit_midpoint"]
 )
 EVERYTHING = Coefficients(step_size=0.1, damping=KAPPA)
 
@@ -133,8 +134,8 @@ def test_its_error_falls_with_the_order_of_the_scheme(x64: None, scheme: str) ->
 @one_of_each_kind
 def test_a_recurrence_is_the_loop_over_its_steps(x64: None, scheme: str) -> None:
     cell, params, inputs, carry = problem(scheme)
-    end, states = unroll(cell, params, EVERYTHING, inputs, return_states=True)
-    step, expected = cell.prepare(params, EVERYTHING), []
+    end, states = jax.jit(partial(unroll, cell, return_states=True))(params, EVERYTHING, inputs)
+    step, expected = jax.jit(cell.prepare(params, EVERYTHING)), []
     for x in inputs:
         carry = step(carry, x)
         expected.append(cell.hidden(carry))
@@ -148,9 +149,10 @@ def test_a_recurrence_is_the_loop_over_its_steps(x64: None, scheme: str) -> None
 @one_of_each_kind
 def test_a_recurrence_can_be_continued_from_its_carry(x64: None, scheme: str) -> None:
     cell, params, inputs, _ = problem(scheme)
-    whole, _ = unroll(cell, params, EVERYTHING, inputs)
-    half, _ = unroll(cell, params, EVERYTHING, inputs[:3])
-    rest, _ = unroll(cell, params, EVERYTHING, inputs[3:], half)
+    run, inputs = jax.jit(partial(unroll, cell)), np.asarray(inputs)
+    whole, _ = run(params, EVERYTHING, inputs)
+    half, _ = run(params, EVERYTHING, inputs[:3])
+    rest, _ = run(params, EVERYTHING, inputs[3:], half)
     np.testing.assert_allclose(cell.hidden(rest), cell.hidden(whole), rtol=1e-12, atol=1e-14)
 
 
@@ -158,7 +160,7 @@ def test_a_recurrence_can_be_continued_from_its_carry(x64: None, scheme: str) ->
 def test_a_recurrence_that_stores_few_states_is_the_same(x64: None, scheme: str) -> None:
     cell, params, inputs, _ = problem(scheme)
     found, expected = (
-        unroll(cell, params, EVERYTHING, inputs, return_states=True, remat=remat)
+        jax.jit(partial(unroll, cell, return_states=True, remat=remat))(params, EVERYTHING, inputs)
         for remat in ("segments", "none")
     )
     for mine, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
@@ -182,14 +184,17 @@ def test_gradients_reach_parameters_inputs_and_every_coefficient(x64: None, sche
 @one_of_each_kind
 def test_the_jacobian_is_that_of_all_states_and_of_the_memory(x64: None, scheme: str) -> None:
     cell, params, inputs, _ = problem(scheme)
-    step, carry = cell.prepare(params, EVERYTHING), cell.initial_carry(params, 1)
+    step, carry = jax.jit(cell.prepare(params, EVERYTHING)), cell.initial_carry(params, 1)
+    inputs = np.asarray(inputs)
     carry = step(carry, inputs[0, :1])
-    (found,) = end_to_end_jacobians(step, carry, inputs[1:, :1], every=5)
+    run = jax.jit(partial(end_to_end_jacobians, step, every=5))
+    (found,) = run(carry, inputs[1:, :1])
+    jacobian = jax.jit(partial(step_jacobian, step))
     size = (4 if scheme == "two_step" else 2) * N
     assert found.shape == (size, size)
     expected = np.eye(size)
     for x in inputs[1:, :1]:
-        expected = np.asarray(step_jacobian(step, carry, x)) @ expected
+        expected = np.asarray(jacobian(carry, x)) @ expected
         carry = step(carry, x)
     np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
 
@@ -339,9 +344,12 @@ def test_a_cell_of_flax_has_parameters_and_states_of_its_dtype() -> None:
 
 @pytest.mark.parametrize("name", CELLS)
 def test_parameters_are_drawn_in_the_default_dtype(x64: None, name: str) -> None:
-    for drawn in CELLS[name].init(jax.random.key(0), M, N).values():
+    def init(key: jax.Array) -> Any:
+        return CELLS[name].init(key, M, N)
+
+    for drawn in jax.eval_shape(init, jax.random.key(0)).values():
         assert drawn.dtype == np.float64
     with jax.enable_x64(False):
-        for drawn in CELLS[name].init(jax.random.key(0), M, N).values():
+        for drawn in jax.eval_shape(init, jax.random.key(0)).values():
             assert drawn.dtype == np.float32
             assert not drawn.weak_type

@@ -19,7 +19,7 @@ from asrnn.dynamics.stability import (
     step_eigenvalues,
     step_jacobians,
 )
-from tests.dynamics.reference import ONE_OF_EACH_KIND, OTHERS
+from tests.dynamics.reference import OTHERS
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -53,11 +53,12 @@ def network(name: str, n: int, steps: int, batch: int = 1) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("name", "every"), [*((name, 4) for name in ONE_OF_EACH_KIND), ("lstm", 1), ("lstm", 100)]
+    ("name", "every"), [("gated_antisymmetric", 4), ("lstm", 1), ("lstm", 100)]
 )
 def test_a_product_is_the_jacobian_that_a_float_can_hold(name: str, every: int) -> None:
     step, carry, inputs = network(name, 6, 14)
-    expected = np.asarray(end_to_end_jacobians(step, carry, inputs, every=14)[-1])
+    jacobians = jax.jit(partial(end_to_end_jacobians, step, every=14))
+    expected = np.asarray(jacobians(carry, inputs)[-1])
     product = jax.jit(partial(end_to_end_product, step, every=every))(carry, inputs)
     np.testing.assert_allclose(product.matrix(), expected, rtol=0, atol=1e-13)
     q, rows = np.asarray(product.left), np.asarray(product.right)
@@ -73,7 +74,7 @@ def test_a_product_is_the_jacobian_that_a_float_can_hold(name: str, every: int) 
     np.testing.assert_allclose(found[0], values[0], rtol=1e-8)
 
 
-@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+@pytest.mark.parametrize("scale", [1e-3, 1e3])
 def test_a_product_neither_overflows_nor_underflows(scale: float) -> None:
     """A = Q D Qᵀ, so that σ_i = |λ_i| = d_i^T: up to 10^±3000 and 1,000 orders apart."""
     diagonal = scale * np.array([3.0, 2.0, 1.5, 0.5, 0.3])
@@ -183,9 +184,11 @@ def test_eigenvalues_of_single_steps_tell_nothing_of_their_product() -> None:
 
 def test_each_example_of_a_batch_has_its_own_product() -> None:
     step, carry, inputs = network("lstm", 4, 9, batch=3)
-    product = over_examples(partial(end_to_end_product, step), carry, inputs)
+    one = jax.jit(partial(end_to_end_product, step))
+    product = jax.jit(partial(over_examples, partial(end_to_end_product, step)))(carry, inputs)
+    product, carry, inputs = jax.tree.map(np.asarray, (product, carry, inputs))
     for i in range(3):
         own = jax.tree.map(lambda leaf, i=i: leaf[i : i + 1], carry)
-        alone = end_to_end_product(step, own, inputs[:, i : i + 1])
+        alone = one(own, inputs[:, i : i + 1])
         mine = jax.tree.map(lambda leaf, i=i: leaf[i], product)
         np.testing.assert_allclose(mine.matrix(), alone.matrix(), atol=1e-13)

@@ -12,7 +12,7 @@ from jax.flatten_util import ravel_pytree
 
 from asrnn.dynamics import Coefficients, antisymmetric_matrix, make_cell
 from asrnn.dynamics.stability import absolute_eigenvalues, end_to_end_jacobians, step_jacobian
-from tests.dynamics.reference import ONE_OF_EACH_KIND, OTHERS
+from tests.dynamics.reference import OTHERS
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -45,7 +45,7 @@ def differences(step: Any, carry: Any, inputs: jax.Array, delta: float = 1e-6) -
     return np.asarray((end(flat[None] + shifts) - end(flat[None] - shifts)) / (2 * delta)).T
 
 
-@pytest.mark.parametrize("name", ONE_OF_EACH_KIND)
+@pytest.mark.parametrize("name", ["gated_antisymmetric", "hamiltonian", "lstm"])
 def test_the_jacobians_are_those_of_finite_differences(name: str) -> None:
     step, carry, inputs, _ = network(name, 6)
     found = end_to_end_jacobians(step, carry, inputs, every=6)

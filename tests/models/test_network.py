@@ -11,7 +11,7 @@ import asrnn
 from asrnn.config import base_config
 from asrnn.dynamics import CELLS, Coefficients, make_cell, recurrent_matrix
 from asrnn.models import READOUTS, AntisymmetricCell, SequenceNetwork, num_parameters
-from asrnn.optimizers import OPTIMIZERS, make_optimizer
+from asrnn.optimizers import make_optimizer
 from tests.dynamics.reference import DIFFUSION, OTHERS, SHAPES, STEP_SIZE, M, N
 
 LENGTH, BATCH, CLASSES = 6, 4, 10
@@ -38,8 +38,7 @@ def arrays(module_params):
     return {name: param[...] for name, param in module_params.items()}
 
 
-@pytest.mark.parametrize("gated", [False, True])
-@pytest.mark.parametrize("discretization", ["euler", "midpoint", "heun", "rk4"])
+@pytest.mark.parametrize(("gated", "discretization"), [(False, "euler"), (True, "rk4")])
 def test_the_cell_in_the_rnn_of_flax_is_unroll(key, gated, discretization):
     cell = make_antisymmetric(gated=gated, discretization=discretization)
     inputs = jax.random.normal(key, (LENGTH, BATCH, M))
@@ -128,18 +127,18 @@ def test_the_same_seed_makes_the_same_cell():
 
 @pytest.mark.parametrize("name", sorted(CELLS))
 def test_the_classifier_has_the_parameters_of_its_cell_and_a_dense_head(name):
-    model = SequenceNetwork(name, M, N, CLASSES, rngs=nnx.Rngs(0))
-    shapes = jax.tree.map(jnp.shape, nnx.to_pure_dict(nnx.state(model)))
+    model = nnx.eval_shape(lambda: SequenceNetwork(name, M, N, CLASSES, rngs=nnx.Rngs(0)))
+    shapes = jax.tree.map(lambda leaf: leaf.shape, nnx.to_pure_dict(nnx.state(model)))
     assert shapes == {"recurrent": SHAPES[name], "head": {"kernel": (N, CLASSES), "bias": (10,)}}
-    np.testing.assert_array_equal(model.head["bias"][...], 0)
 
 
 def test_the_kernel_of_the_head_has_the_variance_of_its_fan_in():
     model = SequenceNetwork("vanilla", 1, 400, 50, rngs=nnx.Rngs(0))
     assert np.std(model.head["kernel"][...]) == pytest.approx(1 / 20, rel=0.02)
+    np.testing.assert_array_equal(model.head["bias"][...], 0)
 
 
-@pytest.mark.parametrize("name", sorted(CELLS))
+@pytest.mark.parametrize("name", ["gated_antisymmetric", "cornn", "lstm"])
 def test_logits_are_the_head_of_the_last_hidden_state(key, name):
     model = SequenceNetwork(name, M, N, CLASSES, rngs=nnx.Rngs(0))
     model.head["bias"][...] = jnp.arange(10.0)
@@ -157,7 +156,7 @@ def test_logits_are_the_head_of_the_last_hidden_state(key, name):
 @pytest.mark.parametrize(
     ("name", "readout"),
     [(name, readout) for name in ("gated_antisymmetric", "lstm") for readout in READOUTS]
-    + [(name, "last") for name in sorted(CELLS.keys() - {"gated_antisymmetric", "lstm"})],
+    + [(name, "last") for name in ("hamiltonian", "cornn", "expm")],
 )
 def test_two_layers_are_two_recurrences_and_the_head_reads_the_second(key, name, readout):
     model = SequenceNetwork(name, M, N, CLASSES, num_layers=2, readout=readout, rngs=nnx.Rngs(0))
@@ -208,7 +207,7 @@ def test_parameters_are_counted_as_in_the_tables_of_the_paper(cell, n, m, count)
 
 @pytest.mark.parametrize(
     ("cell", "optimizer"),
-    [("gated_antisymmetric", "adagrad")] + [("antisymmetric", name) for name in OPTIMIZERS],
+    [("gated_antisymmetric", "adagrad"), ("antisymmetric", "sgd"), ("antisymmetric", "adam")],
 )
 def test_the_matrix_stays_antisymmetric_while_it_is_trained(key, cell, optimizer):
     model = SequenceNetwork(cell, M, 7, CLASSES, rngs=nnx.Rngs(0))

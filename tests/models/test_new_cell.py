@@ -40,6 +40,7 @@ def test_its_option_is_a_field_of_the_config_which_other_cells_do_not_read() -> 
         check_config(tiny_config(model__cell="oscillator", model__damping=-1.0))
 
 
+@pytest.mark.slow
 def test_it_trains_in_a_population_over_its_option_as_alone(tmp_path: Path) -> None:
     jobs = make_jobs(tmp_path, [{"model__damping": value} for value in (0.0, 4.0)], **OF_IT)
     assert len(population.groups(jobs)) == 1

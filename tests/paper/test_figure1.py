@@ -93,7 +93,7 @@ def test_many_steps_are_the_long_run_of_few() -> None:
     np.testing.assert_allclose(late.max(axis=0), late.max(), rtol=1e-2)
 
 
-@pytest.mark.parametrize("steps", [1, STEPS])
+@pytest.mark.parametrize("steps", [pytest.param(1, marks=pytest.mark.slow), STEPS])
 def test_the_picture_is_drawn_and_the_numbers_are_written(steps: int, tmp_path: Path) -> None:
     path, numbers = write_figure1(tmp_path, steps)
     stem = "figure1" if steps == STEPS else f"figure1-{steps}"

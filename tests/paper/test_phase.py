@@ -42,6 +42,7 @@ def test_the_bar_is_80_white_pixels_of_784() -> None:
     assert bar().sum() == 80
 
 
+@pytest.mark.slow
 def test_the_files_hold_every_curve_and_map(tmp_path: Path) -> None:
     before = jax.config.jax_enable_x64  # type: ignore[attr-defined]
     image, table = write_phase(tmp_path, quick=True)

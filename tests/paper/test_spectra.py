@@ -52,6 +52,7 @@ def test_the_lstm_forgets(points: dict[str, list[Point]]) -> None:
     assert means[-1] < 1e-12
 
 
+@pytest.mark.slow
 def test_numbers_and_picture_of_a_quick_check_have_names_of_their_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -72,6 +72,7 @@ def test_the_numbers_are_those_of_the_first_test_examples(
             assert 0 < point.std < 1
 
 
+@pytest.mark.slow
 def test_each_layer_has_a_curve(tmp_path: Path) -> None:
     fields = {"model__cell": "lstm", "model__step_size": 0.01}  # an LSTM reads no step size
     config = tiny_config(training__steps=2, model__num_layers=2, **fields)

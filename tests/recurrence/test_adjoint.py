@@ -23,7 +23,7 @@ from tests.recurrence.native.reference import (
 @settings(
     derandomize=True,
     deadline=None,
-    max_examples=10,
+    max_examples=4,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.too_slow],
 )

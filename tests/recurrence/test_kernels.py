@@ -10,7 +10,7 @@ import pytest
 
 from asrnn.dynamics import Coefficients, make_cell
 from asrnn.errors import ConfigError
-from asrnn.recurrence import BACKENDS, choose_backend, kernels, native, unroll
+from asrnn.recurrence import choose_backend, kernels, native, unroll
 
 KERNELS = (
     "adjoint",
@@ -27,6 +27,17 @@ SIZES = [
     (23, 6, 33, 3),
     (12, 37, 20, 96),
     (50, 19, 16, 1),
+]
+COVERING = {
+    "antisymmetric": ((23, 6, 33, 3),),
+    "gated_antisymmetric": ((1, 5, 7, 2), (12, 37, 20, 96)),
+    "ablation": ((9, 1, 3, 1),),
+}
+"""Most sizes with one field; the others are slow."""
+CASES = [
+    pytest.param(name, sizes, marks=() if sizes in COVERING[name] else pytest.mark.slow)
+    for name in FIELDS
+    for sizes in SIZES
 ]
 
 
@@ -98,8 +109,7 @@ def reference(name, sizes, **options):
         return jax.tree.map(np.asarray, results)
 
 
-@pytest.mark.parametrize("sizes", SIZES, ids=str)
-@pytest.mark.parametrize("name", FIELDS)
+@pytest.mark.parametrize(("name", "sizes"), CASES)
 def test_a_kernel_has_the_values_and_gradients_of_scan_in_float64(name, sizes, kernel):
     cell, arguments = problem(name, sizes)
     found = differentiate(cell, arguments, kernel, return_states=True)
@@ -127,8 +137,10 @@ def test_the_kernel_for_position_and_momentum_is_scan_in_float64(name, remat):
     assert_close(found[1], expected[1], 2e-5)
 
 
-@pytest.mark.parametrize("return_states", [False, True])
-@pytest.mark.parametrize("name", FIELDS)
+@pytest.mark.parametrize(
+    ("name", "return_states"),
+    [pytest.param("antisymmetric", True, marks=pytest.mark.slow), ("gated_antisymmetric", False)],
+)
 def test_remat_changes_nothing_but_memory(name, return_states, kernel):
     cell, arguments = problem(name, (50, 19, 16, 1))
     found = differentiate(cell, arguments, kernel, return_states=return_states, remat="segments")
@@ -137,19 +149,30 @@ def test_remat_changes_nothing_but_memory(name, return_states, kernel):
     assert_close(found[1], expected[1], 2e-5)
 
 
-def test_the_paper_s_case_is_within_the_bounds(kernel):
-    name, sizes = "antisymmetric", (784, 8, 128, 1)
-    cell, (params, _, inputs, _) = problem(name, sizes)
+@pytest.fixture(scope="module")
+def paper():
+    """The cell and the arguments of the paper's case, and `scan` on them in float64."""
+    cell, (params, _, inputs, _) = problem("antisymmetric", (784, 8, 128, 1))
     arguments = (params, Coefficients(0.01, 0.01), inputs, jnp.zeros((8, 128)))
-    found = differentiate(cell, arguments, kernel)
     with jax.enable_x64(True):
         expected = jax.tree.map(np.asarray, differentiate(cell, in_float64(arguments), "scan"))
+    return cell, arguments, expected
+
+
+def test_the_paper_s_case_is_within_the_bounds(kernel, paper):
+    cell, arguments, expected = paper
+    found = differentiate(cell, arguments, kernel)
     assert_close(found[0], expected[0], 5e-6)
     assert_close(found[1], expected[1], 2e-5)
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-@pytest.mark.parametrize("name", FIELDS)
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        pytest.param("antisymmetric", np.inf, marks=pytest.mark.slow),
+        ("gated_antisymmetric", np.nan),
+    ],
+)
 def test_what_is_not_finite_spreads_as_in_scan(name, value, kernel):
     cell, (params, coefficients, inputs, state) = problem(name, (6, 4, 20, 2))
     arguments = (params, coefficients, inputs.at[3, 1, 0].set(value), state)
@@ -172,20 +195,28 @@ def test_padding_beside_an_infinite_state_stays_out_of_the_gradients(kernel):
         )
         return last[1:].sum()
 
-    gradients = [jax.grad(functional)(0.1, backend) for backend in (kernel, "scan")]
+    gradient = jax.jit(jax.grad(functional), static_argnums=1)
+    gradients = [gradient(0.1, backend) for backend in (kernel, "scan")]
     assert np.isfinite(gradients[1])
     np.testing.assert_allclose(*gradients, rtol=1e-5)
 
 
-@pytest.mark.parametrize("dtype", [jnp.uint8, jnp.int32, jnp.bfloat16])
-@pytest.mark.parametrize("backend", ["auto", *BACKENDS])
+@pytest.mark.parametrize(
+    ("backend", "dtype"),
+    [
+        *(("auto", jnp.uint8), ("scan", jnp.int32)),
+        *(("adjoint", jnp.bfloat16), ("native", jnp.uint8), ("native", jnp.int32)),
+    ],
+)
 def test_inputs_of_another_dtype_are_converted(backend, dtype):
     cell, (params, coefficients, inputs, state) = problem("antisymmetric", (5, 3, 4, 2))
     inputs = jnp.abs(3 * inputs).astype(dtype)
-    found, _ = unroll(cell, params, coefficients, inputs, state, backend=backend)
-    expected, _ = unroll(
-        cell, params, coefficients, inputs.astype(jnp.float32), state, backend="scan"
-    )
+
+    def last(inputs, backend):
+        return unroll(cell, params, coefficients, inputs, state, backend=backend)[0]
+
+    last = jax.jit(last, static_argnums=1)
+    found, expected = last(inputs, backend), last(inputs.astype(jnp.float32), "scan")
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 

@@ -11,11 +11,14 @@ from asrnn.dynamics import CELLS, Coefficients, make_cell
 from asrnn.errors import ConfigError
 from asrnn.recurrence import BACKENDS, choose_backend, unroll
 from tests.dynamics import reference
-from tests.dynamics.reference import DIFFUSION, ODE_CELLS, ONE_OF_EACH_KIND, OTHERS, STEP_SIZE, M, N
+from tests.dynamics.reference import DIFFUSION, OTHERS, STEP_SIZE, M, N
 
-LENGTH, BATCH = 7, 2
+LENGTH, BATCH = 5, 2
 COEFFICIENTS = Coefficients(STEP_SIZE, DIFFUSION, **OTHERS)
 every_cell = pytest.mark.parametrize("name", sorted(CELLS))
+KINDS = ("gated_antisymmetric", "cornn", "expm", "lstm")
+"""One and two states, of fields and of maps; what differs otherwise is seen in one step."""
+one_of_each_kind = pytest.mark.parametrize("name", KINDS)
 
 
 def loop(cell, params, coefficients, inputs, carry):
@@ -56,8 +59,17 @@ def compiled(recurrence, cell):
     return jax.jit(functools.partial(differentiate, recurrence, cell))
 
 
+def compiled_loop(cell):
+    return jax.jit(functools.partial(loop, cell))
+
+
 def scan(**options):
     return functools.partial(unroll, backend="scan", **options)
+
+
+def run(cell, *arguments, **options):
+    """`unroll` on scan, in one piece."""
+    return jax.jit(functools.partial(scan(**options), cell))(*arguments)
 
 
 def assert_close(ours, wanted):
@@ -68,18 +80,19 @@ def assert_close(ours, wanted):
 
 @functools.cache
 def oracle(name):
-    """Values and gradients of the loop, one operation at a time."""
-    return differentiate(loop, *problem(name))
+    """Values and gradients of the loop."""
+    cell, arguments = problem(name)
+    return compiled(loop, cell)(arguments)
 
 
 @pytest.mark.parametrize(
     ("name", "scheme"),
-    [(name, "euler") for name in sorted(CELLS)]
-    + [(name, scheme) for name in ODE_CELLS for scheme in ("midpoint", "rk4")],
+    [(name, "euler") for name in KINDS]
+    + [("gated_antisymmetric", "rk4"), ("hamiltonian", "midpoint")],
 )
 def test_the_loop_is_the_formula_in_float64_numpy(x64, name, scheme):
     cell, (params, coefficients, inputs, carry) = problem(name, scheme=scheme)
-    ours, states = loop(cell, params, coefficients, inputs, carry)
+    ours, states = compiled_loop(cell)(params, coefficients, inputs, carry)
     wanted, wanted_states = reference.unroll(
         name,
         reference.random_params(name),
@@ -93,8 +106,7 @@ def test_the_loop_is_the_formula_in_float64_numpy(x64, name, scheme):
 
 @pytest.mark.parametrize(
     ("name", "steps"),
-    [(name, 1) for name in sorted(CELLS)]
-    + [("gated_antisymmetric", 4), ("gated_antisymmetric", 7), ("lstm", 4)],
+    [(name, 1) for name in KINDS] + [("gated_antisymmetric", 4), ("lstm", 7)],
 )
 def test_values_and_gradients_are_those_of_the_loop(x64, name, steps):
     cell, arguments = problem(name)
@@ -102,7 +114,7 @@ def test_values_and_gradients_are_those_of_the_loop(x64, name, steps):
     assert_close(compiled(recurrence, cell)(arguments), oracle(name))
 
 
-@pytest.mark.parametrize("name", ONE_OF_EACH_KIND)
+@pytest.mark.parametrize("name", ["gated_antisymmetric", "cornn", "lstm"])
 def test_values_and_gradients_with_remat_are_those_of_the_loop(x64, name):
     cell, arguments = problem(name)
     recurrence = scan(remat="segments", return_states=True)
@@ -111,7 +123,7 @@ def test_values_and_gradients_with_remat_are_those_of_the_loop(x64, name):
 
 @pytest.mark.parametrize(
     ("length", "steps", "return_states"),
-    [(1, 1, True), (2, 1, True), (3, 4, True), (9, 1, True), (50, 4, True), (50, 1, False)],
+    [(2, 1, True), (3, 4, True), (50, 4, False)],
 )
 def test_remat_serves_any_length(x64, length, steps, return_states):
     cell, arguments = problem("antisymmetric", length)
@@ -169,43 +181,47 @@ def test_remat_lowers_the_peak_memory_of_a_gradient():
     assert peak_memory(400, remat="segments") < 0.25 * peak_memory(400, remat="none")
 
 
-@pytest.mark.parametrize("name", ["gated_antisymmetric", "lstm"])
-@pytest.mark.parametrize("remat", ["none", "segments"])
+@pytest.mark.parametrize(("name", "remat"), [("lstm", "none"), ("gated_antisymmetric", "segments")])
 def test_all_states_are_returned_only_if_asked_for(x64, name, remat):
     cell, arguments = problem(name)
-    carry, states = scan(remat=remat, return_states=True)(cell, *arguments)
+    carry, states = run(cell, *arguments, remat=remat, return_states=True)
     assert states.shape == (LENGTH, BATCH, N)
     np.testing.assert_array_equal(states[-1], cell.hidden(carry))
-    same, none = scan(remat=remat)(cell, *arguments)
+    same, none = run(cell, *arguments, remat=remat)
     assert none is None
     assert_close(same, carry)
 
 
-@every_cell
+@one_of_each_kind
 def test_the_carry_before_the_first_step_is_zero_by_default(x64, name):
     cell, (params, coefficients, inputs, carry) = problem(name)
     zeros = jax.tree.map(jnp.zeros_like, carry)
-    by_default = scan()(cell, params, coefficients, inputs)
-    assert_close(by_default, scan()(cell, params, coefficients, inputs, zeros))
+    by_default = run(cell, params, coefficients, inputs)
+    assert_close(by_default, run(cell, params, coefficients, inputs, zeros))
 
 
-@every_cell
+@one_of_each_kind
 def test_a_sequence_can_be_gone_on_with_from_its_carry(x64, name):
     cell, (params, coefficients, inputs, carry) = problem(name)
-    whole, _ = scan()(cell, params, coefficients, inputs, carry)
-    half, _ = scan()(cell, params, coefficients, inputs[:3], carry)
-    assert_close(scan()(cell, params, coefficients, inputs[3:], half)[0], whole)
+    inputs = np.asarray(inputs)
+    whole, _ = run(cell, params, coefficients, inputs, carry)
+    half, _ = run(cell, params, coefficients, inputs[:3], carry)
+    assert_close(run(cell, params, coefficients, inputs[3:], half)[0], whole)
 
 
-@pytest.mark.parametrize("remat", ["none", "segments"])
-@pytest.mark.parametrize(("length", "batch"), [(0, 2), (1, 1), (5, 1)])
-@pytest.mark.parametrize("name", ["gated_antisymmetric", "lstm"])
+@pytest.mark.parametrize(
+    ("name", "length", "batch", "remat"),
+    [
+        *(("gated_antisymmetric", 0, 2, "segments"), ("gated_antisymmetric", 1, 1, "segments")),
+        *(("lstm", 0, 2, "none"), ("lstm", 1, 1, "none"), ("lstm", 5, 1, "segments")),
+    ],
+)
 def test_short_sequences_and_batches_of_one(x64, name, length, batch, remat):
     cell, arguments = problem(name, length, batch)
-    carry, states = scan(remat=remat, return_states=True, unroll=4)(cell, *arguments)
+    carry, states = run(cell, *arguments, remat=remat, return_states=True, unroll=4)
     assert states.shape == (length, batch, N)
     if length:
-        assert_close((carry, states), loop(cell, *arguments))
+        assert_close((carry, states), compiled_loop(cell)(*arguments))
     else:
         assert_close(carry, arguments[-1])
 
@@ -213,14 +229,16 @@ def test_short_sequences_and_batches_of_one(x64, name, length, batch, remat):
 @every_cell
 def test_a_recurrence_keeps_float32(key, name):
     cell = make_cell(name)
-    params = cell.init(key, M, N)
-    carry, states = scan(return_states=True)(
-        cell, params, COEFFICIENTS, jnp.ones((LENGTH, BATCH, M))
-    )
+
+    def result(key):
+        inputs = jnp.ones((LENGTH, BATCH, M))
+        return scan(return_states=True)(cell, cell.init(key, M, N), COEFFICIENTS, inputs)
+
+    carry, states = jax.eval_shape(result, key)
     assert {leaf.dtype for leaf in jax.tree.leaves((carry, states))} == {jnp.dtype("float32")}
 
 
-@every_cell
+@one_of_each_kind
 def test_float32_agrees_with_float64_numpy(name):
     cell, (params, coefficients, inputs, carry) = problem(name, 20)
     assert inputs.dtype == jnp.float32
@@ -230,20 +248,15 @@ def test_float32_agrees_with_float64_numpy(name):
         tuple(np.asarray(part, np.float64) for part in jax.tree.leaves(carry)),
         reference.random_sequence(20, BATCH),
     )
-    ours, _ = scan()(cell, params, coefficients, inputs, carry)
+    ours, _ = run(cell, params, coefficients, inputs, carry)
     for mine, other in zip(jax.tree.leaves(ours), wanted, strict=True):
         np.testing.assert_allclose(mine, other, rtol=2e-5, atol=2e-5)
 
 
 @every_cell
-def test_the_scan_serves_every_cell(name):
-    cell, (params, *_) = problem(name)
+def test_the_scan_serves_every_cell_and_auto_finds_a_backend(name):
+    cell, params = make_cell(name), jax.tree.map(jnp.asarray, reference.random_params(name))
     assert choose_backend("scan", cell, params) == ("scan", None)
-
-
-@every_cell
-def test_auto_resolves_to_a_backend_for_every_cell(name):
-    cell, (params, *_) = problem(name)
     assert choose_backend("auto", cell, params).backend in BACKENDS
 
 

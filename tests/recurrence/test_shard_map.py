@@ -75,16 +75,22 @@ def as_it_is(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-WAYS = {"jit": (jax.jit, "none"), "jit, remat": (jax.jit, "segments"), "eager": (as_it_is, "none")}
+WAYS = [
+    pytest.param(True, jax.jit, "none", id="checked-jit"),
+    pytest.param(True, jax.jit, "segments", id="checked-jit, remat"),
+    pytest.param(False, jax.jit, "none", id="unchecked-jit", marks=pytest.mark.slow),
+    pytest.param(False, jax.jit, "segments", id="unchecked-jit, remat", marks=pytest.mark.slow),
+    pytest.param(True, as_it_is, "none", id="checked-eager", marks=pytest.mark.slow),
+    pytest.param(False, as_it_is, "none", id="unchecked-eager", marks=pytest.mark.slow),
+]
 
 
-@pytest.mark.parametrize(("compiled", "remat"), WAYS.values(), ids=WAYS)
-@pytest.mark.parametrize("check_vma", [True, False], ids=["checked", "unchecked"])
+@pytest.mark.parametrize(("check_vma", "compiled", "remat"), WAYS)
 def test_value_and_gradients_are_those_of_the_whole_batch(
     backend: str, check_vma: bool, compiled: Callable[..., Any], remat: str
 ) -> None:
     run = compiled(jax.value_and_grad(shared(backend, check_vma=check_vma, remat=remat), (0, 1, 2)))
-    expected = jax.value_and_grad(partial(loss, backend="scan"), (0, 1, 2))(*arguments())
+    expected = jax.jit(jax.value_and_grad(partial(loss, backend="scan"), (0, 1, 2)))(*arguments())
     for one, other in zip(
         jax.tree.leaves(run(*arguments())), jax.tree.leaves(expected), strict=True
     ):
@@ -94,7 +100,7 @@ def test_value_and_gradients_are_those_of_the_whole_batch(
 @pytest.mark.slow
 def test_the_same_over_four_devices(request: pytest.FixtureRequest, kernel_cache: str) -> None:
     """The number of devices is that of a process, so the tests above run again in another."""
-    tests = ["-k", "whole_batch", "-p", "no:cacheprovider"]
+    tests = ["-k", "whole_batch", "-m", "not gpu", "-p", "no:cacheprovider"]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *tests, __file__],
         env={

@@ -199,7 +199,9 @@ def test_a_search_runs_its_settings_batch_by_batch(tmp_path):
     assert result.ranking[0][0] == max(score for score in best if score is not None)
 
 
-@pytest.mark.parametrize("limit", range(0, 12, 3))
+@pytest.mark.parametrize(
+    "limit", [6, *(pytest.param(k, marks=pytest.mark.slow) for k in (0, 3, 9))]
+)
 def test_wherever_it_is_stopped_it_goes_on_as_if_it_had_not_been(tmp_path, limit):
     run_search(sweep(tmp_path / "whole"), search(), Engine())
     with pytest.raises(Interrupted):

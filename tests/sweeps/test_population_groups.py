@@ -34,6 +34,7 @@ OTHER_VALUES: dict[str, Any] = {
     "model.readout": "mean",
     "objective.name": "squared_error",
     "recurrence.backend": "adjoint",
+    "recurrence.remat": "segments",
     "optimizer.name": "sgd",
     "optimizer.schedule": "cosine",
     "optimizer.function": "adan",

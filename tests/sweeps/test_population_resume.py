@@ -56,9 +56,9 @@ def test_what_is_finished_is_not_touched_again(undisturbed: list[Job]) -> None:
     ("when", "step"),
     [
         pytest.param({"step": 3}, 3, id="inside_a_log_window"),
-        pytest.param({"step": 12}, 12, id="at_the_last_update"),
+        pytest.param({"step": 12}, 12, id="at_the_last_update", marks=pytest.mark.slow),
         pytest.param({"batch": 1}, 7, id="validation"),
-        pytest.param({"batch": 7}, 12, id="test"),
+        pytest.param({"batch": 7}, 12, id="test", marks=pytest.mark.slow),
     ],
 )
 def test_a_population_stopped_and_resumed_is_the_undisturbed_one(
@@ -91,6 +91,7 @@ def test_a_population_killed_and_resumed_is_the_undisturbed_one(
     assert_same(jobs, undisturbed)
 
 
+@pytest.mark.slow
 def test_the_number_of_updates_per_dispatch_changes_nothing(
     undisturbed: list[Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -100,6 +101,8 @@ def test_the_number_of_updates_per_dispatch_changes_nothing(
     assert_same(jobs, undisturbed)
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_a_population_takes_up_what_single_runs_began_at_several_steps(
     undisturbed: list[Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -112,6 +115,7 @@ def test_a_population_takes_up_what_single_runs_began_at_several_steps(
         assert_close(job.workdir, other.workdir)
 
 
+@pytest.mark.slow
 def test_single_runs_take_up_what_a_population_began(
     undisturbed: list[Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -122,6 +126,7 @@ def test_single_runs_take_up_what_a_population_began(
         assert_close(job.workdir, other.workdir)
 
 
+@pytest.mark.slow
 def test_more_steps_continue_a_population_as_if_it_had_been_longer(tmp_path: Path) -> None:
     fields = {"training__log_every": 2, "training__eval_every": 4}
     grown, longer = tmp_path / "grown", tmp_path / "longer"
@@ -131,6 +136,7 @@ def test_more_steps_continue_a_population_as_if_it_had_been_longer(tmp_path: Pat
     assert_same(make_jobs(grown), make_jobs(longer))
 
 
+@pytest.mark.slow
 def test_the_watch_hears_of_each_member_that_is_taken_up_and_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -168,7 +174,7 @@ def test_nothing_is_compiled_twice_for_populations_of_one_size(
         population, "make_program", lambda *args: programs.append(make(*args)) or programs[-1]
     )
     members = [{"seed": seed} for seed in range(4)]
-    run(make_jobs(tmp_path, members), population_size=2)
+    run(make_jobs(tmp_path, members, training__steps=2), population_size=2)
     assert len(programs) == 1
     assert programs[0].train_steps._cache_size() == 1
     assert programs[0].eval_step._cache_size() == 2  # validation part and test part

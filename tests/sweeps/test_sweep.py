@@ -99,6 +99,7 @@ def test_an_interrupted_sweep_goes_on_to_the_same_table(whole, tmp_path):
     assert table(sweep) == table(whole[0])
 
 
+@pytest.mark.slow
 def test_shards_make_the_same_table_together(whole, tmp_path):
     first, second = (halving(tmp_path, shard=Shard(part, 2)) for part in (0, 1))
     with pytest.raises(Interrupted, match="2 trials to step 2 are left to other shards"):

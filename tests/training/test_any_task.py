@@ -69,7 +69,13 @@ def own_data(folder: Path) -> str:
     return str(path)
 
 
-@pytest.fixture(scope="module", params=RUNS)
+QUICK = ("copying", "npz")
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in RUNS],
+)
 def config(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ConfigDict:
     fields = SMALL | RUNS[request.param]
     if request.param == "npz":
@@ -137,9 +143,8 @@ def test_a_sweep_ranks_runs_by_their_own_metric(
 @pytest.mark.parametrize(
     "config",
     [
-        "npz",
-        pytest.param("adding", marks=[pytest.mark.slow, pytest.mark.ci]),
-        *(pytest.param(name, marks=pytest.mark.slow) for name in ("two_layers", "copying")),
+        pytest.param("npz", marks=[pytest.mark.slow, pytest.mark.ci]),
+        *(pytest.param(name, marks=pytest.mark.slow) for name in RUNS if name != "npz"),
     ],
     indirect=True,
 )

@@ -11,7 +11,7 @@ from asrnn.training.loop import train_and_evaluate
 from tests.training.runs import rows, tiny_config
 
 KERNELS = [
-    "adjoint",
+    pytest.param("adjoint", marks=pytest.mark.slow),
     "native",
     pytest.param("simulated", marks=pytest.mark.slow),
     pytest.param("gpu", marks=pytest.mark.gpu),

@@ -49,7 +49,7 @@ def compilations(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return functions
 
 
-@pytest.mark.parametrize("seconds", [0.0, 0.25, 1e9])
+@pytest.mark.parametrize("seconds", [0.0, 1e9])
 def test_a_run_compiles_its_update_once_however_many_are_dispatched(
     seconds: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -71,9 +71,8 @@ def test_a_resumed_run_compiles_its_update_once(
     assert functions[1]._cache_size() == 2
 
 
-@pytest.mark.parametrize("optimizer", ["adagrad", "adam"])
-def test_other_hyperparameters_compile_nothing(optimizer: str, traces: list[str]) -> None:
-    config = tiny_config(optimizer__name=optimizer, optimizer__clip_norm=1.0)
+def test_other_hyperparameters_compile_nothing(traces: list[str]) -> None:
+    config = tiny_config(optimizer__name="adam", optimizer__clip_norm=1.0)
     experiment = make_experiment(config)
     task, objective = experiment.task, experiment.objective
     parts = place_examples(task, task.source.load(lambda line: None), 0, 0)
@@ -91,7 +90,7 @@ def test_other_hyperparameters_compile_nothing(optimizer: str, traces: list[str]
         {"optimizer__clip_norm": 0.01},
     ):
         hyper = make_experiment(
-            tiny_config(optimizer__name=optimizer, **{"optimizer__clip_norm": 1.0} | changes)
+            tiny_config(optimizer__name="adam", **{"optimizer__clip_norm": 1.0} | changes)
         ).hyper
         state, _ = train_steps(
             experiment.initial_snapshot().state,

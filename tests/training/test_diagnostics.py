@@ -106,18 +106,12 @@ def test_without_recurrent_weights_the_exponent_is_the_decay_by_diffusion() -> N
         assert math.log(ratio) == pytest.approx(steps * decay, rel=1e-4)
 
 
-ONE_OF_EACH_KIND = ("gated_antisymmetric", "hamiltonian", "cornn", "expm")
-
-
-@pytest.mark.parametrize("name", ONE_OF_EACH_KIND)
+@pytest.mark.parametrize("name", ["gated_antisymmetric", "cornn"])
 def test_a_cell_of_any_kind_is_examined_layer_by_layer(name: str) -> None:
     assert name in CELLS
-    shallow = diagnose(make_experiment(tiny_config(model__cell=name)))
     deep = diagnose(make_experiment(tiny_config(model__cell=name, model__num_layers=2)))
-    assert set(shallow) == set(NAMES)
     assert set(deep) == {*NAMES, *(f"{n}_2" for n in NAMES)}
-    for value in (*shallow.values(), *deep.values()):
-        assert math.isfinite(value)
+    assert all(math.isfinite(value) for value in deep.values())
     # Of an oscillator under Euler, a step's input does not reach the position in that step.
     assert all(deep[f"gradient_{at}"] > 0 for at in ("first", "middle"))
     assert (deep["gradient_last"] > 0) == (name != "cornn")
@@ -135,6 +129,7 @@ def test_with_the_last_state_read_only_its_own_layer_hears_of_the_end_at_the_end
     assert cut["gradient_first_2"] > 0
 
 
+@pytest.mark.slow
 def test_a_task_with_a_target_at_every_step_and_one_of_numbers_are_examined() -> None:
     copying = {"task__name": "copying", "model__readout": "every_step", "task__validation_size": 0}
     adding = {
@@ -211,7 +206,8 @@ def test_a_run_stopped_and_resumed_has_the_same_rows(
     assert_same_run(tmp_path, whole)
 
 
-@pytest.mark.parametrize("step", [*(pytest.param(k, marks=SLOW) for k in (2, 10)), 7])
+@pytest.mark.slow
+@pytest.mark.parametrize("step", [2, 7, 10])
 def test_a_run_killed_and_resumed_has_the_same_rows(
     step: int, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -224,6 +220,7 @@ def test_a_run_killed_and_resumed_has_the_same_rows(
     assert_same_run(tmp_path, whole)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_may_begin_to_be_examined(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -268,6 +265,7 @@ def test_a_negative_period_is_refused() -> None:
 # ---- populations
 
 
+@pytest.mark.slow
 def test_each_member_of_a_population_has_rows_of_its_own(tmp_path: Path) -> None:
     jobs = make_jobs(tmp_path / "together", **EVERY)
     run_population(jobs)

@@ -47,6 +47,8 @@ def call(
     )
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_switches_of_jax_change_no_bit_of_a_run_and_are_not_mentioned(tmp_path: Path) -> None:
     plain, switched = tmp_path / "plain", tmp_path / "switched"
     train_and_evaluate(tiny_config(), plain)
@@ -80,8 +82,9 @@ def test_a_command_pins_whatever_was_set(monkeypatch: pytest.MonkeyPatch) -> Non
         devices.pin_numbers()
 
 
-@pytest.mark.parametrize("platform", ["cuda", "no-such-platform"])
-@pytest.mark.parametrize("module", ["train", "evaluate"])
+@pytest.mark.parametrize(
+    ("module", "platform"), [("train", "cuda"), ("evaluate", "no-such-platform")]
+)
 def test_a_platform_that_is_not_there_is_one_line(
     module: str, platform: str, tmp_path: Path
 ) -> None:

@@ -70,7 +70,7 @@ def scores(
     return found
 
 
-@pytest.mark.parametrize("size", [7, 50, 100, 500])
+@pytest.mark.parametrize("size", [7, 50, 500])
 def test_every_example_counts_once_whatever_the_batch_size(
     size: int, digits: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -214,7 +214,9 @@ def test_for_a_damaged_best_checkpoint_the_latest_is_evaluated_with_a_word(
     assert said.endswith("; evaluating the latest instead\n")
 
 
-@pytest.mark.parametrize("engine", [train_alone, train_as_population])
+@pytest.mark.parametrize(
+    "engine", [train_alone, pytest.param(train_as_population, marks=pytest.mark.slow)]
+)
 def test_for_a_damaged_best_checkpoint_the_last_parameters_are_tested_and_the_summary_says_so(
     engine: Callable[[Path], None],
     done: Path,
@@ -273,7 +275,6 @@ def test_the_folder_of_a_sweep_is_refused_with_a_trial_of_it(
 @pytest.mark.parametrize(
     "changes",
     [
-        {"model.discretization": "midpoint"},
         {"model.substeps": 8},
         {"model.discretization": "implicit_midpoint", "model.tolerance": 1e-6},
     ],

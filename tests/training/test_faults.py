@@ -253,7 +253,7 @@ def files_no_larger_than(size: int) -> Iterator[None]:
     ("size", "step", "file"),
     [
         pytest.param(1200, 11, "checkpoints", id="checkpoint"),
-        pytest.param(100, 9, "metrics.jsonl", id="metrics"),
+        pytest.param(100, 9, "metrics.jsonl", id="metrics", marks=pytest.mark.slow),
     ],
 )
 def test_a_full_disk_ends_a_run_in_one_line_with_what_was_saved_before_whole(
@@ -351,6 +351,7 @@ def test_a_run_without_data_leaves_no_empty_folder(
     assert not (tmp_path / "runs" / "mine").exists()
 
 
+@pytest.mark.slow
 def test_a_kill_at_the_first_update_leaves_nothing_to_resume(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

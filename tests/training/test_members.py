@@ -101,6 +101,7 @@ def test_members_evaluate_with_the_noise_of_their_runs(
             np.testing.assert_allclose(counts[name][i], total, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_members_train_with_their_own_batches_noise_and_counts(
     images: DataSet, experiments: list[Experiment]
 ) -> None:

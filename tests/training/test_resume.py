@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,6 @@ from asrnn.runs.workdir import read_config
 from asrnn.tasks.images import tasks as image_tasks
 from asrnn.training import dispatch_size, evaluation, journal, loop
 from asrnn.training.evaluation import evaluate_workdir
-from asrnn.training.examples import next_batches
 from asrnn.training.loop import train_and_evaluate
 from tests.training.runs import (
     PATIENCE,
@@ -58,7 +56,7 @@ def uninterrupted(
 ) -> dict[str, Path]:
     """By optimizer, the workdir of a run that nothing disturbed."""
     workdirs = {}
-    for name in ("sgd", "adagrad", "adam"):
+    for name in ("adagrad", "adam"):
         workdirs[name] = tmp_path_factory.mktemp(name)
         train_and_evaluate(tiny_config(optimizer__name=name), workdirs[name])
     return workdirs
@@ -76,25 +74,31 @@ def test_rows_come_at_their_periods_and_at_the_end(uninterrupted: dict[str, Path
     ]
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adagrad"])
 def test_a_run_stopped_and_resumed_equals_the_uninterrupted_one(
-    optimizer: str,
+    tmp_path: Path, uninterrupted: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny_config(optimizer__name="adagrad")
+    said = stop(monkeypatch, tmp_path, config, step=3)
+    assert said.startswith("stopped by SIGTERM at step 3 of 12, state saved")
+    before = summary(tmp_path)["seconds"]
+    assert before > 0
+    assert train_and_evaluate(config, tmp_path)["seconds"] > before
+    assert_same_run(tmp_path, uninterrupted["adagrad"])
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [(3, 7, 8, 12), pytest.param(range(1, 13), marks=pytest.mark.slow)],
+    ids=["some", "all"],
+)
+def test_a_run_stopped_again_and_again_equals_the_uninterrupted_one(
+    steps: Sequence[int],
     tmp_path: Path,
     uninterrupted: dict[str, Path],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    config = tiny_config(optimizer__name=optimizer)
-    said = stop(monkeypatch, tmp_path, config, step=3)
-    assert said.startswith("stopped by SIGTERM at step 3 of 12, state saved")
-    train_and_evaluate(config, tmp_path)
-    assert_same_run(tmp_path, uninterrupted[optimizer])
-
-
-def test_a_run_stopped_after_every_single_update_equals_the_uninterrupted_one(
-    tmp_path: Path, uninterrupted: dict[str, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Inside a log window, at a row, an evaluation, a checkpoint and the last update."""
-    for step in range(1, 13):
+    """Inside a log window, at an evaluation, a checkpoint and the last update."""
+    for step in steps:
         stop(monkeypatch, tmp_path, step=step)
         assert checkpoint(tmp_path).step == step == summary(tmp_path)["steps"]
         assert summary(tmp_path)["status"] == "stopped"
@@ -105,8 +109,8 @@ def test_a_run_stopped_after_every_single_update_equals_the_uninterrupted_one(
 @pytest.mark.parametrize(
     ("batch", "step"),
     [
-        pytest.param(1, 7, id="validation"),
-        pytest.param(3, 12, id="last_validation"),
+        pytest.param(1, 7, id="validation", marks=pytest.mark.slow),
+        pytest.param(3, 12, id="last_validation", marks=pytest.mark.slow),
         pytest.param(6, 12, id="test"),
     ],
 )
@@ -139,7 +143,7 @@ def test_a_row_written_just_before_a_kill_is_not_doubled(
     assert_same_run(tmp_path, uninterrupted["adam"])
 
 
-@pytest.mark.parametrize("step", [7, 12])
+@pytest.mark.parametrize("step", [7, pytest.param(12, marks=pytest.mark.slow)])
 def test_a_run_killed_and_resumed_equals_the_uninterrupted_one(
     step: int, tmp_path: Path, uninterrupted: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -156,23 +160,6 @@ def test_resuming_with_other_dispatches_changes_nothing(
     monkeypatch.setattr(dispatch_size, "SECONDS", 1e9)
     train_and_evaluate(tiny_config(), tmp_path)
     assert_same_run(tmp_path, uninterrupted["adam"])
-
-
-def test_every_update_sees_its_own_batch_after_resuming(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[tuple[int, int]] = []
-
-    def spy(task: Any, seed: int, step: int, count: int, *rest: Any) -> np.ndarray:
-        asked.append((step, count))
-        return next_batches(task, seed, step, count, *rest)
-
-    monkeypatch.setattr(loop, "next_batches", spy)
-    stop(monkeypatch, tmp_path, step=6)
-    asked.clear()
-    train_and_evaluate(tiny_config(), tmp_path)
-    seen = [step + i for step, count in asked[1:] for i in range(count)]  # the first is a check
-    assert seen == list(range(6, 12))
 
 
 def test_a_torn_last_line_is_dropped(
@@ -199,15 +186,6 @@ def test_a_damaged_latest_checkpoint_costs_the_steps_since_the_one_before(
     assert "checkpoint 10 is damaged (sha256 of 10/_METADATA" in said
     assert "resuming at step 8" in said
     assert_same_run(tmp_path, uninterrupted["adam"])
-
-
-def test_seconds_add_up_over_the_parts_of_a_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stop(monkeypatch, tmp_path, step=6)
-    before = summary(tmp_path)["seconds"]
-    assert before > 0
-    assert train_and_evaluate(tiny_config(), tmp_path)["seconds"] > before
 
 
 class AtOnce(ThreadPoolExecutor):
@@ -275,6 +253,7 @@ def test_more_steps_continue_a_run_as_if_it_had_been_longer(tmp_path: Path) -> N
     assert read_config(grown / "config.json").training.steps == 12
 
 
+@pytest.mark.slow
 def test_more_steps_make_the_same_updates_even_where_no_period_ends(
     tmp_path: Path, uninterrupted: dict[str, Path]
 ) -> None:
@@ -284,12 +263,12 @@ def test_more_steps_make_the_same_updates_even_where_no_period_ends(
     assert arrays(grown.tree.state) == arrays(whole.tree.state)
 
 
-def test_fewer_steps_than_were_made_are_refused(tmp_path: Path) -> None:
-    train_and_evaluate(tiny_config(), tmp_path)
-    before = rows(tmp_path), summary(tmp_path), read_config(tmp_path / "config.json")
+def test_fewer_steps_than_were_made_are_refused(uninterrupted: dict[str, Path]) -> None:
+    workdir = uninterrupted["adam"]
+    before = rows(workdir), summary(workdir), read_config(workdir / "config.json")
     with pytest.raises(ConfigError, match="12"):
-        train_and_evaluate(tiny_config(training__steps=9), tmp_path)
-    assert (rows(tmp_path), summary(tmp_path), read_config(tmp_path / "config.json")) == before
+        train_and_evaluate(tiny_config(training__steps=9), workdir)
+    assert (rows(workdir), summary(workdir), read_config(workdir / "config.json")) == before
 
 
 def test_a_finished_run_called_again_touches_no_data(
@@ -301,17 +280,6 @@ def test_a_finished_run_called_again_touches_no_data(
     assert (rows(uninterrupted["adam"]), summary(uninterrupted["adam"])) == before
 
 
-def test_runs_in_one_process_do_not_know_of_each_other(
-    tmp_path: Path, uninterrupted: dict[str, Path]
-) -> None:
-    handlers = [signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)]
-    for name in ("adam", "sgd"):
-        train_and_evaluate(tiny_config(optimizer__name=name), tmp_path / name)
-        assert_same_run(tmp_path / name, uninterrupted[name])
-    now = [signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)]
-    assert now == handlers
-
-
 def test_another_seed_is_another_run(tmp_path: Path, uninterrupted: dict[str, Path]) -> None:
     train_and_evaluate(tiny_config(seed=1), tmp_path)
     other, one = checkpoint(tmp_path), checkpoint(uninterrupted["adam"])
@@ -321,6 +289,8 @@ def test_another_seed_is_another_run(tmp_path: Path, uninterrupted: dict[str, Pa
 # ---- elsewhere
 
 
+@pytest.mark.slow
+@pytest.mark.ci
 def test_the_backend_that_is_chosen_automatically_resumes_bit_for_bit_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -331,6 +301,7 @@ def test_the_backend_that_is_chosen_automatically_resumes_bit_for_bit_too(
     assert_same_run(tmp_path / "stopped", tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_a_run_inside_an_event_loop_such_as_a_notebook_saves_and_resumes(
     tmp_path: Path, uninterrupted: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -59,7 +59,10 @@ def assert_saved(folder: Path) -> None:
     assert outcome["steps"] == checkpoint(folder / "run").step > 6
 
 
-@pytest.mark.parametrize("number", [signal.SIGUSR2, signal.SIGHUP])
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "number", [pytest.param(signal.SIGUSR2, marks=pytest.mark.ci), signal.SIGHUP]
+)
 def test_the_signals_of_submitit_and_of_a_closed_terminal_save_too(
     number: signal.Signals, tmp_path: Path
 ) -> None:
@@ -71,6 +74,7 @@ def test_the_signals_of_submitit_and_of_a_closed_terminal_save_too(
     assert_saved(tmp_path)
 
 
+@pytest.mark.slow
 def test_under_nohup_a_run_outlives_the_hangup(tmp_path: Path) -> None:
     with train(tmp_path, "nohup") as process:
         process.wait_until(lambda: under_way(tmp_path))
@@ -92,6 +96,7 @@ os.execv(sys.argv[1], sys.argv[1:])
 """
 
 
+@pytest.mark.slow
 def test_a_run_whose_terminal_is_closed_saves_though_nothing_can_be_said(tmp_path: Path) -> None:
     config = write_config(tmp_path, **BUSY)
     run = command("train", f"--config={config}", f"--workdir={tmp_path / 'run'}")
@@ -144,6 +149,7 @@ def twice(folder: Path, pause: float) -> None:
         checkpoint(folder / "run")
 
 
+@pytest.mark.slow
 def test_two_interrupts_end_a_run_in_one_line_that_is_true(tmp_path: Path) -> None:
     for index, pause in enumerate((0.0, 0.05, 0.3)):
         twice(tmp_path / str(index), pause)

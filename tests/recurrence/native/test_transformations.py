@@ -69,15 +69,15 @@ def assert_close(found: object, expected: object, tolerance: float = 1e-4) -> No
 
 
 EVERYTHING = (0,) * 8
-AXES = {
-    "everything": EVERYTHING,
-    "parameters": (0, 0, 0, 0, 0, None, None, None),
-    "step size": (None,) * 5 + (0, None, None),
-    "inputs": (None,) * 6 + (0, None),
-}
+AXES = [
+    pytest.param(EVERYTHING, id="everything"),
+    pytest.param((0, 0, 0, 0, 0, None, None, None), id="parameters", marks=pytest.mark.slow),
+    pytest.param((None,) * 5 + (0, None, None), id="step size"),
+    pytest.param((None,) * 6 + (0, None), id="inputs", marks=pytest.mark.slow),
+]
 
 
-@pytest.mark.parametrize("axes", AXES.values(), ids=AXES)
+@pytest.mark.parametrize("axes", AXES)
 def test_vmap_of_value_and_gradient(run: Run, axes: tuple[int | None, ...]) -> None:
     many = stack(range(3))
     given = tuple(a if axis == 0 else a[0] for a, axis in zip(many, axes, strict=True))
@@ -146,7 +146,8 @@ def test_inside_loops_and_remat(run: Run) -> None:
 
         return jax.lax.scan(body, matrix, None, length=3)[0]
 
-    assert_close(jax.jit(partial(descend, run))(args[0]), descend(scan_run, args[0]))
+    found, expected = (jax.jit(partial(descend, one))(args[0]) for one in (run, scan_run))
+    assert_close(found, expected)
 
 
 def test_two_layers_and_gradient_of_scan_over_them(run: Run) -> None:
@@ -161,9 +162,8 @@ def test_two_layers_and_gradient_of_scan_over_them(run: Run) -> None:
 
         return jnp.sum(jax.lax.scan(layer, inputs, weights)[0] ** 2)
 
-    assert_close(
-        jax.jit(jax.grad(partial(loss, run)))(weights), jax.grad(partial(loss, scan_run))(weights)
-    )
+    found, expected = (jax.jit(jax.grad(partial(loss, one)))(weights) for one in (run, scan_run))
+    assert_close(found, expected)
 
 
 def test_a_second_backward_pass_of_the_same_forward_pass(run: Run) -> None:
@@ -171,7 +171,7 @@ def test_a_second_backward_pass_of_the_same_forward_pass(run: Run) -> None:
     _, pull = jax.vjp(run, *args)
     ones = (jnp.ones((19, 24)), jnp.ones((12, 19, 24)))
     first = pull(ones)
-    jax.grad(partial(weighted, run))(*args)  # takes the memory of the first trace
+    jax.jit(jax.grad(partial(weighted, run)))(*args)  # takes the memory of the first trace
     for a, b in zip(first, pull(ones), strict=True):
         np.testing.assert_array_equal(a, b)
     many = jax.vmap(pull)(jax.tree.map(lambda a: jnp.stack([a, 2 * a]), ones))
@@ -191,16 +191,16 @@ WIDE = Sizes(7, 20, 24, 6, True)
 
 
 NARROW = SIZES._replace(batch=20)
-SHARDED = {
-    "everything": (NARROW, tuple(range(8)), True),
-    "everything, wide, unchecked": (WIDE, tuple(range(8)), False),
-    "the matrix": (NARROW, (0,), True),
-    "the step size, wide": (WIDE, (5,), True),
-    "the initial state": (NARROW, (7,), True),
-}
+SHARDED = [
+    pytest.param(NARROW, tuple(range(8)), True, id="everything"),
+    pytest.param(WIDE, tuple(range(8)), False, id="everything, wide, unchecked"),
+    pytest.param(NARROW, (0,), True, id="the matrix", marks=pytest.mark.slow),
+    pytest.param(WIDE, (5,), True, id="the step size, wide", marks=pytest.mark.slow),
+    pytest.param(NARROW, (7,), True, id="the initial state", marks=pytest.mark.slow),
+]
 
 
-@pytest.mark.parametrize(("sizes", "wanted", "check_vma"), SHARDED.values(), ids=SHARDED)
+@pytest.mark.parametrize(("sizes", "wanted", "check_vma"), SHARDED)
 def test_shard_map_sums_gradients_of_replicated_arguments(
     run: Run, sizes: Sizes, wanted: tuple[int, ...], check_vma: bool
 ) -> None:
@@ -218,10 +218,11 @@ def test_shard_map_sums_gradients_of_replicated_arguments(
         return jax.lax.psum(weighted(run, *args), "data")
 
     found = jax.jit(jax.grad(loss, wanted))(*args)
-    assert_close(found, jax.grad(partial(weighted, scan_run), wanted)(*args))
+    assert_close(found, jax.jit(jax.grad(partial(weighted, scan_run), wanted))(*args))
 
 
-@pytest.mark.parametrize("kernel", ["cpu", pytest.param("simulated", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kernel", [pytest.param("cpu", marks=pytest.mark.ci), "simulated"])
 def test_the_same_over_two_devices(
     kernel: str, kernel_cache: str, request: pytest.FixtureRequest
 ) -> None:
