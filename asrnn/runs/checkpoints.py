@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 
 from asrnn.errors import CheckpointError, one_line
-from asrnn.files import cannot_write, parse_json, write_atomically
+from asrnn.files import SEAL, cannot_write, parse_json, sealed, unsealed, write_atomically
 
 KEEP_LATEST = 2  # so that a damaged one has a predecessor
 ORBAX_FILES = 2**17  # bytes that a checkpoint takes beside its arrays, generously
@@ -82,8 +82,7 @@ class Checkpoints:
                 "leaves": _describe(flat),
                 "files": _hashes(self.directory / str(step)),
             }
-            manifest["sha256"] = _digest(manifest)
-            write_atomically(self._manifest(step), json.dumps(manifest, indent=1))
+            write_atomically(self._manifest(step), json.dumps(sealed(manifest), indent=1))
             self._remove_all_but_latest_and_best(step)
         except (OSError, ValueError) as error:
             raise cannot_write(self.directory / str(step), error) from None
@@ -175,9 +174,9 @@ class Checkpoints:
     def _read_manifest(self, step: int) -> dict[str, Any]:
         """The manifest of a step; ValueError if it is not what was written."""
         manifest = parse_json(self._manifest(step).read_text())
-        if not isinstance(manifest, dict) or manifest.pop("sha256", None) != _digest(manifest):
-            raise ValueError("its sha256 is not the recorded one")
-        return manifest
+        if not isinstance(manifest, dict) or SEAL not in manifest:
+            raise ValueError(f"it has no {SEAL}")
+        return unsealed(manifest)
 
     def _remove_all_but_latest_and_best(self, latest: int) -> None:
         """Keeps what each of the latest takes for the best, so that a fallback still finds it."""
@@ -204,10 +203,6 @@ def flat_leaves(tree: Any) -> dict[str, Any]:
 
 def _describe(flat: dict[str, Any]) -> dict[str, str]:
     return {name: f"{leaf.dtype}{list(leaf.shape)}" for name, leaf in flat.items()}
-
-
-def _digest(manifest: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
 def _hashes(directory: Path) -> dict[str, str]:

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from asrnn.files import parse_json, write_atomically
+from asrnn.files import read_sealed, sealed, write_atomically
 
 SUMMARY = "summary.json"
 
@@ -18,13 +18,13 @@ def write_summary(workdir: Path, summary: dict[str, Any]) -> None:
     Raises:
       CheckpointError: if it cannot be written.
     """
-    write_atomically(workdir / SUMMARY, json.dumps(summary, indent=2) + "\n")
+    write_atomically(workdir / SUMMARY, json.dumps(sealed(summary), indent=2) + "\n")
 
 
 def read_summary(workdir: Path) -> dict[str, Any] | None:
-    """The summary.json of a workdir; None if there is none, or no whole one."""
+    """The summary.json of a workdir; None if there is none, or not as it was written."""
     try:
-        summary: dict[str, Any] = parse_json((workdir / SUMMARY).read_text())
+        summary = read_sealed(workdir / SUMMARY)
     except (OSError, ValueError):
         return None
-    return summary if isinstance(summary, dict) and "status" in summary else None
+    return summary if {"status", "steps"} <= summary.keys() else None

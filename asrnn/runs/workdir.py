@@ -1,6 +1,7 @@
 """The folder of one run: its lock, its config.json, and what may differ on resuming."""
 
 import fcntl
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -9,9 +10,9 @@ from typing import IO
 
 from ml_collections import ConfigDict
 
-from asrnn.config import completed, flatten, normalized, to_json
+from asrnn.config import completed, flatten, normalized
 from asrnn.errors import CheckpointError, ConfigError, WorkdirInUse
-from asrnn.files import parse_json, write_atomically
+from asrnn.files import read_sealed, sealed, write_atomically
 from asrnn.runs.metrics import read_rows
 from asrnn.runs.summary import SUMMARY
 
@@ -132,7 +133,7 @@ def read_config(path: Path) -> ConfigDict:
       CheckpointError: if it is damaged, or not a usable configuration.
     """
     try:
-        return completed(flatten(parse_json(path.read_text())))
+        return completed(flatten(read_sealed(path)))
     except FileNotFoundError:
         raise ConfigError(f"{path} not found; is {path.parent} the workdir of a run?") from None
     except (ValueError, OSError, AttributeError, ConfigError) as error:
@@ -143,7 +144,8 @@ def read_config(path: Path) -> ConfigDict:
 
 def write_config(workdir: Path, config: ConfigDict) -> None:
     """Writes config.json; to be called once nothing about the run can be refused any more."""
-    write_atomically(workdir / CONFIG, to_json(config))
+    text = json.dumps(sealed(config.to_dict()), indent=2, sort_keys=True, allow_nan=False)
+    write_atomically(workdir / CONFIG, text + "\n")
 
 
 def anything_trained(workdir: Path) -> bool:

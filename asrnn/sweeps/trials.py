@@ -69,10 +69,15 @@ def make_trials(points: Sequence[Overrides]) -> list[Trial]:
     """One trial a point, in the order of the points; equal points become one trial."""
     trials: dict[str, Trial] = {}
     for point in points:
-        canonical = json.dumps(point, sort_keys=True)
-        trial = Trial(hashlib.sha256(canonical.encode()).hexdigest()[:10], dict(point))
+        trial = Trial(trial_id(point), dict(point))
         trials.setdefault(trial.id, trial)
     return list(trials.values())
+
+
+def trial_id(overrides: Overrides) -> str:
+    """The name of the folder of a point's run."""
+    canonical = json.dumps(overrides, sort_keys=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:10]
 
 
 def first_alike(base: ConfigDict, trials: Sequence[Trial]) -> dict[str, Trial]:
@@ -152,4 +157,6 @@ def outcome(job: Job) -> Outcome:
         status = "waiting" if not rows else "started"
         reached = max((row["step"] for row in rows), default=0)
     best = min(scores, key=objective.metric.cost, default=None)
+    if finished and reached == summary["steps"]:  # rows may have got lost
+        best = summary.get(f"validation_{objective.monitored}", best)
     return Outcome(finished, status, reached, best, objective)

@@ -224,6 +224,7 @@ class Journal:
             **self._experiment.task.notes,
             **self._notes,
             **environment(self._experiment.model.mesh),
+            "rows": self._records.count if self._writes else None,
         }
         if self._writes:
             write_summary(self.workdir, summary)

@@ -14,8 +14,9 @@ from asrnn.config import check_config
 from asrnn.console import to_stderr
 from asrnn.errors import Interrupted
 from asrnn.models import num_parameters
+from asrnn.runs.metrics import count_rows
 from asrnn.runs.summary import DONE, STOPPED, read_summary
-from asrnn.runs.workdir import open_workdir
+from asrnn.runs.workdir import METRICS, open_workdir
 from asrnn.signals import StopRequest
 from asrnn.training import diagnostics, dispatch_size
 from asrnn.training.devices import device_name, replicate
@@ -72,11 +73,26 @@ def train(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     with ProcessGroup(stop) as group:
         experiment = make_experiment(config)
         with open_workdir(workdir, config) if group.first else nullcontext():
-            summary = group.share(read_summary(workdir) if group.first else None)
-            if summary and summary["status"] == DONE and summary["steps"] == config.training.steps:
+            summary = group.share(_finished(workdir, config) if group.first else None)
+            if summary is not None:
                 return cast(dict[str, Any], summary)
             with stop:
                 return _Run(experiment, workdir, group).run()
+
+
+def _finished(workdir: Path, config: ConfigDict) -> dict[str, Any] | None:
+    """The summary of a run that has made its last step, unless what it says is not there."""
+    summary = read_summary(workdir)
+    if summary is None or summary["status"] != DONE or summary["steps"] != config.training.steps:
+        return None
+    written, found = summary.get("rows", 0), count_rows(workdir / METRICS)
+    if found < written:
+        to_stderr(
+            f"{workdir / METRICS} has {found} of {written} rows, the others are gone; going on"
+            " from the last checkpoint"
+        )
+        return None
+    return summary
 
 
 class _Run:
