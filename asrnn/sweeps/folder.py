@@ -21,10 +21,10 @@ from ml_collections import ConfigDict
 
 from asrnn.config import to_json
 from asrnn.errors import CheckpointError, ConfigError
-from asrnn.files import parse_json, read_sealed, sealed, write_atomically
+from asrnn.files import digest, parse_json, read_sealed, sealed, unsealed, write_atomically
 from asrnn.runs.workdir import TRIALS, anything_trained, check_same_run, write_config
 from asrnn.sweeps.shard import WHOLE, Shard, held
-from asrnn.sweeps.trials import Outcome, Trial, trial_id
+from asrnn.sweeps.trials import Outcome, Trial
 
 HALVING = "halving.json"
 SCALES = "scales.json"
@@ -119,11 +119,7 @@ def read_trials(folder: Path) -> list[Trial]:
     """
     try:
         lines = [parse_json(line) for line in (folder / TRIALS).read_text().splitlines()]
-        trials = [Trial(line["id"], line["overrides"]) for line in lines]
-        for trial in trials:
-            if trial.id != trial_id(trial.overrides):
-                raise ValueError(f"{trial.id} is not the id of {trial.overrides}")
-        return trials
+        return [Trial(line["id"], line["overrides"]) for line in map(unsealed, lines)]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(
             f"{folder / TRIALS} is not a readable list of trials ({type(error).__name__}: {error});"
@@ -153,15 +149,15 @@ def write_table(
         score = found.score  # to the last digit: it ranks
         values = [trial.overrides.get(name, "") for name in names]
         cells = [trial.id, found.status, found.step, rungs[trial.id], score, *values]
-        writer.writerow([*cells, check_of(cells)])
+        writer.writerow([*cells, check_of(header, cells)])
     write_atomically(folder / TABLE, text.getvalue())
 
 
-def check_of(cells: Sequence[Any]) -> str:
-    """The last cell of a line of sweep.csv: a part of the sha256 of the others."""
-    text = ",".join("" if cell is None else str(cell) for cell in cells)
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
+def check_of(header: Sequence[str], cells: Sequence[Any]) -> str:
+    """The last cell of a line of sweep.csv, by which damage to its others, and their names, shows."""
+    texts = ("" if cell is None else str(cell) for cell in cells)
+    return digest(dict(zip(header, texts, strict=True)))[:8]
 
 
 def _line(trial: Trial) -> str:
-    return json.dumps({"id": trial.id, "overrides": trial.overrides}) + "\n"
+    return json.dumps(sealed({"id": trial.id, "overrides": trial.overrides})) + "\n"

@@ -69,15 +69,10 @@ def make_trials(points: Sequence[Overrides]) -> list[Trial]:
     """One trial a point, in the order of the points; equal points become one trial."""
     trials: dict[str, Trial] = {}
     for point in points:
-        trial = Trial(trial_id(point), dict(point))
+        canonical = json.dumps(point, sort_keys=True)
+        trial = Trial(hashlib.sha256(canonical.encode()).hexdigest()[:10], dict(point))
         trials.setdefault(trial.id, trial)
     return list(trials.values())
-
-
-def trial_id(overrides: Overrides) -> str:
-    """The name of the folder of a point's run."""
-    canonical = json.dumps(overrides, sort_keys=True)
-    return hashlib.sha256(canonical.encode()).hexdigest()[:10]
 
 
 def first_alike(base: ConfigDict, trials: Sequence[Trial]) -> dict[str, Trial]:
