@@ -154,7 +154,7 @@ def write_table(
 
 
 def check_of(header: Sequence[str], cells: Sequence[Any]) -> str:
-    """The last cell of a line of sweep.csv, by which damage to its others, and their names, shows."""
+    """The last cell of a line of sweep.csv: by it, damage to its others, and their names, shows."""
     texts = ("" if cell is None else str(cell) for cell in cells)
     return digest(dict(zip(header, texts, strict=True)))[:8]
 
