@@ -1,5 +1,6 @@
 """Files that are written whole or not at all, and what to say where that fails."""
 
+import errno
 import hashlib
 import json
 import os
@@ -94,8 +95,11 @@ def write_atomically(path: Path, text: str) -> None:
 
 def cannot_write(path: Path, error: Exception) -> CheckpointError:
     """What to say when a file of a workdir cannot be written."""
+    todo = "free some space or fix the permissions,"
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        todo = "allow more open files with ulimit -n,"
     return CheckpointError(
-        f"cannot write {path}: {one_line(error)}; free some space or fix the permissions,"
+        f"cannot write {path}: {one_line(error)}; {todo}"
         " and run the same command again; it resumes from the last checkpoint"
     )
 

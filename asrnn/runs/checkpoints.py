@@ -14,6 +14,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +26,7 @@ from asrnn.files import SEAL, cannot_write, parse_json, sealed, unsealed, write_
 
 KEEP_LATEST = 2  # so that a damaged one has a predecessor
 ORBAX_FILES = 2**17  # bytes that a checkpoint takes beside its arrays, generously
+OPEN_FILES = 24  # at a time while one is saved: measured 18, and room for more leaves
 
 
 class Checkpoint(NamedTuple):
@@ -149,9 +151,12 @@ class Checkpoints:
         return Checkpoint(step, tree, manifest["info"])
 
     def _check_room(self, step: int, size: int) -> None:
-        """Detects a full disk by writing a file: orbax answers one with pages of tracebacks."""
+        """Detects what is missing by using it: orbax answers with pages of tracebacks."""
         probe = self.directory / f"{step}.room"
         try:
+            with ExitStack() as files:
+                for _ in range(OPEN_FILES):
+                    files.enter_context(open(os.devnull))
             probe.write_bytes(os.urandom(2 * size + ORBAX_FILES))
         finally:
             probe.unlink(missing_ok=True)
