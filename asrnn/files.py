@@ -1,14 +1,19 @@
 """Files that are written whole or not at all, and what to say where that fails."""
 
+import errno
+import hashlib
 import json
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from asrnn.errors import CheckpointError, one_line
+
+SEAL = "sha256"
+"""The entry of a JSON object that has the digest of the others."""
 
 
 @contextmanager
@@ -42,6 +47,39 @@ def parse_json(text: str | bytes) -> Any:
         raise ValueError("it is nested too deeply") from None
 
 
+def digest(values: Mapping[str, Any]) -> str:
+    """The sha256 of an object of JSON values, whatever the order of its entries."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def sealed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The object with its own digest, by which `read_sealed` finds damage."""
+    return {**values, SEAL: digest(values)}
+
+
+def unsealed(found: Any) -> dict[str, Any]:
+    """The object without its digest, which those of earlier versions do not have.
+
+    Raises:
+      ValueError: if it is no object, or another than was written.
+    """
+    if not isinstance(found, dict):
+        raise ValueError(f"a {type(found).__name__} and not an object")
+    values = {name: value for name, value in found.items() if name != SEAL}
+    if SEAL in found and found[SEAL] != digest(values):
+        raise ValueError(f"its {SEAL} does not fit: damaged, or edited and {SEAL} not removed")
+    return values
+
+
+def read_sealed(path: Path) -> dict[str, Any]:
+    """A file with an object that was sealed.
+
+    Raises:
+      OSError, ValueError: if it cannot be read, or is another than was written.
+    """
+    return unsealed(parse_json(path.read_text()))
+
+
 def write_atomically(path: Path, text: str) -> None:
     """Writes a file so that a reader sees the old text or the new, never a part.
 
@@ -57,8 +95,11 @@ def write_atomically(path: Path, text: str) -> None:
 
 def cannot_write(path: Path, error: Exception) -> CheckpointError:
     """What to say when a file of a workdir cannot be written."""
+    todo = "free some space or fix the permissions,"
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        todo = "allow more open files with ulimit -n,"
     return CheckpointError(
-        f"cannot write {path}: {one_line(error)}; free some space or fix the permissions,"
+        f"cannot write {path}: {one_line(error)}; {todo}"
         " and run the same command again; it resumes from the last checkpoint"
     )
 

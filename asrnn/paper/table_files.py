@@ -45,6 +45,8 @@ def make_table(
     wanted = [job for row in choose_rows(table, list(rows)) for job in jobs[row.name]]
     stem = f"{name}-quick" if quick else name
     read_results(out / f"{stem}.json")  # refuses a damaged one before anything runs
+    if (out / f"{stem}.md").exists() and not (out / f"{stem}.json").exists():
+        to_stderr(f"{out / stem}.json is gone: the table will hold only what is in {runs}")
     if run:
         check_workdirs(wanted)
     try:

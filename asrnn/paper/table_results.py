@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 
 from asrnn.config import base_config, flatten
 from asrnn.errors import CheckpointError, ConfigError
-from asrnn.files import parse_json
+from asrnn.files import parse_json, read_sealed, unsealed
 from asrnn.models import num_parameters
 from asrnn.paper.table_definition import Row
 from asrnn.runs.summary import is_finished, read_summary
@@ -106,7 +106,7 @@ def read_results(path: Path) -> dict[str, Result]:
       CheckpointError: if it is not a list of such rows.
     """
     try:
-        rows = parse_json(path.read_text())
+        rows = [unsealed(row) for row in parse_json(path.read_text())]
         kept = {row["name"]: row for row in rows}
         for row in rows:
             {run["seed"]: (run["status"], run["seconds"], run["hardware"]) for run in row["runs"]}
@@ -139,8 +139,8 @@ def foreign(job: Job) -> str:
     """How the run in a workdir differs from the job's; "" if it is, or can become, that run."""
     summary = read_summary(job.workdir)
     try:
-        before = flatten(parse_json((job.workdir / CONFIG).read_text()))
-    except (OSError, ValueError, AttributeError):
+        before = flatten(read_sealed(job.workdir / CONFIG))
+    except (OSError, ValueError):
         return "" if summary is None else f"it has no readable {CONFIG}"
     now = flatten(job.config.to_dict())
     free = (FREE - {"seed"}) | {"training.steps"}

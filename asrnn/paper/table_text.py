@@ -8,6 +8,7 @@ from typing import Any
 
 from asrnn.console import duration
 from asrnn.dynamics import CELLS, Ode
+from asrnn.files import sealed
 
 Row = Mapping[str, Any]
 """A row as `asrnn.paper.table_results` makes it; accuracies in %, None: not measured."""
@@ -63,7 +64,8 @@ def csv_table(rows: Sequence[Row]) -> str:
 
 def json_table(rows: Sequence[Row]) -> str:
     """The rows, for programs, and for this command to keep what is not there any more."""
-    return json.dumps(rows, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    sealed_rows = [sealed(row) for row in rows]
+    return json.dumps(sealed_rows, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 
 
 def _cells(row: Row, source: int) -> list[str]:

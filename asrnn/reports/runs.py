@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from asrnn.config import flatten
 from asrnn.errors import ConfigError
-from asrnn.files import damaged, parse_json
+from asrnn.files import damaged, read_sealed
 from asrnn.objectives import Objective, objective_of
 from asrnn.runs.metrics import Row, read_rows
 from asrnn.runs.summary import SUMMARY, is_finished
@@ -130,12 +130,9 @@ def read_run(workdir: Path, root: Path) -> Run:
 def _read_object(path: Path, numbers: Sequence[str]) -> dict[str, Any]:
     """A JSON object by dotted name, in which some fields are numbers if they are there."""
     try:
-        content = parse_json(path.read_text())
+        flat = flatten(read_sealed(path))
     except (OSError, ValueError) as error:
         raise damaged(path, str(error)) from None
-    if not isinstance(content, dict):
-        raise damaged(path, f"a {type(content).__name__} and not an object")
-    flat = flatten(content)
     for name in numbers:
         if flat.get(name) is not None and not _is_number(flat[name]):
             raise damaged(path, f"{name} is {flat[name]!r}")

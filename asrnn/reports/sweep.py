@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 from asrnn.config import flatten
 from asrnn.errors import CheckpointError
-from asrnn.files import parse_json
+from asrnn.files import read_sealed
 from asrnn.objectives import CROSS_ENTROPY, Objective, objective_of
 from asrnn.runs.workdir import CONFIG, TRIALS
-from asrnn.sweeps.folder import SCALES, TABLE, read_trials
+from asrnn.sweeps.folder import CHECK, SCALES, TABLE, check_of, read_trials
 from asrnn.sweeps.halving import ranked
 from asrnn.sweeps.trials import FINISHED, Outcome, Trial
 
@@ -122,7 +122,9 @@ def read_sweep(path: Path, name: str) -> TrialTable:
     for i, line in enumerate(lines, start=2):
         if len(line) != len(header):
             raise _damaged(path, f"line {i} has {len(line)} cells of {len(header)}")
-    fields = [name for name in header if name not in (*COLUMNS, column)]
+        if (line[-1] == check_of(header[:-1], line[:-1])) != (header[-1] == CHECK):
+            raise _damaged(path, f"the {CHECK} of line {i} does not fit")
+    fields = [name for name in header if name not in (*COLUMNS, column, CHECK)]
     entries = [_entry(dict(zip(header, line, strict=True)), fields, column, path) for line in lines]
     return TrialTable(name, entries, fields, _read_scales(path.with_name(SCALES)), objective)
 
@@ -130,7 +132,7 @@ def read_sweep(path: Path, name: str) -> TrialTable:
 def _read_objective(path: Path) -> Objective:
     """That of the config which all trials share."""
     try:
-        return objective_of(flatten(parse_json(path.read_text())))
+        return objective_of(flatten(read_sealed(path)))
     except (OSError, ValueError, AttributeError):
         return CROSS_ENTROPY
 
@@ -138,7 +140,7 @@ def _read_objective(path: Path) -> Objective:
 def _read_scales(path: Path) -> dict[str, str]:
     """None if an older version made the sweep."""
     try:
-        return dict(parse_json(path.read_text()))
+        return read_sealed(path)
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, TypeError) as error:

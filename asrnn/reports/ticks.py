@@ -11,7 +11,8 @@ def linear_ticks(low: float, high: float, count: int = 5) -> list[float]:
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(f * power for f in (1, 2, 5, 10) if f * power >= rough * (1 - 1e-9))
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    return [float(f"{i * step:.12g}") for i in range(first, last + 1)]
+    ticks = (float(f"{i * step:.12g}") for i in range(first, last + 1))
+    return list(dict.fromkeys(ticks))  # some are equal, if low and high nearly are
 
 
 def log_ticks(low: float, high: float, count: int = 7) -> list[float]:

@@ -1,4 +1,7 @@
-"""metrics.jsonl: one JSON object a line, appended and flushed, cut back on resuming."""
+"""metrics.jsonl: one JSON object a line, appended and flushed, cut back on resuming.
+
+Each has a `check`, the beginning of its sha256, so that no damage passes for a number.
+"""
 
 import json
 import math
@@ -6,10 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from asrnn.files import cannot_write, damaged, parse_json, write_atomically
+from asrnn.files import cannot_write, damaged, digest, parse_json, write_atomically
 from asrnn.runs.loggers import Logger
 
 Row = dict[str, Any]
+
+CHECK = "check"
+CHECK_DIGITS = 8
 
 
 class Records:
@@ -24,6 +30,7 @@ class Records:
 
     Attributes:
       reaches: the step of the last training row that was kept, 0 if there is none.
+      count: how many rows the file has, without those of the final test.
 
     Raises:
       CheckpointError: if the file is damaged or cannot be written.
@@ -36,6 +43,7 @@ class Records:
         diagnosed = last_step or -1
         last = {"train": last_step, "validation": last_validated, "diagnostics": diagnosed}
         kept = [row for row in read_rows(path) if row["step"] <= last.get(row["split"], -1)]
+        self.count = sum(row["split"] != "test" for row in kept)
         self.reaches = max((row["step"] for row in kept if row["split"] == "train"), default=0)
         self._path = path
         self._loggers = loggers
@@ -61,6 +69,7 @@ class Records:
                 raise OSError("the disk is full")
         except OSError as error:
             raise cannot_write(self._path, error) from None
+        self.count += row["split"] != "test"
         for logger in self._loggers:
             logger.write(row)
 
@@ -68,34 +77,53 @@ class Records:
 def read_rows(path: Path) -> list[Row]:
     """The rows of a metrics.jsonl, none if there is no file; a torn last line is dropped.
 
+    Rows of earlier versions have no `check`; a file in which some have one and others have none is
+    damaged, for a run that goes on writes all of them anew.
+
     Raises:
-      CheckpointError: if the file cannot be read, or a line before the last is not a row,
+      CheckpointError: if the file cannot be read, or a whole line is not a row as it was written,
         which a kill cannot cause.
     """
     try:
-        lines = path.read_bytes().splitlines()
+        lines = path.read_bytes().split(b"\n")
     except FileNotFoundError:
         return []
     except OSError as error:
         raise damaged(path, str(error.strerror)) from None
-    rows = []
-    for number, line in enumerate(lines, start=1):
-        row = _parsed(line)
-        if row is not None and not isinstance(row["step"], int):
-            raise damaged(path, f"line {number} has the step {row['step']!r}")
-        if row is not None:
-            rows.append(row)
-        elif number < len(lines):
-            raise damaged(path, f"line {number} of {len(lines)} is not a row")
+    whole, torn = lines[:-1], lines[-1]
+    rows, checked = [], set()
+    for number, line in enumerate(whole, start=1):
+        try:
+            row = _parsed(line)
+        except ValueError as error:
+            of = len(whole) + bool(torn)
+            raise damaged(path, f"line {number} of {of} is not a row: {error}") from None
+        checked.add(row.pop(CHECK, None) is not None)
+        rows.append(row)
+    if len(checked) > 1:
+        raise damaged(path, f"some rows have a {CHECK} and some have none")
     return rows
 
 
-def _parsed(line: bytes) -> Row | None:
-    try:
-        row = parse_json(line)
-    except ValueError:
-        return None
-    return row if isinstance(row, dict) and {"step", "split"} <= row.keys() else None
+def count_rows(path: Path) -> int:
+    """How many rows there are, without those of the final test; see `read_rows`."""
+    return sum(row["split"] != "test" for row in read_rows(path))
+
+
+def _parsed(line: bytes) -> Row:
+    """A row with its check, if it has one; ValueError if it is not as it was written."""
+    row = parse_json(line)
+    if not isinstance(row, dict) or not {"step", "split"} <= row.keys():
+        raise ValueError("no step or no split")
+    if not isinstance(row["step"], int):
+        raise ValueError(f"the step {row['step']!r}")
+    if CHECK in row and row[CHECK] != _check(row):
+        raise ValueError(f"its {CHECK} does not fit")
+    return row
+
+
+def _check(row: Row) -> str:
+    return digest({name: it for name, it in row.items() if name != CHECK})[:CHECK_DIGITS]
 
 
 def _line(row: Row) -> str:
@@ -104,4 +132,4 @@ def _line(row: Row) -> str:
         name: None if isinstance(value, float) and not math.isfinite(value) else value
         for name, value in row.items()
     }
-    return json.dumps(finite, allow_nan=False) + "\n"
+    return json.dumps(finite | {CHECK: _check(finite)}, allow_nan=False) + "\n"

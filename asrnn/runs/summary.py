@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from asrnn.files import parse_json, write_atomically
+from asrnn.files import read_sealed, sealed, write_atomically
 
 SUMMARY = "summary.json"
 
@@ -19,7 +19,7 @@ def write_summary(workdir: Path, summary: dict[str, Any]) -> None:
     Raises:
       CheckpointError: if it cannot be written.
     """
-    write_atomically(workdir / SUMMARY, json.dumps(summary, indent=2) + "\n")
+    write_atomically(workdir / SUMMARY, json.dumps(sealed(summary), indent=2) + "\n")
 
 
 def is_finished(summary: Mapping[str, Any], steps: int, patience: int) -> bool:
@@ -37,9 +37,9 @@ def is_finished(summary: Mapping[str, Any], steps: int, patience: int) -> bool:
 
 
 def read_summary(workdir: Path) -> dict[str, Any] | None:
-    """The summary.json of a workdir; None if there is none, or no whole one."""
+    """The summary.json of a workdir; None if there is none, or not as it was written."""
     try:
-        summary: dict[str, Any] = parse_json((workdir / SUMMARY).read_text())
+        summary = read_sealed(workdir / SUMMARY)
     except (OSError, ValueError):
         return None
-    return summary if isinstance(summary, dict) and "status" in summary else None
+    return summary if {"status", "steps"} <= summary.keys() else None

@@ -1,18 +1,19 @@
 """The folder of one run: its lock, its config.json, and what may differ on resuming."""
 
 import fcntl
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 from ml_collections import ConfigDict
 
-from asrnn.config import completed, flatten, normalized, to_json
+from asrnn.config import completed, flatten, normalized
 from asrnn.errors import CheckpointError, ConfigError, WorkdirInUse
-from asrnn.files import parse_json, write_atomically
-from asrnn.runs.metrics import read_rows
+from asrnn.files import read_sealed, sealed, write_atomically
+from asrnn.runs.metrics import count_rows, read_rows
 from asrnn.runs.summary import SUMMARY, is_finished, read_summary
 
 CONFIG = "config.json"
@@ -109,16 +110,36 @@ def open_workdir(workdir: Path, config: ConfigDict) -> Iterator[None]:
 
 
 def finished(workdir: Path, config: ConfigDict) -> dict[str, Any] | None:
-    """The summary of a run that has made all updates of this config; None if it has not.
+    """The summary of a run that has made all updates of this config, with all its rows; or None.
 
     Raises:
       AsrnnError: as `open_workdir`.
     """
-    summary, training = read_summary(workdir), config.training
-    if not summary or not is_finished(summary, training.steps, training.patience):
+    summary = finished_summary(workdir, config)
+    if summary is None or rows_gone(workdir, summary):
         return None
     with open_workdir(workdir, config):
         return summary
+
+
+def finished_summary(workdir: Path, config: ConfigDict) -> dict[str, Any] | None:
+    """The summary of a run that has made all updates of this config; None if it has not."""
+    summary, training = read_summary(workdir), config.training
+    if summary is None or not is_finished(summary, training.steps, training.patience):
+        return None
+    return summary
+
+
+def rows_gone(workdir: Path, summary: Mapping[str, Any]) -> str | None:
+    """Which rows of metrics.jsonl a summary counts and are not there; None if none.
+
+    Raises:
+      CheckpointError: if the file is damaged.
+    """
+    written, found = summary.get("rows") or 0, count_rows(workdir / METRICS)
+    if found >= written:
+        return None
+    return f"{workdir / METRICS} has {found} of {written} rows, the others are gone"
 
 
 @contextmanager
@@ -148,7 +169,7 @@ def read_config(path: Path) -> ConfigDict:
       CheckpointError: if it is damaged, or not a usable configuration.
     """
     try:
-        return completed(flatten(parse_json(path.read_text())))
+        return completed(flatten(read_sealed(path)))
     except FileNotFoundError:
         raise ConfigError(f"{path} not found; is {path.parent} the workdir of a run?") from None
     except (ValueError, OSError, AttributeError, ConfigError) as error:
@@ -159,7 +180,8 @@ def read_config(path: Path) -> ConfigDict:
 
 def write_config(workdir: Path, config: ConfigDict) -> None:
     """Writes config.json; to be called once nothing about the run can be refused any more."""
-    write_atomically(workdir / CONFIG, to_json(config))
+    text = json.dumps(sealed(config.to_dict()), indent=2, sort_keys=True, allow_nan=False)
+    write_atomically(workdir / CONFIG, text + "\n")
 
 
 def anything_trained(workdir: Path) -> bool:

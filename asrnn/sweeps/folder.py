@@ -21,14 +21,15 @@ from ml_collections import ConfigDict
 
 from asrnn.config import to_json
 from asrnn.errors import CheckpointError, ConfigError
-from asrnn.files import parse_json, write_atomically
-from asrnn.runs.workdir import CONFIG, TRIALS, anything_trained, check_same_run
+from asrnn.files import digest, parse_json, read_sealed, sealed, unsealed, write_atomically
+from asrnn.runs.workdir import TRIALS, anything_trained, check_same_run, write_config
 from asrnn.sweeps.shard import WHOLE, Shard, held
 from asrnn.sweeps.trials import Outcome, Trial
 
 HALVING = "halving.json"
 SCALES = "scales.json"
 TABLE = "sweep.csv"
+CHECK = "check"
 
 
 def default_folder(config: ConfigDict, space: Path, trials: Sequence[Trial]) -> Path:
@@ -90,23 +91,23 @@ def settle(
                 f"the sweep in {folder} has {len(missing)} trials that the space does not"
                 f" have, {min(missing)} first; give another --workdir"
             )
-    write_atomically(folder / CONFIG, to_json(config))
-    write_atomically(folder / HALVING, json.dumps(halving) + "\n")
-    write_atomically(folder / SCALES, json.dumps(scales or {}) + "\n")
+    write_config(folder, config)
+    write_atomically(folder / HALVING, json.dumps(sealed(halving)) + "\n")
+    write_atomically(folder / SCALES, json.dumps(sealed(scales or {})) + "\n")
     write_atomically(folder / TRIALS, "".join(map(_line, trials)))
 
 
 def _check_same_halving(folder: Path, halving: dict[str, Any]) -> None:
     try:
-        before = parse_json((folder / HALVING).read_text())
-    except (OSError, ValueError) as error:
+        before = read_sealed(folder / HALVING)
+        begun = f"rungs {before['rungs']} and reduction {before['reduction']}"
+    except (OSError, ValueError, KeyError) as error:
         raise CheckpointError(
             f"{folder / HALVING} is not readable ({error}); repair it or give another --workdir"
         ) from None
     if before != halving:
         raise ConfigError(
-            f"the sweep in {folder} was begun with rungs {before['rungs']} and reduction"
-            f" {before['reduction']}; give the same, or another --workdir"
+            f"the sweep in {folder} was begun with {begun}; give the same, or another --workdir"
         )
 
 
@@ -118,7 +119,7 @@ def read_trials(folder: Path) -> list[Trial]:
     """
     try:
         lines = [parse_json(line) for line in (folder / TRIALS).read_text().splitlines()]
-        return [Trial(line["id"], line["overrides"]) for line in lines]
+        return [Trial(line["id"], line["overrides"]) for line in map(unsealed, lines)]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(
             f"{folder / TRIALS} is not a readable list of trials ({type(error).__name__}: {error});"
@@ -141,14 +142,22 @@ def write_table(
     text = io.StringIO()
     monitored = next(iter(outcomes.values())).objective.monitored
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["id", "status", "steps", "rung", f"validation_{monitored}", *names])
+    header = ["id", "status", "steps", "rung", f"validation_{monitored}", *names]
+    writer.writerow([*header, CHECK])
     for trial in trials:
         found = outcomes[trial.id]
         score = found.score  # to the last digit: it ranks
         values = [trial.overrides.get(name, "") for name in names]
-        writer.writerow([trial.id, found.status, found.step, rungs[trial.id], score, *values])
+        cells = [trial.id, found.status, found.step, rungs[trial.id], score, *values]
+        writer.writerow([*cells, check_of(header, cells)])
     write_atomically(folder / TABLE, text.getvalue())
 
 
+def check_of(header: Sequence[str], cells: Sequence[Any]) -> str:
+    """The last cell of a line of sweep.csv: by it, damage to its others, and their names, shows."""
+    texts = ("" if cell is None else str(cell) for cell in cells)
+    return digest(dict(zip(header, texts, strict=True)))[:8]
+
+
 def _line(trial: Trial) -> str:
-    return json.dumps({"id": trial.id, "overrides": trial.overrides}) + "\n"
+    return json.dumps(sealed({"id": trial.id, "overrides": trial.overrides})) + "\n"

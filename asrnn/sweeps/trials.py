@@ -152,4 +152,6 @@ def outcome(job: Job) -> Outcome:
         status = "waiting" if not rows else "started"
         reached = max((row["step"] for row in rows), default=0)
     best = min(scores, key=objective.metric.cost, default=None)
+    if finished and reached == summary["steps"]:  # rows may have got lost
+        best = summary.get(f"validation_{objective.monitored}", best)
     return Outcome(finished, status, reached, best, objective)

@@ -250,6 +250,7 @@ class Journal:
             "seeds": seeds(self._config),
             "started": self._since,
             "ended": now(),
+            "rows": self._records.count if self._writes else None,
         }
         if self._writes:
             write_summary(self.workdir, summary)

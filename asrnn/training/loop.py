@@ -15,8 +15,8 @@ from asrnn.console import to_stderr
 from asrnn.errors import Interrupted
 from asrnn.models import num_parameters
 from asrnn.runs.provenance import Provenance
-from asrnn.runs.summary import DONE, STOPPED, is_finished, read_summary
-from asrnn.runs.workdir import open_workdir
+from asrnn.runs.summary import DONE, STOPPED
+from asrnn.runs.workdir import finished_summary, open_workdir, rows_gone
 from asrnn.signals import StopRequest
 from asrnn.training import diagnostics, dispatch_size
 from asrnn.training.devices import device_name, replicate
@@ -79,12 +79,21 @@ def train(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     with ProcessGroup(stop) as group:
         experiment = make_experiment(config)
         with open_workdir(workdir, config) if group.first else nullcontext():
-            summary = group.share(read_summary(workdir) if group.first else None)
-            training = config.training
-            if summary and is_finished(summary, training.steps, training.patience):
+            summary = group.share(_finished(workdir, config) if group.first else None)
+            if summary is not None:
                 return cast(dict[str, Any], summary)
             with stop:
                 return _Run(experiment, workdir, group).run()
+
+
+def _finished(workdir: Path, config: ConfigDict) -> dict[str, Any] | None:
+    """The summary of a run that has made its last step, unless rows are gone, which is said."""
+    summary = finished_summary(workdir, config)
+    gone = summary and rows_gone(workdir, summary)
+    if gone:
+        to_stderr(f"{gone}; going on from the last checkpoint")
+        return None
+    return summary
 
 
 class _Run:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import resource
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -347,3 +348,15 @@ def test_every_kept_checkpoint_says_what_it_holds(two_saved: Path) -> None:
     assert set(manifest["files"]) == {
         str(path.relative_to(two_saved / "2")) for path in files(two_saved / "2")
     }
+
+
+def test_too_few_open_files_are_one_line_that_says_so(folder: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 8, before[1]))
+    try:
+        with pytest.raises(CheckpointError, match=r"checkpoints.*ulimit -n") as refused:
+            Checkpoints(folder).save(3, tree(3), {}, best=None)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert "\n" not in str(refused.value)
+    assert Checkpoints(folder).steps() == [1, 2]

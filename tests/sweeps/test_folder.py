@@ -1,12 +1,12 @@
 """The folder of a sweep belongs to one sweep, and to one process at a time."""
 
 import csv
-import json
 
 import pytest
 
 from asrnn.config import base_config, to_json
 from asrnn.errors import CheckpointError, ConfigError, WorkdirInUse
+from asrnn.files import read_sealed
 from asrnn.runs.workdir import open_workdir
 from asrnn.sweeps.folder import default_folder, open_folder, read_trials, write_table
 from asrnn.sweeps.shard import WHOLE, Shard
@@ -67,7 +67,7 @@ def test_a_damaged_list_of_trials_is_named(tmp_path):
 def test_what_the_space_says_of_its_ranges_is_kept_for_pictures(tmp_path):
     with open_folder(tmp_path, base_config(), TRIALS, scales={"model.diffusion": "log"}):
         pass
-    assert json.loads((tmp_path / "scales.json").read_text()) == {"model.diffusion": "log"}
+    assert read_sealed(tmp_path / "scales.json") == {"model.diffusion": "log"}
 
 
 def test_the_table_has_a_line_a_trial_and_a_column_a_field(tmp_path):
@@ -78,6 +78,7 @@ def test_the_table_has_a_line_a_trial_and_a_column_a_field(tmp_path):
     write_table(tmp_path, TRIALS, {trial.id: 20 for trial in TRIALS}, outcomes)
     lines = list(csv.DictReader((tmp_path / "sweep.csv").read_text().splitlines()))
     assert [line.pop("id") for line in lines] == [trial.id for trial in TRIALS]
+    assert all(len(line.pop("check")) == 8 for line in lines)
     assert lines[0] == {
         "status": "done",
         "steps": "20",

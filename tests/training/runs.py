@@ -19,6 +19,7 @@ from ml_collections import ConfigDict
 
 from asrnn.config import base_config
 from asrnn.errors import Interrupted
+from asrnn.files import unsealed
 from asrnn.runs.checkpoints import Checkpoint, Checkpoints
 from asrnn.runs.metrics import read_rows
 from asrnn.runs.workdir import CHECKPOINTS, CONFIG, METRICS, read_config
@@ -89,7 +90,8 @@ def arrays(tree: Any) -> dict[str, bytes]:
 
 def summary(workdir: Path) -> dict[str, Any]:
     """summary.json; NaN, which is not JSON, is refused."""
-    return json.loads((workdir / "summary.json").read_text(), parse_constant=_refuse)
+    text = (workdir / "summary.json").read_text()
+    return unsealed(json.loads(text, parse_constant=_refuse))
 
 
 def _refuse(constant: str) -> None:
