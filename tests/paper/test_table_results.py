@@ -16,7 +16,7 @@ from asrnn.sweeps.trials import Job
 
 ROW = Row(
     **{"name": "own", "task": "mnist", "method": "Own", "paper": 98.0, "units": 128},
-    **{"printed_parameters": "10k", "source": "someone", "config": "configs/mnist.py"},
+    **{"printed_parameters": "10k", "source": "someone", "config": "configs/mnist.py:paper"},
     **{"overrides": {"optimizer.learning_rate": 0.5}, "steps": 60, "seeds": (0, 1, 2)},
 )
 CITED = ROW._replace(config=None, overrides=None, steps=None, seeds=())
