@@ -68,7 +68,7 @@ wheel: $(VENV)/installed
 # NO_MKDOCS_2_WARNING: the theme would advertise its successor.
 docs: $(VENV)/installed-docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
-	@echo "written: site/index.html"
+	@echo "written: site/index.html; with search: $(BIN)/python -m http.server --directory site"
 
 clean:
 	rm -rf $(VENV) build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache
