@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # A plain path, so that a script beside the clone finds the package and not the folder.
 EDITABLE := --config-settings editable_mode=compat --editable
 
-.PHONY: help train test test-ci test-slow test-sanitized test-gpu test-gpu-sanitized lint wheel clean
+.PHONY: help train test test-ci test-slow test-sanitized test-gpu test-gpu-sanitized lint wheel docs clean
 
 help:
 	@echo "make train      train on the bundled digits: the main job, a minute"
@@ -13,6 +13,7 @@ help:
 	@echo "make test-ci    one of each kind of slow test"
 	@echo "make lint       ruff and mypy"
 	@echo "make wheel      dist/asrnn-VERSION-py3-none-any.whl, with configs and spaces"
+	@echo "make docs       site/, the pages of docs/ and the reference, to be opened in a browser"
 	@echo "make test-slow, make test-sanitized: what takes minutes"
 	@echo "make test-gpu, make test-gpu-sanitized: what needs an NVIDIA GPU"
 
@@ -64,8 +65,13 @@ wheel: $(VENV)/installed
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 	rm -rf build
 
+# NO_MKDOCS_2_WARNING: the theme would advertise its successor.
+docs: $(VENV)/installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@echo "written: site/index.html; with search: $(BIN)/python -m http.server --directory site"
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache
 
 $(VENV)/installed: setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -76,6 +82,10 @@ $(VENV)/installed: setup.cfg pyproject.toml constraints.txt
 
 $(VENV)/installed-dev: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt $(EDITABLE) '.[dev]'
+	touch $@
+
+$(VENV)/installed-docs: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt $(EDITABLE) '.[docs]'
 	touch $@
 
 $(VENV)/installed-cuda: $(VENV)/installed-dev
