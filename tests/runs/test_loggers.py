@@ -25,7 +25,7 @@ def test_a_logger_that_is_not_installed_is_one_line(
     for module in ("tensorboardX", "wandb"):
         monkeypatch.setitem(sys.modules, module, None)
     for name in LOGGERS:
-        with pytest.raises(ConfigError, match=rf"asrnn\[{name}\]") as error:
+        with pytest.raises(ConfigError, match=rf"training.{name} needs .*pip install") as error:
             train_and_evaluate(tiny_config(**{f"training__{name}": True}), tmp_path)
         assert "\n" not in str(error.value)
 

@@ -98,17 +98,20 @@ def _refuse(constant: str) -> None:
     raise AssertionError(f"{constant} is not JSON")
 
 
+CLOCKED = ("seconds", "peak_memory_bytes", "command", "started", "ended")
+"""What two summaries of one run may differ in."""
+
+
 def assert_same_run(one: Path, other: Path) -> None:
     """Bit for bit the same parameters, optimizer state, sums, metrics and scores."""
     assert rows(one) == rows(other)
     first, second = checkpoint(one), checkpoint(other)
     assert first.step == second.step
     assert arrays(first.tree) == arrays(second.tree)
-    clocked = ("seconds", "peak_memory_bytes", "command", "started", "ended")
-    for name in clocked:
+    for name in CLOCKED:
         assert name in summary(one)
     left, right = (
-        {name: value for name, value in summary(workdir).items() if name not in clocked}
+        {name: value for name, value in summary(workdir).items() if name not in CLOCKED}
         for workdir in (one, other)
     )
     assert left == right
