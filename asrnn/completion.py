@@ -1,4 +1,4 @@
-"""Prints what completes the words of `asrnn` in a shell; the shell then asks no Python.
+"""Prints a completion script for bash, zsh or fish, which starts no Python when it is used.
 
   eval "$(asrnn completion bash)"                # in ~/.bashrc; zsh in ~/.zshrc
   asrnn completion fish | source                 # in ~/.config/fish/config.fish
