@@ -2,10 +2,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+LOCKED := requirements-locked.txt
 # A plain path, so that a script beside the clone finds the package and not the folder.
 EDITABLE := --config-settings editable_mode=compat --editable
 
-.PHONY: help train test test-ci test-slow test-sanitized test-gpu test-gpu-sanitized lint wheel docs clean
+.PHONY: help train test test-ci test-slow test-sanitized test-gpu test-gpu-sanitized lint wheel docs clean \
+	torture audit lock locked
 
 help:
 	@echo "make train      train on the bundled digits: the main job, a minute"
@@ -53,6 +55,33 @@ test-gpu-sanitized: $(VENV)/installed-cuda
 	    --kernel-regex kns=asrnn_ --report-api-errors no \
 	    $(BIN)/python -m pytest -m gpu tests/recurrence/native/cuda/test_values.py \
 	    -k 'agrees_with_float64 and ($(SANITIZED_SIZES))' || exit 1; done
+
+# A thousand kills, damages and senseless inputs, and too little of everything: hours.
+torture: export JAX_PLATFORMS := cpu
+torture: $(VENV)/installed-dev
+	$(BIN)/python experiments/torture.py --kills=1000 --out=experiments/results/reliability/torture.json
+	$(BIN)/python experiments/damage.py --damages=500 --out=experiments/results/reliability/damage.json
+	$(BIN)/python experiments/fuzz.py --inputs=6000 --out=experiments/results/reliability/fuzz.json
+	$(BIN)/python experiments/scarcity.py --out=experiments/results/reliability/scarcity.json
+
+# What is known against the locked packages; fails where the advisories cannot be reached, too.
+audit: $(VENV)/installed-dev
+	$(BIN)/python -m pip install --quiet pip-audit
+	$(BIN)/python -m pip_audit --requirement $(LOCKED) --require-hashes --disable-pip --strict
+
+# The hashes of everything that Python 3.11 takes; again after a change of constraints.txt.
+lock: $(VENV)/installed-dev
+	$(BIN)/python -m pip install --quiet pip-tools
+	$(BIN)/python -m piptools compile --quiet --generate-hashes --constraint constraints.txt \
+	  --extra dev --strip-extras --allow-unsafe --no-header --no-annotate --no-emit-index-url \
+	  --no-emit-trusted-host --no-emit-find-links --output-file $(LOCKED) setup.cfg
+
+# The environment for development with Python 3.11, each package compared with its hash.
+locked: $(LOCKED)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement $(LOCKED)
+	$(BIN)/python -m pip install --quiet --no-deps $(EDITABLE) .
+	touch $(VENV)/installed $(VENV)/installed-dev
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
