@@ -1,8 +1,8 @@
 """Damages files at random, and runs the command again: python experiments/damage.py --damages=500.
 
 A bit flipped, the end cut off, or the file deleted, of any file of a run that is to go on, a
-finished run, a finished sweep, a table of results, and of the caches of kernels and of decoded
-data. Then the command comes again, and ends in one of these ways:
+finished run, a finished sweep, or a table of results. Then the command comes again, and ends in one
+of these ways:
 
 * same: with the results, bit for bit, of an undamaged folder;
 * told: likewise, or without rows that are gone, and a line says what was found;

@@ -1,7 +1,7 @@
 """Too little of everything: python experiments/scarcity.py, as root for the mounts.
 
 A small training, and a resumed one, on a tmpfs of a few sizes, on a read-only one, with few open
-files, with short files, and with little memory. It ends in one line and a code of asrnn.errors, 5
+files, and with short files. It ends in one line and a code of asrnn.errors, 5
 for a disk, or trains to its end; with room again, the same command goes on, and rows and state are
 those of a run that had room from the start. Ends with code 1 unless all of that holds.
 """
@@ -23,7 +23,6 @@ import forked
 import left_behind
 from torture import train
 
-MIB = 2**20
 FLAGS = train("digits.py")
 
 
@@ -70,8 +69,6 @@ def cases(folder: Path) -> Iterator[tuple[str, Callable[[Any], str]]]:
         yield f"{files} open files", limited(folder, resource.RLIMIT_NOFILE, files)
     for size in (300, 3000, 30_000):
         yield f"files of {size} bytes", limited(folder, resource.RLIMIT_FSIZE, size)
-    for size in (600, 1000, 1500, 2500):
-        yield f"{size} MiB of addresses", limited(folder, resource.RLIMIT_AS, size * MIB)
 
 
 def limited(folder: Path, what: int, value: int) -> Callable[[Any], str]:
