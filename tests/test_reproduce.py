@@ -147,9 +147,9 @@ def test_a_table_is_run_once_and_written_three_ways(reproduce: Any, tmp_path: Pa
     result = reproduce("table1", "--workers=2")
     assert result.code == 0, result.err
     assert reproduce.engine.workers == [2]
-    assert len(reproduce.engine.made) == len(set(reproduce.engine.made)) == 21
+    assert len(reproduce.engine.made) == len(set(reproduce.engine.made)) == 27
     found = rows(tmp_path / RESULTS / "table1.json")
-    assert len(found) == 15
+    assert len(found) == 17
     for row in found.values():
         if row["cited"]:
             assert (row["mean"], row["std"], row["seeds"]) == (None, None, [])
@@ -164,7 +164,7 @@ def test_a_table_is_run_once_and_written_three_ways(reproduce: Any, tmp_path: Pa
     )
 
     reproduce("table1")
-    assert len(reproduce.engine.made) == 21
+    assert len(reproduce.engine.made) == 27
 
 
 def test_norun_only_reads_what_is_there(reproduce: Any, tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_norun_only_reads_what_is_there(reproduce: Any, tmp_path: Path) -> None:
     reproduce("table1", "--norun")
     assert len(reproduce.engine.made) == 3
     found = rows(tmp_path / RESULTS / "table1.json")
-    assert [row["mean"] for row in found.values()].count(None) == 14
+    assert [row["mean"] for row in found.values()].count(None) == 16
     assert found["mnist-gated"]["mean"] == 91.0
 
 
@@ -200,7 +200,7 @@ def test_what_was_run_before_a_signal_is_in_the_table(reproduce: Any, tmp_path: 
 
     reproduce.engine.stop_before = None
     assert reproduce("table1").code == 0
-    assert len(reproduce.engine.made) == 21
+    assert len(reproduce.engine.made) == 27
 
 
 def test_a_workdir_of_another_definition_stops_everything_before_it_begins(
@@ -209,7 +209,8 @@ def test_a_workdir_of_another_definition_stops_everything_before_it_begins(
     reproduce("table1", "--rows=mnist-gated")
     config = tmp_path / "runs/reproduce/mnist-gated-seed1/config.json"
     config.write_text(config.read_text().replace('"batch_size": 128', '"batch_size": 64'))
-    (tmp_path / RESULTS / "table1.json").unlink()
+    for file in (tmp_path / RESULTS).glob("table1.*"):
+        file.unlink()
     line = reproduce("table1").refusal()
     assert "mnist-gated-seed1 holds a run of another definition" in line
     assert "training.batch_size: 64 -> 128" in line
