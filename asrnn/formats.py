@@ -16,8 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from asrnn.errors import ConfigError
-from asrnn.files import cannot_write, replacing
+from asrnn.errors import CheckpointError, ConfigError, one_line
+from asrnn.files import replacing
 from asrnn.models import SequenceNetwork
 from asrnn.models.network import arrays
 from asrnn.runs.checkpoints import flat_leaves
@@ -50,7 +50,9 @@ def write_network(network: TrainedNetwork, kind: str, path: Path, *, step: bool 
         with replacing(path) as temporary:
             temporary.write_bytes(content)
     except OSError as error:
-        raise cannot_write(path, error) from None
+        raise CheckpointError(
+            f"cannot write {path}: {one_line(error)}; give another --out"
+        ) from None
 
 
 def _npz(network: TrainedNetwork) -> bytes:

@@ -191,7 +191,8 @@ def _arguments(text: str) -> dict[str, Any]:
     if not isinstance(call, ast.Call) or call.args or not isinstance(call.func, ast.Name):
         raise ValueError(text)
     pairs = [(keyword.arg, ast.literal_eval(keyword.value)) for keyword in call.keywords]
-    if not all(name for name, _ in pairs):
+    names = {name for name, _ in pairs}
+    if None in names or len(names) < len(pairs):
         raise ValueError(text)
     return {str(name): value for name, value in pairs}
 
@@ -199,7 +200,7 @@ def _arguments(text: str) -> dict[str, Any]:
 def _is_call(text: str) -> bool:
     try:
         _arguments(text)
-    except (SyntaxError, ValueError, MemoryError, RecursionError):
+    except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
         return False
     return True
 

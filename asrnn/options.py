@@ -27,7 +27,7 @@ class Check:
 POSITIVE = Check("positive and finite", lambda v: math.isfinite(v) and v > 0)
 NON_NEGATIVE = Check("finite and at least 0", lambda v: math.isfinite(v) and v >= 0)
 FINITE = Check("finite", math.isfinite)
-FRACTION = Check("in [0, 1)", lambda v: 0 <= v < 1)
+FRACTION = Check("in [0, 1), as a float32 too", lambda v: 0 <= v < 1 - 2**-25)
 SEED = Check("in [0, 2^32)", lambda v: 0 <= v < 2**32)
 COUNT = Check("in [1, 2^31)", lambda v: 1 <= v < 2**31)
 COUNT_OR_ZERO = Check("in [0, 2^31)", lambda v: 0 <= v < 2**31)

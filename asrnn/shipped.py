@@ -47,7 +47,7 @@ def find(given: str, folder: Path, what: str) -> str:
     Raises:
       ConfigError: for a name that none of them has.
     """
-    if not given or Path(given).exists() or given.endswith(".py") or Path(given).name != given:
+    if not given or Path(given).is_file() or given.endswith(".py") or Path(given).name != given:
         return given
     known = names(folder)
     if given not in known:

@@ -11,7 +11,7 @@ import pytest
 
 from asrnn.config import check_config, default_workdir, to_json
 from asrnn.models import num_parameters
-from asrnn.shipped import variants
+from asrnn.shipped import CONFIGS, find, variants
 from asrnn.tasks import TASKS
 from asrnn.training.experiment import make_experiment, parameter_table
 
@@ -139,3 +139,9 @@ def test_the_seed_decides_the_initial_parameters():
     )
     assert (one == same).all()
     assert (one != other).all()
+
+
+def test_a_folder_of_the_name_of_a_config_does_not_hide_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mnist").mkdir()
+    assert find("mnist", CONFIGS, "config") == str(CONFIGS / "mnist.py")

@@ -277,7 +277,20 @@ def test_what_cannot_be_used_is_refused_in_one_line(changes, text):
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("text", ["b1", "b1=", "b1=f()", "b1=0.5) or (", "**{}", "0.5", "b1=0.5\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "b1={[]: 1}",
+        "b1=0.9, b1=0.8",
+        "b1",
+        "b1=",
+        "b1=f()",
+        "b1=0.5) or (",
+        "**{}",
+        "0.5",
+        "b1=0.5\n",
+    ],
+)
 def test_arguments_are_plain_keyword_arguments(text):
     (check,) = (it.check for it in OPTIMIZERS["optax"].options if it.name == "arguments")
     assert check.holds("") and check.holds("b1=0.5, mask=None") and check.holds("b=(1, 2)")

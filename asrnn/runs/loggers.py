@@ -4,8 +4,8 @@ A logger is imported when a config asks for it. Each is switched on by the field
 section `training`.
 """
 
-import hashlib
 import os
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
@@ -14,6 +14,7 @@ from ml_collections import ConfigDict
 
 from asrnn.config import flatten
 from asrnn.errors import ConfigError, one_line
+from asrnn.files import write_atomically
 
 Row = Mapping[str, Any]
 
@@ -58,7 +59,7 @@ class WeightsAndBiases:
     """A run of Weights & Biases; arguments as `open_loggers`.
 
     Project, entity and mode are those of its variables (WANDB_PROJECT, WANDB_MODE=offline, ...). A
-    run that resumes goes on with its id, which is a hash of the workdir's path.
+    run that resumes goes on with its id, which is drawn once and kept in the workdir.
     """
 
     def __init__(self, workdir: Path, config: ConfigDict, last_step: int):
@@ -66,12 +67,15 @@ class WeightsAndBiases:
             import wandb
         except ImportError:
             _missing("wandb", "wandb")
+        known = workdir / "wandb_id.txt"
+        own = known.read_text().strip() if known.exists() else uuid.uuid4().hex[:12]
         try:
             self._run: Any = wandb.init(
                 project=os.environ.get("WANDB_PROJECT", "asrnn"),
                 name=workdir.name,
-                id=hashlib.sha256(str(workdir.absolute()).encode()).hexdigest()[:12],
+                id=own,
                 resume="allow",
+                reinit="create_new",  # a population opens one for each member
                 dir=str(workdir),
                 config=flatten(config.to_dict()),
                 settings=wandb.Settings(silent=True, console="off"),
@@ -81,6 +85,7 @@ class WeightsAndBiases:
                 f"config.training.wandb: Weights & Biases does not start ({one_line(error)});"
                 " log in with `wandb login`, or set WANDB_MODE=offline"
             ) from None
+        write_atomically(known, f"{own}\n")
         # Its own step may not go back, as a run does that is evaluated at its best step.
         self._run.define_metric("step")
         self._run.define_metric("*", step_metric="step")

@@ -136,7 +136,8 @@ def with_changes(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDict:
     allowed = ["task.source", "task.data_dir", "model.discretization", *of_schemes, *run_time]
     for field in changes:
         check_choice("what can be changed of a trained network", field, allowed)
-    config = changed(config, changes)
+    # Nothing is differentiated, so no scheme has to be one that can be undone.
+    config = changed(config, {**changes, "recurrence.remat": "none"})
     check_config(config)
     return config
 

@@ -99,8 +99,8 @@ class Journal:
         if not self._writes:
             yield
             return
+        loggers = open_loggers(self.workdir, self._config, first)  # it may refuse the run
         write_config(self.workdir, self._config)
-        loggers = open_loggers(self.workdir, self._config, first)
         path = self.workdir / METRICS
         with Records(path, first, self._validated, loggers) as self._records:
             self._tell_of_lost_rows(first)

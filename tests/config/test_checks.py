@@ -14,7 +14,7 @@ NAN, INF = float("nan"), float("inf")
 OUT_OF_RANGE = {
     POSITIVE: (0.0, -1e-9, NAN, INF, -INF),
     NON_NEGATIVE: (-1e-9, NAN, INF, -INF),
-    FRACTION: (1.0, -1e-9, NAN, INF, -INF),
+    FRACTION: (1.0, 1 - 1e-9, -1e-9, NAN, INF, -INF),
     SEED: (-1, 2**32),
     COUNT: (0, -1, 2**31),
     COUNT_OR_ZERO: (-1, 2**31),

@@ -9,6 +9,7 @@ from asrnn.config import base_config
 from asrnn.dynamics import Coefficients, make_cell
 from asrnn.errors import ConfigError
 from asrnn.recurrence import choose_backend, native, unroll
+from asrnn.training.evaluation import with_changes
 from asrnn.training.experiment import make_experiment
 from tests.recurrence.test_kernels import assert_close, in_float64
 
@@ -149,3 +150,18 @@ def test_a_run_that_could_not_take_its_states_back_is_refused_before_it_starts()
     config.model.diffusion = 0.01
     with pytest.raises(ConfigError, match=r"model\.diffusion=0, found 0\.01"):
         make_experiment(config)
+
+
+def test_a_network_that_was_trained_so_can_be_asked_under_a_scheme_without_an_inverse():
+    config = base_config()
+    config.update_from_flattened_dict(
+        {
+            "model.cell": "hamiltonian",
+            "model.discretization": "leapfrog",
+            "model.diffusion": 0.0,
+            "recurrence.remat": "reverse",
+        }
+    )
+    asked = with_changes(config, {"model.discretization": "rk4", "model.diffusion": 0.1})
+    assert asked.recurrence.remat == "none"
+    make_experiment(asked)
