@@ -14,10 +14,16 @@ from asrnn.errors import CheckpointError, ConfigError, near_miss
 from asrnn.runs.checkpoints import flat_leaves
 from asrnn.runs.summary import read_summary
 from asrnn.tasks import TASKS, Resident, time_major
-from asrnn.training.evaluation import Trained, evaluate_trained, read_trained, with_changes
-from asrnn.training.examples import KeyPurpose
+from asrnn.training.evaluation import (
+    Trained,
+    evaluate_trained,
+    part_of,
+    read_trained,
+    with_changes,
+)
+from asrnn.training.examples import Examples, KeyPurpose
 from asrnn.training.experiment import Experiment, make_experiment
-from asrnn.training.predictions import Predictions, predict_part
+from asrnn.training.predictions import Predictions, predict_examples
 from asrnn.typing import Array, Key
 
 BATCH_SIZE = 100
@@ -44,6 +50,7 @@ class TrainedNetwork:
 
     def __init__(self, trained: Trained):
         self._trained = trained
+        self._parts: dict[str, Examples] = {}  # as they were loaded
         self.experiment, self.params, self.step = trained
         self._outputs = _compiled(self.experiment, self.experiment.model.outputs)
         self._states = _compiled(self.experiment, self.experiment.model.states)
@@ -91,12 +98,17 @@ class TrainedNetwork:
         return self._apply(self._states, inputs)
 
     def evaluate(self, split: str = "test") -> dict[str, float]:
-        """As `asrnn.training.evaluation.evaluate_trained`."""
-        return evaluate_trained(self._trained, split)
+        """The metrics on a part; raises what `asrnn.training.evaluation.part_of` raises."""
+        return evaluate_trained(self._trained, self._part(split))
 
     def predict_part(self, split: str = "test") -> Predictions:
-        """As `asrnn.training.predictions.predict_part`."""
-        return predict_part(self._trained, split)
+        """The predictions of a part; raises what `asrnn.training.evaluation.part_of` raises."""
+        return predict_examples(self._trained, self._part(split))
+
+    def _part(self, split: str) -> Examples:
+        if split not in self._parts:
+            self._parts[split] = part_of(self._trained, split)
+        return self._parts[split]
 
     def _apply(self, forward: Forward, inputs: Any) -> np.ndarray:
         checked = _fitting(self.experiment, np.asarray(inputs))

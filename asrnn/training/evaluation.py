@@ -142,14 +142,9 @@ def with_changes(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDict:
     return config
 
 
-def evaluate_trained(trained: Trained, split: str) -> dict[str, float]:
-    """The metrics on "train", "validation" or "test", `step`, and the number of `examples`.
-
-    Raises:
-      ConfigError: if there is no such part.
-      DataError: if the data are missing or damaged.
-    """
-    experiment, examples = trained.experiment, part_of(trained, split)
+def evaluate_trained(trained: Trained, examples: Examples) -> dict[str, float]:
+    """The metrics on what `part_of` gives, `step`, and the number of `examples`."""
+    experiment = trained.experiment
     found = evaluate(
         make_eval_step(experiment.model, experiment.task, experiment.objective),
         trained.params,
@@ -163,7 +158,12 @@ def evaluate_trained(trained: Trained, split: str) -> dict[str, float]:
 
 
 def part_of(trained: Trained, split: str) -> Examples:
-    """The examples of a part; raises what `evaluate_trained` raises."""
+    """The examples of "train", "validation" or "test".
+
+    Raises:
+      ConfigError: if there is no such part.
+      DataError: if the data are missing or damaged.
+    """
     task, config = trained.experiment.task, trained.experiment.config
     if split == "train" and isinstance(task.source, Generated):
         raise ConfigError(
@@ -179,5 +179,6 @@ def part_of(trained: Trained, split: str) -> Examples:
 
 
 def evaluate_workdir(workdir: Path, split: str) -> dict[str, float]:
-    """`evaluate_trained` of a run; raises what that and `read_trained` raise."""
-    return evaluate_trained(read_trained(workdir), split)
+    """`evaluate_trained` of a run; raises what `read_trained` and `part_of` raise."""
+    trained = read_trained(workdir)
+    return evaluate_trained(trained, part_of(trained, split))

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from asrnn.tasks import evaluation_batches
-from asrnn.training.evaluation import BATCH_SIZE, Trained, part_of
+from asrnn.training.evaluation import BATCH_SIZE, Trained
 from asrnn.training.examples import Examples, KeyPurpose, take
 from asrnn.typing import Array, Key
 
@@ -25,14 +25,9 @@ class Predictions(NamedTuple):
     """Of the classes, float32 `[N, C]` or `[N, T, C]`; None for numbers."""
 
 
-def predict_part(trained: Trained, split: str) -> Predictions:
-    """The predictions of "train", "validation" or "test", in the order of its examples.
-
-    Raises:
-      ConfigError: if there is no such part.
-      DataError: if the data are missing or damaged.
-    """
-    experiment, examples = trained.experiment, part_of(trained, split)
+def predict_examples(trained: Trained, examples: Examples) -> Predictions:
+    """The predictions of what `asrnn.training.evaluation.part_of` gives, in its order."""
+    experiment = trained.experiment
     task, model = experiment.task, experiment.model
 
     @jax.jit
@@ -44,18 +39,18 @@ def predict_part(trained: Trained, split: str) -> Predictions:
         shape = outputs.shape[:-1]
         counts = jnp.ones(shape, bool) if batch.mask is None else batch.mask.astype(bool)
         counts = counts[:, None] if counts.ndim < len(shape) else counts
-        return outputs, batch.targets, jnp.broadcast_to(counts, shape)
+        own = outputs, batch.targets, jnp.broadcast_to(counts, shape)
+        return (*own, jax.nn.softmax(outputs)) if task.targets == "class" else own
 
     key, found = experiment.key(KeyPurpose.EVALUATION_NOISE), []
     batches = evaluation_batches(examples.number, min(BATCH_SIZE, examples.number))
     for indices, filled in zip(*batches, strict=True):
         parts = forward(trained.params, examples, jnp.asarray(indices), key)
         found.append([np.asarray(part)[filled > 0] for part in parts])
-    outputs, targets, counts = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    outputs, targets, counts, *rest = (np.concatenate(parts) for parts in zip(*found, strict=True))
     if task.targets != "class":
         return Predictions(outputs, targets, counts, None)
-    probabilities = np.asarray(jax.nn.softmax(outputs))
-    return Predictions(outputs.argmax(-1).astype(np.int32), targets, counts, probabilities)
+    return Predictions(outputs.argmax(-1).astype(np.int32), targets, counts, rest[0])
 
 
 def confusion_matrix(found: Predictions) -> np.ndarray:

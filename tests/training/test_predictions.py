@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from asrnn.training.evaluation import evaluate_workdir, read_trained
+from asrnn.training.evaluation import evaluate_workdir, part_of, read_trained
 from asrnn.training.predictions import (
     Predictions,
     class_accuracy,
     confusion_matrix,
     details,
     details_text,
-    predict_part,
+    predict_examples,
 )
 from tests.training.test_golden import GOLDEN
 
@@ -52,7 +52,8 @@ def test_numbers_have_errors_and_what_is_explained() -> None:
 
 def test_every_example_is_predicted_once_and_as_it_is_evaluated() -> None:
     workdir = GOLDEN / "antisymmetric"
-    found = predict_part(read_trained(workdir), "test")
+    trained = read_trained(workdir)
+    found = predict_examples(trained, part_of(trained, "test"))
     evaluated = evaluate_workdir(workdir, "test")
     assert found.predictions.shape == found.counts.shape == (evaluated["examples"],)
     assert found.probabilities is not None

@@ -43,7 +43,7 @@ def _cache_base() -> Path:
             try:
                 return Path(named).expanduser() / inside
             except RuntimeError as error:
-                raise Unavailable(f"{variable}={named}: no such user's home") from error
+                raise Unavailable(f"{variable}={named}: no such user") from error
     try:
         return Path.home() / ".cache" / "asrnn"
     except RuntimeError as error:
