@@ -12,7 +12,6 @@ Anything else is wrong: a traceback, or another result without a word. Ends with
 is any.
 """
 
-import argparse
 import json
 import random
 import shutil
@@ -167,12 +166,7 @@ def cases(folder: Path) -> dict[str, Case]:
 
 def main() -> None:
     """Parses the flags, damages every case, prints and writes what was found."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--damages", type=int, default=500)
-    parser.add_argument("--seed", type=int, default=0, help="of files, kinds and places")
-    parser.add_argument("--case", help="only this one")
-    parser.add_argument("--out", type=Path)
-    given = parser.parse_args()
+    given = forked.flags(__doc__, "damages", 500)
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="damage-") as name:
         folder = Path(name)

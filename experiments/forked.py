@@ -4,6 +4,7 @@ The parent imports what the commands import, which takes seconds, and starts nei
 thread. A child then is `python -m asrnn.COMMAND` from its first line of our code on.
 """
 
+import argparse
 import ctypes
 import os
 import resource
@@ -46,6 +47,16 @@ class Ended(NamedTuple):
     code: int
     text: str
     seconds: float
+
+
+def flags(about: str, counted: str, default: int) -> argparse.Namespace:
+    """The flags of a campaign over cases: how many, the seed, one case only, a file."""
+    parser = argparse.ArgumentParser(description=about.splitlines()[0])
+    parser.add_argument(f"--{counted}", type=int, default=default)
+    parser.add_argument("--seed", type=int, default=0, help="of the moments, files and places")
+    parser.add_argument("--case", help="only this one")
+    parser.add_argument("--out", type=Path)
+    return parser.parse_args()
 
 
 def preload(cache: Path) -> None:

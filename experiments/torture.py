@@ -11,7 +11,6 @@ undisturbed run. Ends with code 1 unless all of that holds. One start in ten fin
 compilation cache, so that kills come during compilation too.
 """
 
-import argparse
 import json
 import random
 import shutil
@@ -97,12 +96,7 @@ def cases(folder: Path) -> dict[str, Case]:
 
 def main() -> None:
     """Parses the flags, disturbs every case, prints and writes what was found."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--kills", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=0, help="of the moments")
-    parser.add_argument("--case", help="only this one")
-    parser.add_argument("--out", type=Path)
-    given = parser.parse_args()
+    given = forked.flags(__doc__, "kills", 1000)
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="torture-") as name:
         folder = Path(name)
