@@ -16,7 +16,7 @@ from ml_collections import ConfigDict
 from asrnn.dynamics import CELLS, SCHEMES, MapCell
 from asrnn.errors import ConfigError, check_choice, near_miss
 from asrnn.frame import FRAME, SEED_OPTION
-from asrnn.objectives import OBJECTIVES
+from asrnn.objectives import OBJECTIVES, objective_of
 from asrnn.optimizers import OPTIMIZERS, SCHEDULES, check_optimizer
 from asrnn.options import Component, Option, Use, Value, check_value, union
 from asrnn.tasks import TASKS
@@ -93,6 +93,7 @@ def check_config(config: ConfigDict) -> None:
                 f"config.{field}={fields[field]!r} is not read by {chosen}; read by"
                 f" {_reader_names(field)}; leave it at its default {options[field].default!r}"
             )
+    objective_of(fields)
     check_optimizer({**config.optimizer.to_dict(), "steps": fields["training.steps"]})
     if fields["training.batch_size"] % fields["training.accumulate"]:
         raise ConfigError(

@@ -103,6 +103,12 @@ FRAME: dict[str, tuple[Option, ...]] = {
         Option("log_every", 100, "updates between two training rows of metrics.jsonl", COUNT),
         Option("eval_every", 1_000, "updates between two validations", COUNT),
         Option(
+            "monitored",
+            "",
+            "metric of the validation by which checkpoints and runs are compared;"
+            " empty: accuracy where there is one, else loss",
+        ),
+        Option(
             "patience",
             0,
             "validations without a better one after which the run ends; 0: it never does early",

@@ -7,11 +7,11 @@ metric of the run's objective.
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from asrnn.console import loss_text, percent
-from asrnn.errors import check_choice
+from asrnn.errors import ConfigError, check_choice
 from asrnn.lazy import jax, jnp
 from asrnn.options import Option
 from asrnn.typing import Array
@@ -188,11 +188,18 @@ def find_objective(name: str) -> Objective:
 
 
 def objective_of(fields: Mapping[str, Any]) -> Objective:
-    """The objective of a stored run, from its config by dotted name.
+    """The objective of a run, from its config by dotted name.
 
     A config of a version that had no objectives is one of cross-entropy.
 
     Raises:
-      ConfigError: for a name that is not in `OBJECTIVES`.
+      ConfigError: for a name that is not in `OBJECTIVES`, or a metric that the objective lacks.
     """
-    return find_objective(fields.get("objective.name", CROSS_ENTROPY.name))
+    objective = find_objective(fields.get("objective.name", CROSS_ENTROPY.name))
+    monitored = fields.get("training.monitored") or objective.monitored
+    if monitored not in objective.metrics:
+        raise ConfigError(
+            f"config.training.monitored must be a metric of {objective.name}"
+            f" ({', '.join(objective.metrics)}), or empty; found {monitored!r}"
+        )
+    return replace(objective, monitored=monitored)

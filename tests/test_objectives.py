@@ -167,5 +167,5 @@ def test_an_unknown_objective_is_refused_by_name() -> None:
 
 
 def test_a_config_without_an_objective_is_one_of_cross_entropy() -> None:
-    assert objective_of({"task.name": "digits"}) is CROSS_ENTROPY
-    assert objective_of({"objective.name": "squared_error"}) is SQUARED_ERROR
+    assert objective_of({"task.name": "digits"}) == CROSS_ENTROPY
+    assert objective_of({"objective.name": "squared_error"}) == SQUARED_ERROR

@@ -9,11 +9,11 @@ import jax.numpy as jnp
 from flax import nnx
 from ml_collections import ConfigDict
 
-from asrnn.config import section_values
+from asrnn.config import flatten, section_values
 from asrnn.dynamics import CELLS, SCHEMES, MapCell
 from asrnn.errors import check_choice
 from asrnn.models import SequenceNetwork
-from asrnn.objectives import Objective, find_objective
+from asrnn.objectives import Objective, objective_of
 from asrnn.options import Use, values_of
 from asrnn.recurrence import BACKENDS, FORMER_NAMES, check_reversible, choose_backend
 from asrnn.tasks import Task, check_fits, make_task
@@ -126,7 +126,7 @@ def objective_with_values(config: ConfigDict) -> Objective:
     Raises:
       ConfigError: if there is no such objective.
     """
-    objective = find_objective(config.objective.name)
+    objective = objective_of(flatten(config.to_dict()))
     static = section_values(config, "objective", Use.STATIC)
     static.pop("name", None)
     return replace(objective, terms=partial(objective.terms, **static)) if static else objective

@@ -49,7 +49,7 @@ class Journal:
     ):
         self.workdir = workdir
         self._objective = experiment.objective
-        self.best: dict[str, Any] = {"step": None, self._objective.monitored: None}
+        self.best: dict[str, Any] = dict.fromkeys(("step", *self._objective.metrics))
         self._experiment = experiment
         self._config = experiment.config
         self._origin = origin
@@ -172,7 +172,7 @@ class Journal:
         name, metric = self._objective.monitored, self._objective.metric
         self._stale += 1
         if metric.cost(scores[name]) < metric.cost(self.best[name]):
-            self.best, self._stale = {"step": step, name: scores[name]}, 0
+            self.best, self._stale = {"step": step, **scores}, 0
         return row
 
     @property
@@ -235,11 +235,9 @@ class Journal:
             "steps_asked": self._config.training.steps,
             "exhausted_patience": self._exhausted_patience(status, steps),
             "num_parameters": num_parameters(self._experiment.initial_params),
-            "validation_accuracy": self.best.get("accuracy"),
             "best_step": self.best["step"],
-            "test_accuracy": None if test is None else test.get("accuracy"),
             "test_step": None if test is None else test["step"],
-            **self._monitored(test),
+            **self._scores(test),
             "seconds": round(self.elapsed(), 3),
             "backend": self._experiment.model.recurrence["backend"],
             "data": self._origin,
@@ -262,10 +260,11 @@ class Journal:
         ended_early = status == DONE and steps < training.steps
         return int(training.patience) if ended_early else None
 
-    def _monitored(self, test: Row | None) -> dict[str, Any]:
-        """The scores by which runs of this objective are compared."""
-        name = self._objective.monitored
+    def _scores(self, test: Row | None) -> dict[str, Any]:
+        """Each metric of the best validation, and of the test of what was best."""
+        parts = {"validation": self.best, "test": test or {}}
         return {
-            f"validation_{name}": self.best[name],
-            f"test_{name}": None if test is None else test[name],
+            f"{part}_{name}": found.get(name)
+            for part, found in parts.items()
+            for name in {**self._objective.metrics, "accuracy": None}
         }

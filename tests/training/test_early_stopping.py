@@ -123,6 +123,26 @@ def test_without_a_validation_part_patience_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "new").exists()
 
 
+def test_the_monitored_metric_of_the_config_decides_what_is_best(
+    ended: Path, tmp_path: Path
+) -> None:
+    config = impatient(training__monitored="loss")
+    found = train_and_evaluate(config, tmp_path)
+    losses = {row["step"]: row["loss"] for row in rows(tmp_path) if row["split"] == "validation"}
+    best = min(losses, key=losses.__getitem__)
+    assert best != summary(ended)["best_step"]  # where accuracy decides, it is another
+    assert (found["best_step"], found["test_step"]) == (best, best)
+    assert found["validation_loss"] == losses[best] == outcome(Job(tmp_path, config)).score
+    assert found["validation_accuracy"] == accuracies(tmp_path)[best]
+    assert read_run(tmp_path, tmp_path.parent).validation_score == losses[best]
+
+
+def test_a_metric_that_the_objective_lacks_is_refused(tmp_path: Path) -> None:
+    config = impatient(objective__name="squared_error", training__monitored="accuracy")
+    with pytest.raises(ConfigError, match=r"metric of squared_error \(loss\).*'accuracy'"):
+        train_and_evaluate(config, tmp_path / "new")
+
+
 @pytest.mark.slow
 def test_a_finished_run_made_longer_is_the_longer_run(tmp_path: Path) -> None:
     for steps in (6, 12):
