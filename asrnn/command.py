@@ -48,7 +48,9 @@ def run(
       choices: the words of which a command takes exactly one, beside its flags.
       takes_folder: whether main takes a folder, which may be given beside the flags.
     """
-    argv = sys.argv if argv is None else argv
+    if argv is None:
+        sys.argv[1:] = _config_first(sys.argv[1:])  # ml_collections looks there
+        argv = sys.argv
     before = {number: signal.signal(number, leave) for number in obeyed()}
     code = AsrnnError.exit_code  # of a defect
     try:
@@ -94,6 +96,16 @@ def _outcome(
             raise
         return _failed(said)
     return 0
+
+
+def _config_first(words: Sequence[str]) -> list[str]:
+    """The words with --config before the fields that change it, the order that absl needs."""
+    for place, word in enumerate(words):
+        name, has_value, _ = word.lstrip("-").partition("=")
+        if word.startswith("-") and name == "config":
+            end = place + (1 if has_value else 2)
+            return [*words[place:end], *words[:place], *words[end:]]
+    return list(words)
 
 
 def _failed(error: AsrnnError) -> int:

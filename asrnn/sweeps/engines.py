@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from asrnn.signals import StopRequest
 from asrnn.sweeps import population, ray_engine
 from asrnn.sweeps.pool import Pool
-from asrnn.sweeps.process import start
+from asrnn.sweeps.process import Workers
 from asrnn.sweeps.slots import make_slots, own_cores, visible_gpus
 from asrnn.sweeps.trials import Engine, Job, Watch
 from asrnn.training import devices
@@ -34,7 +34,7 @@ def make_engine(
 
 
 def run_locally(jobs: Sequence[Job], *, workers: int, watch: Watch) -> None:
-    """The local engine: a process for each trial, `workers` at a time, on this machine.
+    """The local engine: processes on this machine, `workers` of them, each with one trial at a time.
 
     Jobs that are finished stay as they are. A trial whose process is killed goes on from its
     last checkpoint, in a new process. What a trial says to stderr is in log.txt of its workdir.
@@ -45,5 +45,5 @@ def run_locally(jobs: Sequence[Job], *, workers: int, watch: Watch) -> None:
       AsrnnError: at the end, if the processes of a trial died again and again.
     """
     slots = make_slots(workers, own_cores(), visible_gpus(os.environ))
-    with StopRequest() as stop:
-        Pool(jobs, slots, start, watch, stop).run()
+    with StopRequest() as stop, Workers() as processes:
+        Pool(jobs, slots, processes.start, watch, stop).run()

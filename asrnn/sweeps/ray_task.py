@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 
 from asrnn.signals import StopRequest
 from asrnn.sweeps.pool import POLL
-from asrnn.sweeps.process import start
+from asrnn.sweeps.process import Workers
 from asrnn.sweeps.slots import GPU_MEMORY, MEMORY_FRACTION, Slot, claimed_core, own_cores
 from asrnn.sweeps.trials import Job
 
@@ -31,9 +31,14 @@ def bring_to_its_end(workdir: str, config: dict[str, Any], folder: str, gpus: fl
       CheckpointError: if the workdir cannot be written.
       OSError: if there is no such folder on this node.
     """
-    with StopRequest() as stop, claimed_core(own_cores()) as cores:
+    with (
+        StopRequest() as stop,
+        claimed_core(own_cores()) as cores,
+        Workers() as processes,
+    ):
         os.chdir(folder)
-        process = start(Job(Path(workdir), ConfigDict(config)), Slot(cores, memory_share(gpus)))
+        slot = Slot(cores, memory_share(gpus))
+        process = processes.start(Job(Path(workdir), ConfigDict(config)), slot)
         try:
             while process.poll() is None and stop.received is None:
                 time.sleep(POLL)

@@ -1,48 +1,51 @@
-"""The process of one trial: `python -m asrnn.sweeps.worker`, its job on standard input.
+"""The process of trials: `python -m asrnn.sweeps.worker`, its jobs as lines on standard input.
 
-It pins itself to its cores before jax is imported, ends with its coordinator, and exits with
-the exit codes of `asrnn.train`.
+It pins itself to its cores before jax is imported, ends with its coordinator or with its input,
+and answers each job with the exit code that `asrnn.train` would have. An error that is no
+`AsrnnError` is a defect, after which the process cannot be trusted: it ends with the traceback.
 """
 
 import ctypes
+import gc
 import json
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from asrnn.errors import AsrnnError
-from asrnn.sweeps.trials import Job
 
 PR_SET_PDEATHSIG = 1
-
-
-def order(job: Job, cores: Sequence[int]) -> bytes:
-    """What `main` reads: the job and the cores, from the process that is to be its parent."""
-    text = {
-        "workdir": str(job.workdir),
-        "config": job.config.to_dict(),
-        "cores": list(cores),
-        "parent": os.getpid(),
-        "argv": sys.orig_argv,
-    }
-    return json.dumps(text).encode()
+RESET_PEAK = "5"  # what makes /proc/self/clear_refs begin the largest resident size anew
 
 
 def main() -> None:
-    """Runs one job."""
-    given = json.loads(sys.stdin.buffer.read())
-    if given["cores"]:
-        os.sched_setaffinity(0, given["cores"])
-    sys.orig_argv = given["argv"]  # summaries name the command that a person gave
-    _end_with_parent(given["parent"])
+    """Runs one job after the other."""
+    for line in sys.stdin.buffer:
+        given = json.loads(line)
+        _end_with_parent(given["parent"])
+        if given["cores"]:
+            os.sched_setaffinity(0, given["cores"])
+        sys.orig_argv = given["argv"]  # summaries name the command that a person gave
+        _say_into(Path(given["log"]))
+        with suppress(OSError):  # the peak memory of a trial is its own
+            Path("/proc/self/clear_refs").write_text(RESET_PEAK)
+        code = _outcome(given["config"], Path(given["workdir"]))
+        with suppress(BrokenPipeError):  # the coordinator is gone
+            os.write(given["answers"], f"{code}\n".encode())
+
+
+def _outcome(config: dict[str, Any], workdir: Path) -> int:
     try:
-        run_job(given["config"], Path(given["workdir"]))
+        run_job(config, workdir)
     except AsrnnError as error:
-        print(error, file=sys.stderr)
-        sys.exit(error.exit_code)
+        print(error, file=sys.stderr, flush=True)
+        return error.exit_code
+    finally:
+        gc.collect()  # data and parameters of the job
+    return 0
 
 
 def run_job(config: dict[str, Any], workdir: Path) -> None:
@@ -58,6 +61,14 @@ def run_job(config: dict[str, Any], workdir: Path) -> None:
 
     configure_jax()
     train(ConfigDict(config), workdir)
+
+
+def _say_into(log: Path) -> None:
+    """Leads what is printed from now on to a file."""
+    sys.stdout.flush()
+    with log.open("ab") as file:
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(file.fileno(), stream.fileno())
 
 
 def _end_with_parent(parent: int) -> None:

@@ -54,6 +54,14 @@ def test_dry_run_needs_no_data(call):
     assert "9,674" in result.out
 
 
+@pytest.mark.parametrize("given", [[DIGITS], ["--config", DIGITS.removeprefix("--config=")]])
+def test_fields_may_be_set_before_the_config_that_has_them(call, given):
+    result = call("--config.seed=5", "--dry_run", *given, "--config.training.steps=7")
+    assert (result.code, result.err) == (0, "")
+    assert '"seed": 5' in result.out
+    assert '"steps": 7' in result.out
+
+
 def test_flags_may_come_from_a_file(call, tmp_path):
     (tmp_path / "flags").write_text(f"{DIGITS}\n--config.seed=5\n--dry_run\n")
     result = call(f"--flagfile={tmp_path / 'flags'}")

@@ -23,7 +23,7 @@ from tests.sweeps.quiet import Quiet
 PREAMBLE = """
 import json, os, signal, sys, time
 from pathlib import Path
-order = json.loads(sys.stdin.read())
+order = json.loads(sys.stdin.readline())
 workdir, steps = Path(order["workdir"]), order["config"]["training"]["steps"]
 with (workdir / "starts").open("a") as file:
     file.write("x")
