@@ -1,7 +1,7 @@
 """Runs or continues a set of trials and picks the best by validation.
 
 python -m asrnn.sweep --config=mnist|FILE.py --space=mnist|FILE.py
-                      [--rungs=500,1500 --reduction=3 | --search=optuna --trials=50]
+                      [--rungs=500,1500 --reduction=3] [--search=optuna --trials=50 [--prune]]
                       [--workers=2] [--shard=0/4 | --engine=ray --ray_address=HOST:PORT
                                      | --engine=population --population_size=32]
                       [--workdir=DIR] [--dry_run] [--config.training.steps=5000 ...]
@@ -28,6 +28,9 @@ SEARCH = flags.DEFINE_enum(
 TRIALS = flags.DEFINE_integer("trials", 0, "Settings to search, each with all of its seeds.")
 BATCH = flags.DEFINE_integer(
     "batch", 8, "Settings that a search proposes at a time, before any is scored."
+)
+PRUNE = flags.DEFINE_bool(
+    "prune", False, "End a trial where it is worse than most of the batches before were."
 )
 WORKDIR = flags.DEFINE_string(
     "workdir", None, "Folder of the sweep; by default runs/sweep-<task>-<space>-<hash>."
@@ -59,13 +62,12 @@ def main() -> None:
     from asrnn.reports.sweep_figures import draw_sweep
     from asrnn.sweeps.folder import TABLE, default_folder
     from asrnn.sweeps.halving import read_rungs
-    from asrnn.sweeps.progress_table import describe
     from asrnn.sweeps.shard import read_shard
     from asrnn.sweeps.space import expand, scales
     from asrnn.sweeps.trials import distinct, make_trials
     from asrnn.sweeps.user_file import read_space
 
-    command.goes_only("with --search", SEARCH.value is not None, TRIALS, BATCH)
+    command.goes_only("with --search", SEARCH.value is not None, TRIALS, BATCH, PRUNE)
     command.goes_only("with --rungs", bool(RUNGS.value), REDUCTION)
     config = command.read_config_flag(CONFIG)
     check_config(config)
@@ -78,7 +80,7 @@ def main() -> None:
 
     engine = _engine()
     if SEARCH.value:
-        search = Search(space, TRIALS.value, BATCH.value, SPACE_SEED.value)
+        search = Search(space, TRIALS.value, BATCH.value, SPACE_SEED.value, prune=PRUNE.value)
         check_search(search, rungs, shard)
         trials = first_trials(search)
     else:
@@ -88,8 +90,9 @@ def main() -> None:
     sweep = Sweep(config, trials, folder, rungs, REDUCTION.value, shard, scales(space))
     if DRY_RUN.value:
         configure_jax()
-        dry_run(sweep)
-        print("\n".join(f"{trial.id}  {describe(trial)}" for trial in trials))
+        if SEARCH.value and TRIALS.value < BATCH.value:
+            trials = distinct(config, first_trials(search._replace(batch=TRIALS.value)))
+        print(dry_run(sweep._replace(trials=trials), TRIALS.value or None))
         return
     result = run_search(sweep, search, engine) if SEARCH.value else run_sweep(sweep, engine)
     print(sweep_table(result, command.train_command(CONFIG)))

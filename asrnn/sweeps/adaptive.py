@@ -9,6 +9,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -20,7 +21,7 @@ from asrnn.objectives import CROSS_ENTROPY, Metric, objective_of
 from asrnn.runs.workdir import locked
 from asrnn.signals import StopRequest
 from asrnn.sweeps.folder import settle
-from asrnn.sweeps.halving import mean_score
+from asrnn.sweeps.pruning import limits_after
 from asrnn.sweeps.shard import WHOLE, Shard
 from asrnn.sweeps.space import (
     Chain,
@@ -35,7 +36,7 @@ from asrnn.sweeps.space import (
     join,
 )
 from asrnn.sweeps.sweep import Result, Sweep, check_sweep, run_sweep
-from asrnn.sweeps.trials import Engine, Trial, distinct, first_alike, make_job, make_trials, outcome
+from asrnn.sweeps.trials import Engine, Limits, Trial, distinct, first_alike, make_trials
 
 PROPOSALS = "search.jsonl"
 LOCK = ".lock-search"  # held from batch to batch; each of them is a sweep with its own lock
@@ -45,6 +46,16 @@ WORST = {"higher": 0.0, "lower": math.inf}  # the score of a setting that diverg
 
 Choices = dict[str, Any]
 """What decides a setting: by place in the space, the index of a value or a fraction of a range."""
+
+
+class Scored(NamedTuple):
+    """A setting that was tried."""
+
+    choices: Choices
+    score: float
+    """The mean over its seeds, of each the best validation."""
+    dropped: int | None = None
+    """The step after which it was, at a rung or by pruning; None if it ran to its end."""
 
 
 class Search(NamedTuple):
@@ -58,6 +69,8 @@ class Search(NamedTuple):
     seed: int
     metric: Metric = CROSS_ENTROPY.metric
     """The metric by which settings are compared."""
+    prune: bool = False
+    """Whether a trial ends where it is worse than most of the batches before were."""
 
 
 class Chooser(Protocol):
@@ -74,8 +87,8 @@ def run_search(sweep: Sweep, search: Search, engine: Engine) -> Result:
     """Runs or continues a search, whose trials become those of the sweep.
 
     Raises:
-      ConfigError: if Optuna is missing, the sweep has rungs or shards, a trial's config
-        cannot be used, or the folder is of another sweep.
+      ConfigError: if Optuna is missing, the sweep has shards, or rungs and is to be pruned, a
+        trial's config cannot be used, or the folder is of another sweep.
       WorkdirInUse: if another process runs this sweep.
       Interrupted: after a signal.
       AsrnnError: as the engine.
@@ -85,12 +98,15 @@ def run_search(sweep: Sweep, search: Search, engine: Engine) -> Result:
     with StopRequest() as stop, locked(sweep.folder, LOCK):
         proposals = _read(sweep.folder, search)
         known = distinct(sweep.config, trials_of(search, proposals))
-        settle(sweep.folder, sweep.config, known, scales=sweep.scales)
+        settle(sweep.folder, sweep.config, known, sweep.rungs, sweep.reduction, scales=sweep.scales)
+        scored: list[Scored] = []
         while True:
-            alike = first_alike(sweep.config, trials_of(search, proposals))
             if proposals:
+                alike = first_alike(sweep.config, trials_of(search, proposals))
                 trials = distinct(sweep.config, list(alike.values()))
-                result = run_sweep(sweep._replace(trials=trials), engine)
+                limits = _limits(search, proposals, sweep, alike) if search.prune else None
+                result = run_sweep(sweep._replace(trials=trials, limits=limits), engine)
+                scored = [_scored(search, choices, sweep, result, alike) for choices in proposals]
             if len(proposals) >= search.settings:
                 return result
             if stop.received is not None:
@@ -98,7 +114,6 @@ def run_search(sweep: Sweep, search: Search, engine: Engine) -> Result:
                     f"stopped by {stop.received.name}, all trials saved;"
                     " run the same command again to go on"
                 )
-            scored = [(choices, _score(search, choices, sweep, alike)) for choices in proposals]
             proposals = proposals + next_batch(search, scored)
             check_sweep(sweep._replace(trials=trials_of(search, proposals)))
             _write(sweep.folder, proposals)
@@ -108,7 +123,7 @@ def check_search(search: Search, rungs: Sequence[int], shard: Shard) -> None:
     """Checks the numbers of a search, and what it is combined with; needs no Optuna.
 
     Raises:
-      ConfigError: for a number below 1, or rungs or shards.
+      ConfigError: for a number below 1, shards, or both rungs and pruning.
     """
     if search.settings < 1:
         raise ConfigError(
@@ -116,12 +131,14 @@ def check_search(search: Search, rungs: Sequence[int], shard: Shard) -> None:
         )
     if search.batch < 1:
         raise ConfigError(f"--batch must be at least 1, found {search.batch}")
-    if rungs or shard != WHOLE:
-        raise ConfigError("--search cannot be combined with --rungs or --shard; leave them out")
+    if shard != WHOLE:
+        raise ConfigError("--search cannot be combined with --shard; leave one out")
+    if rungs and search.prune:
+        raise ConfigError("--prune cannot be combined with --rungs; leave one out")
 
 
 def first_trials(search: Search) -> list[Trial]:
-    """The trials of the first batch, which no score has shaped.
+    """The trials of the first batch, which no score has shaped; however few settings there are.
 
     Raises:
       ConfigError: if Optuna is missing.
@@ -129,30 +146,28 @@ def first_trials(search: Search) -> list[Trial]:
     return trials_of(search, next_batch(search._replace(settings=search.batch), []))
 
 
-def next_batch(search: Search, scored: Sequence[tuple[Choices, float]]) -> list[Choices]:
+def next_batch(search: Search, scored: Sequence[Scored]) -> list[Choices]:
     """What to try after the settings that are scored, up to the end of a batch.
 
     A search that ended within a batch and is to go on takes up that batch as it would have
     been: without the scores of its first settings.
     """
     began = len(scored) // search.batch * search.batch
-    pending = [choices for choices, _ in scored[began:]]
+    pending = [one.choices for one in scored[began:]]
     for index in range(len(scored), min(began + search.batch, search.settings)):
         pending.append(propose(search, scored[:began], pending, index))
     return pending[len(scored) - began :]
 
 
 def propose(
-    search: Search,
-    scored: Sequence[tuple[Choices, float]],
-    pending: Sequence[Choices],
-    index: int,
+    search: Search, scored: Sequence[Scored], pending: Sequence[Choices], index: int
 ) -> Choices:
     """One proposal of the tree-structured Parzen estimator (TPE).
 
     Args:
       search: what is searched.
-      scored: settings with their scores; higher is better.
+      scored: settings with their scores; those that were dropped count as worse than all others,
+        by how far they came and then by their scores.
       pending: settings without a score yet, to keep away from.
       index: of the proposal: with the search's seed it seeds the sampler.
     """
@@ -164,7 +179,7 @@ def propose(
     study = optuna.create_study(direction=DIRECTION[search.metric.better], sampler=sampler)
     running = optuna.trial.TrialState.RUNNING
     for choices, told in (
-        *((choices, {"value": score}) for choices, score in scored),
+        *((one.choices, _told(one)) for one in scored),
         *((choices, {"state": running}) for choices in pending),
     ):
         fixed = optuna.trial.FixedTrial(choices)
@@ -175,6 +190,15 @@ def propose(
     trial = study.ask()
     settings(search.space, trial, search.seed)
     return dict(trial.params)
+
+
+def _told(scored: Scored) -> dict[str, Any]:
+    if scored.dropped is None:
+        return {"value": scored.score}
+    return {
+        "state": _optuna().trial.TrialState.PRUNED,
+        "intermediate_values": {scored.dropped: scored.score},
+    }
 
 
 def settings(space: Space, chooser: Chooser, seed: int, place: str = "") -> list[Overrides]:
@@ -221,10 +245,33 @@ def _points(search: Search, choices: Choices) -> list[Overrides]:
     return settings(search.space, _optuna().trial.FixedTrial(choices), search.seed)
 
 
-def _score(search: Search, choices: Choices, sweep: Sweep, alike: Mapping[str, Trial]) -> float:
+def _scored(
+    search: Search, choices: Choices, sweep: Sweep, result: Result, alike: Mapping[str, Trial]
+) -> Scored:
     trials = [alike[trial.id] for trial in make_trials(_points(search, choices))]
-    score = mean_score([outcome(make_job(sweep.config, t, sweep.folder)) for t in trials])
-    return WORST[search.metric.better] if score is None else score
+    found = [result.outcomes[trial.id] for trial in trials]
+    scores = [one.score for one in found if one.status != "diverged" and one.score is not None]
+    if len(scores) < len(found):
+        return Scored(choices, WORST[search.metric.better])
+    dropped = [
+        one.step
+        for trial, one in zip(trials, found, strict=True)
+        if one.status == "pruned" or result.goals[trial.id] < sweep.job(trial).config.training.steps
+    ]
+    return Scored(choices, fmean(scores), min(dropped, default=None))
+
+
+def _limits(
+    search: Search, proposals: Sequence[Choices], sweep: Sweep, alike: Mapping[str, Trial]
+) -> dict[str, Limits]:
+    """Where the trials are pruned, each by those of the batches before its own."""
+    found: dict[str, Limits] = {}
+    for first in range(0, len(proposals), search.batch):
+        before = sweep._replace(limits=found)
+        limits = limits_after([before.job(alike[id]) for id in found])
+        for trial in trials_of(search, proposals[first : first + search.batch]):
+            found.setdefault(alike[trial.id].id, limits)
+    return found
 
 
 def _index(chooser: Chooser, name: str, count: int) -> int:

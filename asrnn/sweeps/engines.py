@@ -34,7 +34,7 @@ def make_engine(
 
 
 def run_locally(jobs: Sequence[Job], *, workers: int, watch: Watch) -> None:
-    """The local engine: processes on this machine, `workers` of them, each with one trial at a time.
+    """The local engine: `workers` processes on this machine, each with one trial at a time.
 
     Jobs that are finished stay as they are. A trial whose process is killed goes on from its
     last checkpoint, in a new process. What a trial says to stderr is in log.txt of its workdir.

@@ -77,11 +77,14 @@ def ranked(
 def promoted(
     trials: Sequence[Trial], outcomes: Mapping[str, Outcome], reduction: float
 ) -> list[Trial]:
-    """The trials of the best 1/reduction of the settings, rounded up, in their old order."""
+    """The trials of the best 1/reduction of the settings, rounded up, in their old order.
+
+    With those that went on before, where a search has since brought better ones.
+    """
     ranking = [group for score, group in ranked(trials, outcomes) if score is not None]
     kept = math.ceil(len({setting(trial) for trial in trials}) / reduction)
     chosen = {trial.id for group in ranking[:kept] for trial in group}
-    return [trial for trial in trials if trial.id in chosen]
+    return [trial for trial in trials if trial.id in chosen or outcomes[trial.id].beyond]
 
 
 def mean_score(outcomes: Sequence[Outcome]) -> float | None:

@@ -22,6 +22,7 @@ from asrnn.sweeps.trials import Job, Watch, outcome
 
 ATTEMPTS = 3  # of a trial whose process dies
 POLL = 0.05  # seconds
+LOOK = 1.0  # seconds between two looks at the scores of trials that may be pruned
 BUSY = 1.0  # seconds until a workdir that another process holds is tried again, doubled each time
 BUSY_AT_MOST = 30.0  # seconds
 
@@ -81,6 +82,7 @@ class Pool(Generic[Place]):
         self.failed: list[str] = []
         self.watch = watch
         self.stop = stop
+        self.looked = 0.0  # for trials to prune
 
     def run(self) -> None:
         """Runs them all.
@@ -94,6 +96,7 @@ class Pool(Generic[Place]):
             while (self.waiting or self.running) and self.stop.received is None:
                 self.start_some()
                 self.collect()
+                self.prune()
                 time.sleep(POLL)
         finally:
             self.stop_all()
@@ -129,9 +132,19 @@ class Pool(Generic[Place]):
                 self.watch.ended(entry.job)
                 self.judge(entry.job, code)
 
+    def prune(self) -> None:
+        """Stops the trials that have come to one of their limits; looks at most once a second."""
+        now = time.monotonic()
+        if now < self.looked + LOOK:
+            return
+        self.looked = now
+        for entry in self.running:
+            if entry.job.limits and outcome(entry.job).status == "pruned":
+                entry.process.terminate()
+
     def judge(self, job: Job, code: int) -> None:
         """Decides by the exit code of a trial: finished, once more, or the end of all."""
-        if code in (0, DivergedError.exit_code):
+        if code in (0, DivergedError.exit_code) or outcome(job).status == "pruned":
             return
         if code in END_OF_SWEEP:
             raise END_OF_SWEEP[code](f"trial {job.workdir.name}: {last_line(job)}")

@@ -11,6 +11,7 @@ import platform
 import select
 import subprocess
 import sys
+from contextlib import suppress
 from types import TracebackType
 from typing import IO
 
@@ -82,11 +83,9 @@ class Worker:
             "answers": self._answers_there,
         }
         assert self._process.stdin is not None
-        try:
+        with suppress(BrokenPipeError):  # it died at once; its exit code will say so
             self._process.stdin.write(json.dumps(order).encode() + b"\n")
             self._process.stdin.flush()
-        except BrokenPipeError:
-            pass  # it died at once; its exit code will say so
 
     def poll(self) -> int | None:
         """The exit code of the job, or of a process that died with it; None while it runs."""
@@ -111,10 +110,8 @@ class Worker:
     def dismiss(self) -> None:
         """Ends the process; its job has ended."""
         assert self._process.stdin is not None
-        try:
+        with suppress(BrokenPipeError):  # of an order that it never read
             self._process.stdin.close()
-        except BrokenPipeError:
-            pass  # of an order that it never read
         self._process.wait()
         os.close(self._answers)
 

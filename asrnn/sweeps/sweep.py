@@ -1,5 +1,6 @@
 """A sweep: all trials of a space, rung by rung, by some engine, to a table."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -10,10 +11,10 @@ from asrnn.config import flatten
 from asrnn.errors import AsrnnError, ConfigError, Interrupted
 from asrnn.objectives import objective_of
 from asrnn.sweeps.folder import open_folder, write_table
-from asrnn.sweeps.halving import check_rungs, promoted, ranked
-from asrnn.sweeps.progress_table import ProgressTable
+from asrnn.sweeps.halving import check_rungs, promoted, ranked, setting
+from asrnn.sweeps.progress_table import ProgressTable, describe
 from asrnn.sweeps.shard import WHOLE, Shard
-from asrnn.sweeps.trials import Engine, Outcome, Trial, make_job, outcome
+from asrnn.sweeps.trials import Engine, Job, Limits, Outcome, Trial, make_job, outcome
 from asrnn.tasks import Resident
 from asrnn.training.experiment import make_experiment, task_of
 
@@ -31,6 +32,17 @@ class Sweep(NamedTuple):
     shard: Shard = WHOLE
     scales: Mapping[str, str] | None = None
     """Of the fields with ranges, for pictures; see `asrnn.sweeps.space.scales`."""
+    limits: Mapping[str, Limits] | None = None
+    """By id, where trials are pruned."""
+
+    def job(self, trial: Trial, steps: int | None = None) -> Job:
+        """The run of a trial, as far as a rung or to its end.
+
+        Raises:
+          ConfigError: as `asrnn.sweeps.trials.make_job`.
+        """
+        limits = (self.limits or {}).get(trial.id)
+        return make_job(self.config, trial, self.folder, steps, limits)
 
 
 class Result(NamedTuple):
@@ -38,6 +50,8 @@ class Result(NamedTuple):
 
     ranking: list[tuple[float | None, list[Trial]]]
     outcomes: dict[str, Outcome]
+    goals: dict[str, int]
+    """By id, the steps of the highest rung that a trial was promoted to."""
 
 
 def check_sweep(sweep: Sweep) -> None:
@@ -50,10 +64,10 @@ def check_sweep(sweep: Sweep) -> None:
         raise ConfigError(f"--reduction must be above 1, found {sweep.reduction:g}")
     if not sweep.trials:
         raise ConfigError("the space is empty; give at least one point")
-    first = make_job(sweep.config, sweep.trials[0], sweep.folder).config
+    first = sweep.job(sweep.trials[0]).config
     compared = objective_of(flatten(first.to_dict()))
     for trial in sweep.trials:
-        config = make_job(sweep.config, trial, sweep.folder).config
+        config = sweep.job(trial).config
         objective = objective_of(flatten(config.to_dict()))
         if config.task.validation_size == 0 and not _has_validation(config):
             raise ConfigError(
@@ -76,19 +90,41 @@ def _has_validation(config: ConfigDict) -> bool:
     return isinstance(source, Resident) and source.has_validation
 
 
-def dry_run(sweep: Sweep) -> None:
-    """Checks each trial as its own run would check itself before it reads the data.
+def dry_run(sweep: Sweep, settings: int | None = None) -> str:
+    """What would be run, for a person, with each trial checked as its own run would check itself.
+
+    Args:
+      sweep: with the trials that are known beforehand.
+      settings: how many a search proposes in all, if it is one.
 
     Raises:
       ConfigError: for the first trial that cannot be run.
     """
     check_sweep(sweep)
     for trial in sweep.trials:
-        job = make_job(sweep.config, trial, sweep.folder)
+        job = sweep.job(trial)
         try:
             make_experiment(job.config)
         except ConfigError as error:
             raise ConfigError(f"trial {trial.id}: {error}") from None
+    own = sweep.trials[sweep.shard.part :: sweep.shard.parts]
+    return "\n".join([*(f"{trial.id}  {describe(trial)}" for trial in own), _plan(sweep, settings)])
+
+
+def _plan(sweep: Sweep, settings: int | None) -> str:
+    """How many trials go how far, in one line."""
+    known = left = len({setting(trial) for trial in sweep.trials})
+    steps = max(sweep.job(trial).config.training.steps for trial in sweep.trials)
+    stages = []
+    for rung in (*sweep.rungs, steps):
+        stages.append(f"{left} to step {rung:,}")
+        left = math.ceil(left / sweep.reduction)
+    line = f"{len(sweep.trials)} trials of {known} settings: {', '.join(stages)}"
+    if sweep.shard != WHOLE:
+        line += f"; listed: shard {sweep.shard.part}/{sweep.shard.parts} of the first rung"
+    if settings is not None and settings > known:
+        line += f"; more settings, up to {settings}, follow from their scores"
+    return line
 
 
 def run_sweep(sweep: Sweep, engine: Engine) -> Result:
@@ -120,7 +156,7 @@ def run_sweep(sweep: Sweep, engine: Engine) -> Result:
     ):
         for steps in (*sweep.rungs, None):
             survivors = left
-            jobs = {t.id: make_job(sweep.config, t, sweep.folder, steps) for t in survivors}
+            jobs = {trial.id: sweep.job(trial, steps) for trial in survivors}
             goals |= {id: job.config.training.steps for id, job in jobs.items()}
             progress.rung(max(goals.values()), {id: outcome(job) for id, job in jobs.items()})
             try:
@@ -143,4 +179,4 @@ def run_sweep(sweep: Sweep, engine: Engine) -> Result:
                 left = promoted(survivors, outcomes, sweep.reduction)
             if not left:
                 break
-    return Result(ranked(survivors, outcomes), outcomes)
+    return Result(ranked(survivors, outcomes), outcomes, goals)

@@ -2,9 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ml_collections import ConfigDict
 
@@ -16,7 +18,14 @@ from asrnn.runs.summary import is_finished, read_summary
 from asrnn.runs.workdir import METRICS
 from asrnn.sweeps.space import Overrides
 
-FINISHED = ("done", "diverged")
+FINISHED = ("done", "diverged", "pruned")
+
+Limits = Mapping[int, float]
+"""By validated step, the largest cost at which a trial goes on; see `asrnn.sweeps.pruning`."""
+
+
+Point = tuple[int, float]
+"""A step and a cost."""
 
 
 class Trial(NamedTuple):
@@ -31,6 +40,8 @@ class Job(NamedTuple):
 
     workdir: Path
     config: ConfigDict
+    limits: Limits | None = None
+    """Where it ends early, pruned."""
 
 
 class Watch(Protocol):
@@ -48,7 +59,7 @@ Engine = Callable[[Sequence[Job], Watch], None]
 
 
 class Outcome(NamedTuple):
-    """What a workdir says about a job: "done", "diverged", or not finished yet."""
+    """What a workdir says about a job: "done", "diverged", "pruned", or not finished yet."""
 
     finished: bool
     status: str
@@ -58,6 +69,8 @@ class Outcome(NamedTuple):
     job; a run that went further is cut there."""
     objective: Objective = CROSS_ENTROPY
     """Whose metric the score is."""
+    beyond: bool = False
+    """Whether the run went further than the last step of the job: on to a later rung."""
 
     @property
     def text(self) -> str:
@@ -97,7 +110,13 @@ def distinct(base: ConfigDict, trials: Sequence[Trial]) -> list[Trial]:
     return list({trial.id: trial for trial in first_alike(base, trials).values()}.values())
 
 
-def make_job(base: ConfigDict, trial: Trial, sweep_dir: Path, steps: int | None = None) -> Job:
+def make_job(
+    base: ConfigDict,
+    trial: Trial,
+    sweep_dir: Path,
+    steps: int | None = None,
+    limits: Limits | None = None,
+) -> Job:
     """The run of a trial: the base config with its overrides.
 
     Where these choose another component, what the base config says for the former one is reset.
@@ -107,6 +126,7 @@ def make_job(base: ConfigDict, trial: Trial, sweep_dir: Path, steps: int | None 
       trial: the point.
       sweep_dir: the folder of the sweep; the workdir is the folder of the trial's id in it.
       steps: a length other than that of the config, as a rung of successive halving has.
+      limits: where it is pruned.
 
     Raises:
       ConfigError: if the overrides name an unknown field or give an unusable value.
@@ -134,18 +154,37 @@ def make_job(base: ConfigDict, trial: Trial, sweep_dir: Path, steps: int | None 
         check_config(config)
     except ConfigError as error:
         raise ConfigError(f"trial {trial.id}: {error}") from None
-    return Job(sweep_dir / trial.id, config)
+    return Job(sweep_dir / trial.id, config, limits)
+
+
+def best_so_far(rows: Sequence[Mapping[str, Any]], objective: Objective) -> list[Point]:
+    """Each validation with the smallest cost of those up to it."""
+    found = [row for row in rows if row["split"] == "validation"]
+    costs = accumulate((objective.metric.cost(row[objective.monitored]) for row in found), min)
+    return [(row["step"], cost) for row, cost in zip(found, costs, strict=True)]
+
+
+def _pruned_at(rows: Sequence[Mapping[str, Any]], objective: Objective, limits: Limits) -> int:
+    """The first validated step after which a trial is above its limit; 0 if it never is."""
+    above = (s for s, cost in best_so_far(rows, objective) if cost > limits.get(s, math.inf))
+    return next(above, 0)
 
 
 def outcome(job: Job) -> Outcome:
     """What became of a job so far, from the files of its workdir."""
     summary = read_summary(job.workdir) or {"status": "waiting", "steps": 0}
     steps, patience = job.config.training.steps, job.config.training.patience
-    rows = [row for row in read_rows(job.workdir / METRICS) if row["step"] <= steps]
+    written = read_rows(job.workdir / METRICS)
     objective = objective_of(flatten(job.config.to_dict()))
+    pruned = _pruned_at(written, objective, job.limits) if job.limits else 0
+    rows = [row for row in written if row["step"] <= (pruned or steps)]
     scores = [row[objective.monitored] for row in rows if row["split"] == "validation"]
+    if pruned:
+        best = min(scores, key=objective.metric.cost)
+        return Outcome(True, "pruned", pruned, best, objective)
     status, reached = summary["status"], summary["steps"]
     finished = status == "diverged" or is_finished(summary, steps, patience)
+    beyond = reached > steps or len(rows) < len(written)
     if reached > steps:  # it went on, to a later rung
         finished, status, reached = True, "done", steps
     if not finished:
@@ -154,4 +193,4 @@ def outcome(job: Job) -> Outcome:
     best = min(scores, key=objective.metric.cost, default=None)
     if finished and reached == summary["steps"]:  # rows may have got lost
         best = summary.get(f"validation_{objective.monitored}", best)
-    return Outcome(finished, status, reached, best, objective)
+    return Outcome(finished, status, reached, best, objective, beyond)

@@ -12,6 +12,7 @@ from asrnn.sweeps import adaptive
 from asrnn.sweeps import space_functions as h
 from asrnn.sweeps.adaptive import (
     PROPOSALS,
+    Scored,
     Search,
     first_trials,
     next_batch,
@@ -144,16 +145,16 @@ def test_two_parts_that_set_one_field_are_refused():
 
 
 def test_a_proposal_follows_from_the_scores_and_the_seed_alone():
-    scored = [({"0/" + RATE: i / 12, "1/" + STEP_SIZE: i / 12}, float(i)) for i in range(12)]
+    scored = [Scored({"0/" + RATE: i / 12, "1/" + STEP_SIZE: i / 12}, float(i)) for i in range(12)]
     one, again = (propose(search(), scored, [], 12) for _ in range(2))
     assert one == again
-    assert one != propose(search(), [(c, -score) for c, score in scored], [], 12)
+    assert one != propose(search(), [Scored(c, -score) for c, score, _ in scored], [], 12)
     assert one != propose(search(seed=1), scored, [], 12)
     assert one != propose(search(), scored, [], 13)
 
 
 def test_a_proposal_keeps_away_from_those_without_a_score():
-    scored = [({"0/" + RATE: 0.5, "1/" + STEP_SIZE: i / 12}, float(i)) for i in range(12)]
+    scored = [Scored({"0/" + RATE: 0.5, "1/" + STEP_SIZE: i / 12}, float(i)) for i in range(12)]
     first = propose(search(), scored, [], 12)
     assert propose(search(), scored, [first] * 5, 12) != first
 
@@ -163,8 +164,8 @@ def test_scores_lead_to_better_settings():
     scored = []
     for _ in range(8):
         batch = next_batch(search(40, 5, space), scored)
-        scored += [(choices, -abs(choices[STEP_SIZE] - 0.3)) for choices in batch]
-    errors = [-score for _, score in scored]
+        scored += [Scored(choices, -abs(choices[STEP_SIZE] - 0.3)) for choices in batch]
+    errors = [-one.score for one in scored]
     assert sum(errors[-10:]) < sum(errors[:10]) / 2
 
 
@@ -172,12 +173,11 @@ def test_scores_lead_to_better_settings():
 def test_a_batch_is_cut_by_the_number_of_settings_and_taken_up_later(whole_batches):
     scored = []
     for _ in range(whole_batches):
-        scored += [
-            (choices, choices["1/" + STEP_SIZE]) for choices in next_batch(search(99), scored)
-        ]
+        batch = next_batch(search(99), scored)
+        scored += [Scored(choices, choices["1/" + STEP_SIZE]) for choices in batch]
     whole = next_batch(search(99), scored)
     cut = next_batch(search(len(scored) + 3), scored)
-    later = next_batch(search(99), scored + [(choices, 0.5) for choices in cut])
+    later = next_batch(search(99), scored + [Scored(choices, 0.5) for choices in cut])
     assert (len(whole), len(cut)) == (4, 3)
     assert cut + later == whole
 
@@ -234,7 +234,7 @@ def test_a_setting_is_scored_by_the_mean_of_its_seeds_and_a_diverged_one_as_the_
     told = []
 
     def noting(search, scored):
-        told.extend(score for _, score in scored)
+        told.extend(one.score for one in scored)
         return next_batch(search, scored)
 
     monkeypatch.setattr(adaptive, "next_batch", noting)
@@ -256,8 +256,8 @@ def test_two_choices_that_come_to_one_run_have_its_score(tmp_path, monkeypatch):
     space = h.product(h.sweep(RATE, [1, 1.0]), h.fixed(STEP_SIZE, 0.3))
     result = run_search(sweep(tmp_path), search(12, 4, space), Engine())
     assert len(result.outcomes) == 1
-    assert {choices["0/" + RATE] for choices, _ in told} == {0, 1}
-    assert {score for _, score in told} == {1.0}
+    assert {one.choices["0/" + RATE] for one in told} == {0, 1}
+    assert {one.score for one in told} == {1.0}
 
 
 def test_another_space_in_the_same_folder_is_refused(tmp_path):
@@ -273,10 +273,107 @@ def test_an_unusable_trial_is_refused_before_anything_is_kept(tmp_path):
     assert not (tmp_path / "sweep" / PROPOSALS).exists()
 
 
-@pytest.mark.parametrize("changes", [{"rungs": (3,)}, {"shard": Shard(0, 2)}])
-def test_rungs_and_shards_are_not_for_a_search(tmp_path, changes):
-    with pytest.raises(ConfigError, match="cannot be combined with --rungs or --shard"):
-        run_search(sweep(tmp_path, **changes), search(), Engine())
+def test_what_a_search_cannot_be_combined_with_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="--search cannot be combined with --shard"):
+        run_search(sweep(tmp_path, shard=Shard(0, 2)), search(), Engine())
+    with pytest.raises(ConfigError, match="--prune cannot be combined with --rungs"):
+        run_search(sweep(tmp_path, rungs=(3,)), search()._replace(prune=True), Engine())
+
+
+# ---- trials that do not run to their end
+
+
+def rungs(folder):
+    """Trials of 9 updates, validated after each; a third of the settings goes on after 3."""
+    return sweep(folder, rungs=(3,), reduction=3.0)
+
+
+class Climbing(Engine):
+    """Engine whose runs get better by the step, and resume; `steps` are those of each job."""
+
+    def __init__(self, limit=1000):
+        super().__init__(limit)
+        self.steps = {}
+
+    def __call__(self, jobs, watch):
+        for job in jobs:
+            if outcome(job).finished:
+                continue
+            if self.limit == 0:
+                raise Interrupted("stopped")
+            self.limit -= 1
+            self.run(job)
+
+    def run(self, job):
+        job.workdir.mkdir(exist_ok=True)
+        quality, rows = 1 - abs(job.config.model.step_size - 0.3), []
+        for step in range(1, job.config.training.steps + 1):
+            score = {"loss": 0.0, "accuracy": quality * step / 9}
+            rows.append({"step": step, "split": "validation", **score})
+            (job.workdir / "metrics.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+            if outcome(job).finished:  # pruned
+                break
+        self.steps[job.workdir.name] = step
+        done = step == job.config.training.steps
+        summary = {"status": "done" if done else "stopped", "steps": step}
+        if done:
+            summary["validation_accuracy"] = rows[-1]["accuracy"]
+        (job.workdir / "summary.json").write_text(json.dumps(summary))
+
+
+def test_with_rungs_the_best_of_all_batches_so_far_go_on(tmp_path):
+    engine = Climbing()
+    result = run_search(rungs(tmp_path), search(12, 4), engine)
+    assert sorted(engine.steps.values()).count(9) >= 4
+    assert set(engine.steps.values()) == {3, 9}
+    went_on = {id for id, steps in engine.steps.items() if steps == 9}
+    assert {trial.id for _, group in result.ranking for trial in group} == went_on
+    assert result.goals == engine.steps
+    best = max(result.outcomes, key=lambda id: result.outcomes[id].score)
+    assert result.ranking[0][1][0].id == best
+
+
+@pytest.mark.parametrize(
+    "limit", [6, *(pytest.param(k, marks=pytest.mark.slow) for k in (0, 3, 9))]
+)
+@pytest.mark.parametrize("how", ["rungs", "pruning"])
+def test_wherever_such_a_search_is_stopped_it_goes_on_as_if_it_had_not_been(tmp_path, how, limit):
+    def run(name, engine):
+        if how == "rungs":
+            return run_search(rungs(tmp_path / name), search(12, 4), engine)
+        return run_search(sweep(tmp_path / name), search(12, 4)._replace(prune=True), engine)
+
+    whole = run("whole", Climbing())
+    with pytest.raises(Interrupted):
+        run("cut", Climbing(limit))
+    assert run("cut", Climbing()) == whole
+    assert points(tmp_path / "cut") == points(tmp_path / "whole")
+
+
+def test_a_trial_that_is_worse_than_most_before_is_pruned_at_its_first_validation(tmp_path):
+    engine = Climbing()
+    result = run_search(sweep(tmp_path), search(12, 4)._replace(prune=True), engine)
+    first = [trial.id for trial in read_trials(tmp_path / "sweep")[:4]]
+    assert [engine.steps[id] for id in first] == [9] * 4  # there is nothing to compare them with
+    pruned = {id for id, found in result.outcomes.items() if found.status == "pruned"}
+    assert pruned == {id for id, steps in engine.steps.items() if steps < 9} != set()
+    assert {engine.steps[id] for id in pruned} == {1}
+    assert [score is None for score, _ in result.ranking] == [False] * (12 - len(pruned)) + [
+        True
+    ] * len(pruned)
+
+
+def test_a_proposal_sees_how_far_a_dropped_setting_came_before_its_score():
+    def proposal(*dropped):
+        scored = [
+            Scored({"0/" + RATE: i / 12, "1/" + STEP_SIZE: i / 12}, float(i), stage)
+            for i, stage in enumerate(dropped)
+        ]
+        return propose(search(), scored, [], 12)
+
+    assert proposal(*[None] * 6, *[3] * 6) != proposal(*[None] * 12)
+    assert proposal(*[3] * 11, 5) == proposal(*[3] * 12)  # the last has the best score anyway
+    assert proposal(5, *[3] * 11) != proposal(*[3] * 12)
 
 
 def test_a_search_needs_a_length_and_a_batch(tmp_path):

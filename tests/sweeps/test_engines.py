@@ -35,6 +35,22 @@ def finish(status="done"):
 """
 
 
+WARM = """
+import textwrap
+for line in sys.stdin:
+    order = json.loads(line)
+    workdir, steps = Path(order["workdir"]), order["config"]["training"]["steps"]
+    log = os.open(order["log"], os.O_WRONLY | os.O_APPEND)
+    os.dup2(log, 2)
+    with (workdir / "starts").open("a") as file:
+        file.write("x")
+    starts = len((workdir / "starts").read_text())
+    (workdir / "pid").write_text(str(os.getpid()))
+    exec(BODY)
+    os.write(order["answers"], f"{code}\\n".encode())
+"""
+
+
 class Notes:
     """A Watch that writes down what it is told."""
 
@@ -55,6 +71,20 @@ def worker(tmp_path, monkeypatch):
     def write(body):
         script = tmp_path / "worker.py"
         script.write_text(PREAMBLE + textwrap.dedent(body))
+        monkeypatch.setattr(process, "WORKER", (sys.executable, "-S", str(script)))
+
+    return write
+
+
+@pytest.fixture
+def warm_worker(tmp_path, monkeypatch):
+    """Sets what a process does with each job; it is to set `code`, the answer."""
+
+    def write(body):
+        script, imports = tmp_path / "worker.py", PREAMBLE.partition("order =")[0]
+        finish = PREAMBLE.partition("\n\n")[2]
+        text = f"{imports}{finish}BODY = {textwrap.dedent(body)!r}\n{WARM}"
+        script.write_text(text)
         monkeypatch.setattr(process, "WORKER", (sys.executable, "-S", str(script)))
 
     return write
@@ -184,6 +214,42 @@ def test_a_signal_lets_all_trials_save_and_starts_no_more(jobs, worker):
         engines.run_locally(jobs, workers=2, watch=Quiet())
     thread.join()
     assert [(job.workdir / "saved").exists() for job in jobs] == [True, True, False, False]
+
+
+def test_a_process_takes_one_job_after_the_other_and_says_what_it_has_to_in_the_log_of_each(
+    jobs, warm_worker
+):
+    warm_worker("print(f'this is {workdir.name}', file=sys.stderr, flush=True); finish(); code = 0")
+    engines.run_locally(jobs, workers=1, watch=Quiet())
+    assert len({(job.workdir / "pid").read_text() for job in jobs}) == 1
+    assert [process.last_line(job) for job in jobs] == [f"this is {name}" for name in "abcd"]
+
+
+def test_after_a_number_of_jobs_or_a_death_there_is_a_new_process(jobs, warm_worker, monkeypatch):
+    monkeypatch.setattr(process, "JOBS", 3)
+    warm_worker("os._exit(1) if workdir.name == 'a' and starts == 1 else finish(); code = 0")
+    engines.run_locally(jobs, workers=1, watch=Quiet())
+    order = [(job.workdir / "pid").read_text() for job in (*jobs[1:], jobs[0])]
+    assert starts(jobs[0]) == 2
+    assert order[0] == order[1] == order[2] != order[3]
+
+
+def test_a_pruned_trial_is_stopped_and_not_started_again(jobs, warm_worker, monkeypatch):
+    monkeypatch.setattr(pool, "LOOK", 0.0)
+    warm_worker("""
+        row = {"step": 3, "split": "validation", "loss": 1.0, "accuracy": 0.2}
+        (workdir / "metrics.jsonl").write_text(json.dumps(row) + "\\n")
+        stopped = []
+        signal.signal(signal.SIGTERM, lambda *_: stopped.append(1))
+        while not stopped:
+            time.sleep(0.01)
+        code = 75
+    """)
+    pruned = [job._replace(limits={3: -0.5}) for job in jobs[:2]]
+    engines.run_locally(pruned, workers=1, watch=Quiet())
+    assert [(outcome(job).status, outcome(job).step, starts(job)) for job in pruned] == [
+        ("pruned", 3, 1)
+    ] * 2
 
 
 def test_a_worker_is_told_its_workdir_its_config_and_its_cores(jobs, worker):
