@@ -14,7 +14,6 @@ from absl import flags
 
 from asrnn import command
 from asrnn.config import check_config
-from asrnn.errors import CheckpointError
 from asrnn.shipped import SPACES, find
 
 CONFIG = command.define_config_flag()
@@ -59,7 +58,7 @@ DRY_RUN = flags.DEFINE_bool("dry_run", False, "Print the trials and stop.")
 def main() -> None:
     """Reads the flags and sweeps."""
     from asrnn.reports.closing_tables import sweep_table
-    from asrnn.reports.sweep_figures import draw_sweep
+    from asrnn.reports.sweep_figures import close_sweep
     from asrnn.sweeps.folder import TABLE, default_folder
     from asrnn.sweeps.halving import read_rungs
     from asrnn.sweeps.shard import read_shard
@@ -96,11 +95,7 @@ def main() -> None:
         return
     result = run_search(sweep, search, engine) if SEARCH.value else run_sweep(sweep, engine)
     print(sweep_table(result, command.train_command(CONFIG)))
-    try:
-        for path in (folder / TABLE, *draw_sweep(folder / TABLE)):
-            print(f"written: {path}")
-    except OSError as error:
-        raise CheckpointError(f"cannot draw the sweep: {error}") from None
+    print("\n".join(close_sweep(folder / TABLE)))
 
 
 def _engine() -> Callable[..., None]:

@@ -75,7 +75,7 @@ OWNERS = {
     "flax": {"models", "training", "benchmarks"},
     "tensorflow": set(),
     "torch": {"benchmarks"},
-    "optuna": {"sweeps"},
+    "optuna": {"sweeps", "reports.importance"},
     "ray": {"sweeps"},
     "safetensors": {"formats"},
 }

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from asrnn.errors import CheckpointError
 from asrnn.files import replacing
 from asrnn.reports import page_data, page_tables
+from asrnn.reports.importance import importance_line
 from asrnn.reports.results import results_figures, results_tables
 from asrnn.reports.runs import Run, find_workdirs, read_run
 from asrnn.reports.sweep import TrialTable, find_sweeps, read_sweep
@@ -24,6 +25,11 @@ class Sweep(NamedTuple):
 
     table: TrialTable
     runs: dict[str, Run]
+
+    @property
+    def importance(self) -> str | None:
+        """How much each field decided, in a line; None if that cannot be said."""
+        return importance_line(self.table)
 
     def name_of(self, trial: str) -> str | None:
         """The name of the run of a trial, by its id."""

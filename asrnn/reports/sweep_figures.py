@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from asrnn.errors import CheckpointError
 from asrnn.files import replacing
+from asrnn.reports.importance import importance_line
 from asrnn.reports.parameter_scale import Scale, make_scale
 from asrnn.reports.sweep import Entry, TrialTable, read_sweep
 from asrnn.reports.ticks import linear_ticks
@@ -29,6 +31,20 @@ class Picture(NamedTuple):
     name: str
     png: bytes
     description: str
+
+
+def close_sweep(table: Path) -> list[str]:
+    """What a sweep says last: how much each field decided, and which files it wrote.
+
+    Raises:
+      CheckpointError: if a picture cannot be written.
+    """
+    try:
+        written = [f"written: {path}" for path in (table, *draw_sweep(table))]
+    except OSError as error:
+        raise CheckpointError(f"cannot draw the sweep: {error}") from None
+    line = importance_line(read_sweep(table, table.parent.name))
+    return written if line is None else [line, *written]
 
 
 def draw_sweep(table: Path) -> list[Path]:

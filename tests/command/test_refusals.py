@@ -60,7 +60,6 @@ from tests.command.calls import DIGITS, SWEEP, config_file
         ([DIGITS, "config.model.hidden_size=5"], ["--config.model.hidden_size=5"]),
         ([DIGITS, "hidden_size=5"], ["hidden_size=5"]),
         ([DIGITS, "train"], ["train"]),
-        (["--config.seed=1", DIGITS], ["config.seed"]),
         (["--config"], ["config"]),
         pytest.param(
             ["--flagfile=missing.txt"],
@@ -225,7 +224,8 @@ def test_a_flag_that_would_be_ignored_is_refused(call, monkeypatch, words, flag,
     ("words", "complaint"),
     [
         (["--rungs=5"], "needs --trials=N"),
-        (["--trials=2", "--rungs=5"], "cannot be combined with --rungs or --shard"),
+        (["--trials=2", "--shard=0/2"], "cannot be combined with --shard"),
+        (["--trials=2", "--rungs=5", "--prune"], "--prune cannot be combined with --rungs"),
         (["--trials=2", "--batch=0"], "--batch must be at least 1, found 0"),
     ],
 )
