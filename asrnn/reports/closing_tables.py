@@ -68,6 +68,7 @@ def sweep_table(result: "Result", command: str) -> str:
     dropped = len(found) - sum(len(group) for _, group in result.ranking)
     counts = {
         "dropped at a rung": dropped,
+        "pruned": sum(one.status == "pruned" for one in found),
         "diverged": sum(one.status == "diverged" for one in found),
         "not finished yet": sum(not one.finished for one in found),
     }

@@ -105,7 +105,14 @@ class ProgressTable:
             (status, f"{found.step:,}", found.text, self._short[id], id)
             for id, status, found in shown
         ]
-        counts = nonzero({"diverged": len(ended) - len(done), "running": len(running)})
+        statuses = [found.status for _, found in ended]
+        counts = nonzero(
+            {
+                "pruned": statuses.count("pruned"),
+                "diverged": statuses.count("diverged"),
+                "running": len(running),
+            }
+        )
         head = "  ".join(
             [
                 f"{len(ended)}/{self._total} trials to step {self._goal:,}",

@@ -7,6 +7,7 @@ import pytest
 
 from asrnn.config import base_config
 from asrnn.errors import ConfigError, Interrupted, WorkdirInUse
+from asrnn.reports.closing_tables import sweep_table
 from asrnn.runs.workdir import locked
 from asrnn.sweeps import adaptive
 from asrnn.sweeps import space_functions as h
@@ -358,6 +359,7 @@ def test_a_trial_that_is_worse_than_most_before_is_pruned_at_its_first_validatio
     pruned = {id for id, found in result.outcomes.items() if found.status == "pruned"}
     assert pruned == {id for id, steps in engine.steps.items() if steps < 9} != set()
     assert {engine.steps[id] for id in pruned} == {1}
+    assert f"12 trials, {len(pruned)} pruned\n" in sweep_table(result, "TRAIN")
     assert [score is None for score, _ in result.ranking] == [False] * (12 - len(pruned)) + [
         True
     ] * len(pruned)
