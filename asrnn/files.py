@@ -1,12 +1,13 @@
 """Files that are written whole or not at all, and what to say where that fails."""
 
 import errno
+import glob
 import hashlib
 import json
 import os
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +22,39 @@ def replacing(path: Path) -> Iterator[Path]:
     """A file beside `path` to be written, which then takes its place.
 
     So a reader sees the old file or the new one, never a part, and one that could not be
-    written leaves the old one.
+    written leaves the old one. What a writer of this machine left that was killed is removed.
 
     Raises:
       OSError: if the one cannot take the place of the other.
     """
     # Writers on several machines may share a folder, and process numbers.
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    writer = f"{os.getpid()}-{uuid.getnode():x}"
+    temporary = path.with_name(f".{path.name}.{writer}-{uuid.uuid4().hex[:12]}")
+    _remove_leftovers(path)
     try:
         yield temporary
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Removes the files beside `path` whose writers are no more."""
+    for file in path.parent.glob(f".{glob.escape(path.name)}.*-*-*"):
+        number, machine, _ = file.name.rpartition(".")[2].split("-")
+        if machine == f"{uuid.getnode():x}" and number.isdecimal() and not _runs(int(number)):
+            with suppress(OSError):
+                file.unlink()
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it is somebody else's
+        return True
+    return True
 
 
 def parse_json(text: str | bytes) -> Any:

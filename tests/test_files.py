@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -12,7 +16,7 @@ from matplotlib.figure import Figure
 from asrnn.benchmarks.cases import SCALING, SCALING_BASE
 from asrnn.benchmarks.figure import draw_scaling
 from asrnn.errors import AsrnnError
-from asrnn.files import replacing
+from asrnn.files import replacing, write_atomically
 from asrnn.paper import spectra
 from asrnn.paper.figure1 import write_figure1
 from asrnn.reports.learning_curve import draw_learning_curve
@@ -28,6 +32,22 @@ def test_a_file_appears_when_it_is_whole_and_nothing_else_is_left(tmp_path: Path
         temporary.write_text("new")
         assert path.read_text() == "old"
     assert [(each.name, each.read_text()) for each in tmp_path.iterdir()] == [("file", "new")]
+
+
+def test_what_a_killed_writer_left_is_removed_by_the_next_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "a[b].json"
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    here, elsewhere = f"{uuid.getnode():x}", f"{uuid.getnode() + 1:x}"
+    kept = {
+        f".{path.name}.{os.getpid()}-{here}-0",  # its writer runs
+        f".{path.name}.{dead.pid}-{elsewhere}-0",  # nobody here knows whether it does
+        f".other.{dead.pid}-{here}-0",
+    }
+    for name in (*kept, f".{path.name}.{dead.pid}-{here}-0"):
+        (tmp_path / name).write_text("a part")
+    write_atomically(path, "whole")
+    assert {file.name for file in tmp_path.iterdir()} == kept | {path.name}
 
 
 def scaling(path: Path) -> None:
