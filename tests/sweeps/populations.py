@@ -10,6 +10,7 @@ import jax
 import numpy as np
 import pytest
 
+from asrnn.config import normalized
 from asrnn.errors import Interrupted
 from asrnn.sweeps import population
 from asrnn.sweeps.trials import Job
@@ -25,8 +26,9 @@ MEMBERS: tuple[dict[str, Any], ...] = (
 
 
 def make_jobs(folder: Path, members: Sequence[dict[str, Any]] = MEMBERS, **all_: Any) -> list[Job]:
-    """Jobs in folders 0, 1, ...; fields as `tiny_config` takes them."""
-    return [Job(folder / str(i), tiny_config(**all_, **own)) for i, own in enumerate(members)]
+    """Jobs in folders 0, 1, ...; fields as `tiny_config` takes them, and those that are read."""
+    configs = [normalized(tiny_config(**all_, **own)) for own in members]
+    return [Job(folder / str(i), config) for i, config in enumerate(configs)]
 
 
 def run(jobs: Sequence[Job], population_size: int = 8) -> None:

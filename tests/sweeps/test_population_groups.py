@@ -39,6 +39,7 @@ OTHER_VALUES: dict[str, Any] = {
     "optimizer.schedule": "cosine",
     "optimizer.function": "adan",
     "optimizer.arguments": "b1=0.5",
+    "training.monitored": "loss",
 }
 
 
