@@ -102,7 +102,8 @@ def _config_first(words: Sequence[str]) -> list[str]:
     """The words with --config before the fields that change it, the order that absl needs."""
     for place, word in enumerate(words):
         name, has_value, _ = word.lstrip("-").partition("=")
-        if word.startswith("-") and name == "config":
+        follows = words[place + 1 : place + 2] and not words[place + 1].startswith("-")
+        if word.startswith("-") and name == "config" and (has_value or follows):
             end = place + (1 if has_value else 2)
             return [*words[place:end], *words[:place], *words[end:]]
     return list(words)

@@ -5,9 +5,11 @@ import glob
 import hashlib
 import json
 import os
+import re
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +30,8 @@ def replacing(path: Path) -> Iterator[Path]:
       OSError: if the one cannot take the place of the other.
     """
     # Writers on several machines may share a folder, and process numbers.
-    writer = f"{os.getpid()}-{uuid.getnode():x}"
-    temporary = path.with_name(f".{path.name}.{writer}-{uuid.uuid4().hex[:12]}")
+    name = f".{path.name}.{os.getpid()}-{_machine()}-{uuid.uuid4().hex[:12]}"
+    temporary = path.with_name(name)
     _remove_leftovers(path)
     try:
         yield temporary
@@ -38,11 +40,26 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@cache
+def _machine() -> str:
+    """Eight digits that only processes have in common whose numbers mean the same processes.
+
+    Those of one start of one machine, in one container. At random where a system does not say.
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text()
+        facts = boot + os.readlink("/proc/self/ns/pid")
+    except OSError:
+        facts = uuid.uuid4().hex
+    return hashlib.sha256(facts.encode()).hexdigest()[:8]
+
+
 def _remove_leftovers(path: Path) -> None:
     """Removes the files beside `path` whose writers are no more."""
-    for file in path.parent.glob(f".{glob.escape(path.name)}.*-*-*"):
-        number, machine, _ = file.name.rpartition(".")[2].split("-")
-        if machine == f"{uuid.getnode():x}" and number.isdecimal() and not _runs(int(number)):
+    ours = re.compile(rf"\.{re.escape(path.name)}\.(\d+)-{_machine()}-[0-9a-f]{{12}}")
+    for file in path.parent.glob(f".{glob.escape(path.name)}.*"):
+        found = ours.fullmatch(file.name)
+        if found and not _runs(int(found[1])):
             with suppress(OSError):
                 file.unlink()
 
@@ -52,7 +69,7 @@ def _runs(process: int) -> bool:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except OSError:  # it is somebody else's
+    except (OSError, OverflowError):  # it is somebody else's, or no number of a process
         return True
     return True
 

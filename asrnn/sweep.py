@@ -8,6 +8,7 @@ python -m asrnn.sweep --config=mnist|FILE.py --space=mnist|FILE.py
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from absl import flags
@@ -68,6 +69,9 @@ def main() -> None:
 
     command.goes_only("with --search", SEARCH.value is not None, TRIALS, BATCH, PRUNE)
     command.goes_only("with --rungs", bool(RUNGS.value), REDUCTION)
+    command.goes_only("with --engine=population", ENGINE.value == "population", POPULATION_SIZE)
+    command.goes_only("with --engine=ray", ENGINE.value == "ray", RAY_ADDRESS, RAY_GPUS)
+    command.goes_only("with --engine=local or ray", ENGINE.value != "population", WORKERS)
     config = command.read_config_flag(CONFIG)
     check_config(config)
     path = Path(find(command.required(SPACE, "digits"), SPACES, "space"))
@@ -77,7 +81,6 @@ def main() -> None:
     from asrnn.sweeps.sweep import Sweep, dry_run, run_sweep
     from asrnn.training.devices import configure_jax
 
-    engine = _engine()
     if SEARCH.value:
         search = Search(space, TRIALS.value, BATCH.value, SPACE_SEED.value, prune=PRUNE.value)
         check_search(search, rungs, shard)
@@ -93,17 +96,15 @@ def main() -> None:
             trials = distinct(config, first_trials(search._replace(batch=TRIALS.value)))
         print(dry_run(sweep._replace(trials=trials), TRIALS.value or None))
         return
-    result = run_search(sweep, search, engine) if SEARCH.value else run_sweep(sweep, engine)
+    with _engine() as engine:
+        result = run_search(sweep, search, engine) if SEARCH.value else run_sweep(sweep, engine)
     print(sweep_table(result, command.train_command(CONFIG)))
     print("\n".join(close_sweep(folder / TABLE)))
 
 
-def _engine() -> Callable[..., None]:
+def _engine() -> AbstractContextManager[Callable[..., None]]:
     from asrnn.sweeps.engines import make_engine
 
-    command.goes_only("with --engine=population", ENGINE.value == "population", POPULATION_SIZE)
-    command.goes_only("with --engine=ray", ENGINE.value == "ray", RAY_ADDRESS, RAY_GPUS)
-    command.goes_only("with --engine=local or ray", ENGINE.value != "population", WORKERS)
     return make_engine(
         ENGINE.value,
         workers=WORKERS.value,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -16,7 +15,7 @@ from matplotlib.figure import Figure
 from asrnn.benchmarks.cases import SCALING, SCALING_BASE
 from asrnn.benchmarks.figure import draw_scaling
 from asrnn.errors import AsrnnError
-from asrnn.files import replacing, write_atomically
+from asrnn.files import _machine, replacing, write_atomically
 from asrnn.paper import spectra
 from asrnn.paper.figure1 import write_figure1
 from asrnn.reports.learning_curve import draw_learning_curve
@@ -38,13 +37,14 @@ def test_what_a_killed_writer_left_is_removed_by_the_next_and_nothing_else(tmp_p
     path = tmp_path / "a[b].json"
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    here, elsewhere = f"{uuid.getnode():x}", f"{uuid.getnode() + 1:x}"
+    here, random = _machine(), "0123456789ab"
     kept = {
-        f".{path.name}.{os.getpid()}-{here}-0",  # its writer runs
-        f".{path.name}.{dead.pid}-{elsewhere}-0",  # nobody here knows whether it does
-        f".other.{dead.pid}-{here}-0",
+        f".{path.name}.{os.getpid()}-{here}-{random}",  # its writer runs
+        f".{path.name}.{dead.pid}-{here[::-1]}-{random}",  # of a machine of which nothing is known
+        f".other.{dead.pid}-{here}-{random}",
+        f".{path.name}.backup-2026-11-27-first",
     }
-    for name in (*kept, f".{path.name}.{dead.pid}-{here}-0"):
+    for name in (*kept, f".{path.name}.{dead.pid}-{here}-{random}"):
         (tmp_path / name).write_text("a part")
     write_atomically(path, "whole")
     assert {file.name for file in tmp_path.iterdir()} == kept | {path.name}

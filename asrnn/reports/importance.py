@@ -17,11 +17,15 @@ ENOUGH = 6
 
 
 def importance(sweep: TrialTable) -> dict[str, float]:
-    """The shares by field, the largest first; they sum to 1.
+    """The shares by field, the largest first; what is missing to 1 is of fields together, or noise.
 
-    A setting counts with the mean of its seeds, at whichever rung it ended. Empty if fewer than
-    `ENOUGH` settings have a score, if these do not differ, or without Optuna.
+    A setting counts with the mean of its seeds. Empty if fewer than `ENOUGH` settings have a score,
+    if these do not differ or were not all trained for as long (rungs, pruning), or without Optuna.
     """
+    if len({entry.rung for entry in sweep.entries}) > 1 or "pruned" in {
+        entry.status for entry in sweep.entries
+    }:
+        return {}
     found = [(setting, _score(setting)) for setting in sweep.ranking]
     known = [(setting.entries[0].values, score) for setting, score in found if score is not None]
     columns = {
@@ -46,7 +50,7 @@ def importance(sweep: TrialTable) -> dict[str, float]:
         trial = optuna.trial.create_trial(params=params, distributions=axes, value=score)
         study.add_trial(trial)
     evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
-    shares = optuna.importance.get_param_importances(study, evaluator=evaluator)
+    shares = evaluator.evaluate(study)
     return {name: float(share) for name, share in shares.items()}
 
 
@@ -58,7 +62,7 @@ def importance_line(sweep: TrialTable) -> str | None:
     parts = (
         f"{name.removesuffix('.name').rpartition('.')[2]} {v:.0%}" for name, v in shares.items()
     )
-    return f"share of the variance that each field decides: {', '.join(parts)}"
+    return f"share of the variance that each field decides by itself: {', '.join(parts)}"
 
 
 def _score(setting: Setting) -> float | None:

@@ -88,9 +88,9 @@ def varying_fields(sweep: TrialTable) -> list[str]:
 def parallel_coordinates(sweep: TrialTable) -> "Figure":
     """A line for each trial through its settings to its validation score.
 
-    Trials that are done have solid lines, those not finished dashed ones; the colour is the
-    score. Diverged trials are red dots to the foot of the last axis, and trials without
-    a score yet are grey and end before it.
+    Trials that are done have solid lines, pruned ones dashes and dots, those not finished dashes;
+    the colour is the score. Diverged trials are red dots to the foot of the last axis, and trials
+    without a score yet are grey and end before it.
     """
     from matplotlib.cm import ScalarMappable
     from matplotlib.figure import Figure
@@ -262,7 +262,7 @@ def _drawing_order(sweep: TrialTable, entry: Entry) -> tuple[bool, float]:
 def _line_style(entry: Entry, sweep: TrialTable, colours: Any, *, best: bool) -> dict[str, Any]:
     if entry.status == "diverged":
         return {"color": LOST, "linestyle": ":", "linewidth": 1, "alpha": 0.6}
-    line = {"linestyle": "-" if entry.status == "done" else "--"}
+    line = {"linestyle": {"done": "-", "pruned": "-."}.get(entry.status, "--")}
     if entry.score is None:
         return line | {"color": UNKNOWN, "linewidth": 0.8, "alpha": 0.7}
     if best:
@@ -275,6 +275,7 @@ def _line_key(sweep: TrialTable) -> dict[str, dict[str, Any]]:
     """What occurs among the trials, and how its line looks."""
     about: dict[str, dict[str, Any]] = {
         "done": {"color": INK},
+        "pruned": {"color": INK, "linestyle": "-."},
         "not finished": {"color": INK, "linestyle": "--"},
         "no score yet": {"color": UNKNOWN, "linestyle": "--"},
         "diverged": {"color": LOST, "linestyle": ":"},
@@ -288,6 +289,7 @@ def _dot_key(sweep: TrialTable) -> dict[str, dict[str, Any]]:
     dot: dict[str, Any] = {"linestyle": "none", "marker": "o", "color": "#2c6fad"}
     about: dict[str, dict[str, Any]] = {
         "done": dot | {"markersize": 4, "alpha": 0.65},
+        "pruned": dot | {"marker": "v", "markersize": 4, "alpha": 0.65},
         "not finished": dot | {"markersize": 4, "alpha": 0.65, "mfc": "none"},
         "diverged": dot | {"marker": "x", "color": LOST, "markersize": 5},
         "best": dot | {"marker": "*", "color": BEST, "markersize": 13, "mec": "black"},
@@ -313,7 +315,7 @@ def _kind(entry: Entry) -> str:
         return "diverged"
     if entry.score is None:
         return "no score yet"
-    return "done" if entry.status == "done" else "not finished"
+    return entry.status if entry.status in ("done", "pruned") else "not finished"
 
 
 def _dot_height(sweep: TrialTable, entry: Entry, floor: float) -> float:

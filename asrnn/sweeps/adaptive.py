@@ -2,7 +2,8 @@
 
 A proposal depends on the space, the seed, and the scores of the batches before its own: not
 on the engine, the number of workers, or what was killed in between. The proposals are in
-search.jsonl of the sweep's folder, the scores in the workdirs; Optuna itself keeps nothing.
+search.jsonl of the sweep's folder, what decides them in search.json, the scores in the workdirs;
+Optuna itself keeps nothing.
 """
 
 import json
@@ -16,12 +17,12 @@ import numpy as np
 
 from asrnn.config import flatten
 from asrnn.errors import ConfigError, Interrupted
-from asrnn.files import parse_json, write_atomically
+from asrnn.files import damaged, parse_json, read_sealed, sealed, write_atomically
 from asrnn.objectives import CROSS_ENTROPY, Metric, objective_of
 from asrnn.runs.workdir import locked
 from asrnn.signals import StopRequest
 from asrnn.sweeps.folder import settle
-from asrnn.sweeps.pruning import limits_after
+from asrnn.sweeps.pruning import Pruning
 from asrnn.sweeps.shard import WHOLE, Shard
 from asrnn.sweeps.space import (
     Chain,
@@ -36,9 +37,10 @@ from asrnn.sweeps.space import (
     join,
 )
 from asrnn.sweeps.sweep import Result, Sweep, check_sweep, run_sweep
-from asrnn.sweeps.trials import Engine, Limits, Trial, distinct, first_alike, make_trials
+from asrnn.sweeps.trials import Engine, Trial, distinct, first_alike, make_job, make_trials
 
 PROPOSALS = "search.jsonl"
+SEARCH = "search.json"
 LOCK = ".lock-search"  # held from batch to batch; each of them is a sweep with its own lock
 RANDOM = 10  # settings scored before the first that is not random
 DIRECTION = {"higher": "maximize", "lower": "minimize"}
@@ -96,15 +98,25 @@ def run_search(sweep: Sweep, search: Search, engine: Engine) -> Result:
     check_search(search, sweep.rungs, sweep.shard)
     search = search._replace(metric=objective_of(flatten(sweep.config.to_dict())).metric)
     with StopRequest() as stop, locked(sweep.folder, LOCK):
+        _settle(sweep.folder, search)
         proposals = _read(sweep.folder, search)
         known = distinct(sweep.config, trials_of(search, proposals))
         settle(sweep.folder, sweep.config, known, sweep.rungs, sweep.reduction, scales=sweep.scales)
         scored: list[Scored] = []
+        pruning = Pruning()
         while True:
             if proposals:
                 alike = first_alike(sweep.config, trials_of(search, proposals))
                 trials = distinct(sweep.config, list(alike.values()))
-                limits = _limits(search, proposals, sweep, alike) if search.prune else None
+                limits = None
+                if search.prune:
+                    batches = [
+                        [alike[trial.id] for trial in trials_of(search, batch)]
+                        for batch in _batches(search, proposals)
+                    ]
+                    limits = pruning.limits(
+                        batches, lambda t, at: make_job(sweep.config, t, sweep.folder, limits=at)
+                    )
                 result = run_sweep(sweep._replace(trials=trials, limits=limits), engine)
                 scored = [_scored(search, choices, sweep, result, alike) for choices in proposals]
             if len(proposals) >= search.settings:
@@ -251,8 +263,9 @@ def _scored(
     trials = [alike[trial.id] for trial in make_trials(_points(search, choices))]
     found = [result.outcomes[trial.id] for trial in trials]
     scores = [one.score for one in found if one.status != "diverged" and one.score is not None]
-    if len(scores) < len(found):
-        return Scored(choices, WORST[search.metric.better])
+    if len(scores) < len(found):  # one diverged: as bad as can be, and worse than what was dropped
+        at_once = 0 if sweep.rungs or search.prune else None
+        return Scored(choices, WORST[search.metric.better], at_once)
     dropped = [
         one.step
         for trial, one in zip(trials, found, strict=True)
@@ -261,21 +274,32 @@ def _scored(
     return Scored(choices, fmean(scores), min(dropped, default=None))
 
 
-def _limits(
-    search: Search, proposals: Sequence[Choices], sweep: Sweep, alike: Mapping[str, Trial]
-) -> dict[str, Limits]:
-    """Where the trials are pruned, each by those of the batches before its own."""
-    found: dict[str, Limits] = {}
-    for first in range(0, len(proposals), search.batch):
-        before = sweep._replace(limits=found)
-        limits = limits_after([before.job(alike[id]) for id in found])
-        for trial in trials_of(search, proposals[first : first + search.batch]):
-            found.setdefault(alike[trial.id].id, limits)
-    return found
+def _batches(search: Search, proposals: Sequence[Choices]) -> list[Sequence[Choices]]:
+    firsts = range(0, len(proposals), search.batch)
+    return [proposals[first : first + search.batch] for first in firsts]
 
 
 def _index(chooser: Chooser, name: str, count: int) -> int:
     return 0 if count == 1 else chooser.suggest_categorical(name, range(count))
+
+
+def _settle(folder: Path, search: Search) -> None:
+    """Writes what decides the proposals, unless the folder is of a search that had it otherwise."""
+    path, now = folder / SEARCH, {"batch": search.batch, "seed": search.seed, "prune": search.prune}
+    try:
+        before = read_sealed(path)
+    except FileNotFoundError:
+        before = now  # a new search, or one of an earlier version
+    except (OSError, ValueError) as error:
+        raise damaged(path, str(error)) from None
+    if before != now:
+        flags = f"--batch={before.get('batch')}, --space_seed={before.get('seed')}"
+        pruned = "--prune" if before.get("prune") else "no --prune"
+        raise ConfigError(
+            f"the search in {folder} was begun with {flags} and {pruned}; give the same, or another"
+            " --workdir"
+        )
+    write_atomically(path, json.dumps(sealed(now)) + "\n")
 
 
 def _read(folder: Path, search: Search) -> list[Choices]:

@@ -79,12 +79,17 @@ def promoted(
 ) -> list[Trial]:
     """The trials of the best 1/reduction of the settings, rounded up, in their old order.
 
-    With those that went on before, where a search has since brought better ones.
+    With those of settings that went on before, where a search has since brought better ones.
     """
     ranking = [group for score, group in ranked(trials, outcomes) if score is not None]
     kept = math.ceil(len({setting(trial) for trial in trials}) / reduction)
-    chosen = {trial.id for group in ranking[:kept] for trial in group}
-    return [trial for trial in trials if trial.id in chosen or outcomes[trial.id].beyond]
+    chosen = {
+        trial.id
+        for place, group in enumerate(ranking)
+        for trial in group
+        if place < kept or any(outcomes[one.id].beyond for one in group)
+    }
+    return [trial for trial in trials if trial.id in chosen]
 
 
 def mean_score(outcomes: Sequence[Outcome]) -> float | None:

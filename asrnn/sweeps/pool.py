@@ -83,6 +83,7 @@ class Pool(Generic[Place]):
         self.watch = watch
         self.stop = stop
         self.looked = 0.0  # for trials to prune
+        self.pruned: set[Path] = set()
 
     def run(self) -> None:
         """Runs them all.
@@ -139,7 +140,9 @@ class Pool(Generic[Place]):
             return
         self.looked = now
         for entry in self.running:
-            if entry.job.limits and outcome(entry.job).status == "pruned":
+            told = entry.job.workdir in self.pruned  # a second signal would cut it short
+            if entry.job.limits and not told and outcome(entry.job).status == "pruned":
+                self.pruned.add(entry.job.workdir)
                 entry.process.terminate()
 
     def judge(self, job: Job, code: int) -> None:

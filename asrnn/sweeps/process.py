@@ -22,6 +22,7 @@ from asrnn.sweeps.trials import Job
 WORKER = (sys.executable, "-m", "asrnn.sweeps.worker")
 LOG = "log.txt"
 COMPILATIONS = ".compilations"
+WAIT = 0.5  # seconds between two looks at a process that nothing is heard of
 JOBS = 50
 """Trials after which a process gives way to a new one, so that nothing can pile up in it."""
 
@@ -41,23 +42,20 @@ class Worker:
         self.slot = slot
         self._jobs = 0
         self._code: int | None = None
-        self._answers, answers = os.pipe()
-        os.set_blocking(self._answers, False)
-        try:
-            with _open_log(job) as log:
-                self._process = subprocess.Popen(
-                    WORKER,
-                    stdin=subprocess.PIPE,
-                    stdout=log,
-                    stderr=log,
-                    pass_fds=(answers,),
-                    env=_environment(job, slot),
-                    start_new_session=True,  # Ctrl-C is for the coordinator
-                )
-        finally:
-            os.close(answers)
-        self._answers_there = answers  # the number of the pipe in the process
-        self.give(job)
+        with _open_log(job) as log:
+            self._answers, self._answers_there = os.pipe()
+            os.set_blocking(self._answers, False)
+            self._process = subprocess.Popen(
+                WORKER,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                pass_fds=(self._answers_there,),
+                env=_environment(job, slot),
+                start_new_session=True,  # Ctrl-C is for the coordinator
+            )
+            os.close(self._answers_there)  # here; the process has it under the same number
+        self._order(job)
 
     @property
     def idle(self) -> bool:
@@ -71,6 +69,9 @@ class Worker:
           CheckpointError: if the workdir of the job cannot be written.
         """
         _open_log(job).close()  # here, where it can be said that it fails
+        self._order(job)
+
+    def _order(self, job: Job) -> None:
         self._jobs += 1
         self._code = None
         order = {
@@ -93,8 +94,9 @@ class Worker:
             try:
                 answer = os.read(self._answers, 64)
             except BlockingIOError:
-                return None
-            self._code = int(answer) if answer else self._process.wait()
+                self._code = self._process.poll()  # what outlives it may hold the pipe open
+            else:
+                self._code = int(answer) if answer else self._process.wait()
         return self._code
 
     def terminate(self) -> None:
@@ -104,7 +106,7 @@ class Worker:
     def wait(self) -> int:
         """Returns when the job has ended."""
         while (code := self.poll()) is None:
-            select.select([self._answers], [], [])
+            select.select([self._answers], [], [], WAIT)
         return code
 
     def dismiss(self) -> None:
@@ -131,6 +133,9 @@ class Workers:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        busy = [worker for worker in self._workers if worker.poll() is None]
+        for worker in busy:  # after an error that let nobody stop them
+            worker.terminate()
         for worker in self._workers:
             worker.dismiss()
 

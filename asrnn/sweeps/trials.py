@@ -164,10 +164,11 @@ def best_so_far(rows: Sequence[Mapping[str, Any]], objective: Objective) -> list
     return [(row["step"], cost) for row, cost in zip(found, costs, strict=True)]
 
 
-def _pruned_at(rows: Sequence[Mapping[str, Any]], objective: Objective, limits: Limits) -> int:
-    """The first validated step after which a trial is above its limit; 0 if it never is."""
-    above = (s for s, cost in best_so_far(rows, objective) if cost > limits.get(s, math.inf))
-    return next(above, 0)
+def _pruned_at(rows: Sequence[Mapping[str, Any]], objective: Objective, job: Job) -> int:
+    """The first validated step before the last at which a job is above its limit; 0: none."""
+    limits, last = job.limits or {}, job.config.training.steps
+    costs = best_so_far(rows, objective) if limits else []
+    return next((s for s, cost in costs if s < last and cost > limits.get(s, math.inf)), 0)
 
 
 def outcome(job: Job) -> Outcome:
@@ -176,7 +177,7 @@ def outcome(job: Job) -> Outcome:
     steps, patience = job.config.training.steps, job.config.training.patience
     written = read_rows(job.workdir / METRICS)
     objective = objective_of(flatten(job.config.to_dict()))
-    pruned = _pruned_at(written, objective, job.limits) if job.limits else 0
+    pruned = _pruned_at(written, objective, job)
     rows = [row for row in written if row["step"] <= (pruned or steps)]
     scores = [row[objective.monitored] for row in rows if row["split"] == "validation"]
     if pruned:

@@ -23,8 +23,12 @@ RESET_PEAK = "5"  # what makes /proc/self/clear_refs begin the largest resident 
 
 def main() -> None:
     """Runs one job after the other."""
-    for line in sys.stdin.buffer:
+    orders = os.fdopen(os.dup(0), "rb")
+    with open(os.devnull, "rb") as nothing:
+        os.dup2(nothing.fileno(), 0)  # what a job starts can take no order
+    for line in orders:
         given = json.loads(line)
+        os.set_inheritable(given["answers"], False)  # or whatever outlives this would keep it open
         _end_with_parent(given["parent"])
         if given["cores"]:
             os.sched_setaffinity(0, given["cores"])

@@ -32,7 +32,19 @@ def test_a_field_of_numbers_that_decides_has_nearly_all_and_seeds_have_no_share(
     shares = importance(table(lambda rate, cell: RATES.index(rate) + 0.01 * CELLS.index(cell)))
     assert list(shares) == ["optimizer.learning_rate", "model.cell"]
     assert shares["optimizer.learning_rate"] > 0.9
-    assert sum(shares.values()) == pytest.approx(1)
+    assert sum(shares.values()) <= 1
+
+
+def test_what_only_both_fields_decide_is_the_share_of_neither() -> None:
+    both = table(lambda rate, cell: float((RATES.index(rate) + CELLS.index(cell)) % 3 == 0))
+    assert sum(importance(both).values()) < 0.7
+
+
+def test_settings_that_were_not_trained_for_as_long_are_not_compared() -> None:
+    whole = table(lambda rate, cell: RATES.index(rate))
+    rungs = [entry._replace(rung=entry.id[0]) for entry in whole.entries]
+    assert importance(whole._replace(entries=rungs)) == {}
+    assert importance(table(lambda rate, cell: RATES.index(rate), "pruned")) == {}
 
 
 def test_so_has_one_of_names_and_of_what_is_not_set() -> None:
@@ -42,8 +54,8 @@ def test_so_has_one_of_names_and_of_what_is_not_set() -> None:
 def test_the_line_names_the_fields_as_tables_do() -> None:
     line = importance_line(table(lambda rate, cell: RATES.index(rate)))
     assert line is not None
-    assert line.startswith("share of the variance that each field decides: learning_rate 9")
-    assert "%, cell " in line
+    assert line.startswith("share of the variance that each field decides by itself: learning_rate")
+    assert ", cell " in line
 
 
 def test_nothing_is_said_of_equal_scores_few_settings_or_divergence() -> None:

@@ -365,6 +365,56 @@ def test_a_trial_that_is_worse_than_most_before_is_pruned_at_its_first_validatio
     ] * len(pruned)
 
 
+def test_who_made_all_updates_is_never_pruned(tmp_path):
+    run_search(sweep(tmp_path), search(2, 2), Climbing())
+    job = sweep(tmp_path).job(read_trials(tmp_path / "sweep")[0])
+    assert outcome(job._replace(limits={9: -2.0})).status == "done"
+    assert outcome(job._replace(limits={8: -2.0})).status == "pruned"
+
+
+def test_a_setting_goes_on_with_all_of_its_seeds_or_none(tmp_path):
+    space = h.product(h.uniform(STEP_SIZE, 0.0, 0.9), h.seeds(2))
+    engine = Climbing()
+    result = run_search(rungs(tmp_path), search(12, 4, space), engine)
+    steps = {}
+    for trial in read_trials(tmp_path / "sweep"):
+        steps.setdefault(trial.overrides[STEP_SIZE], set()).add(engine.steps[trial.id])
+    assert {3} in steps.values()
+    assert all(len(of_seeds) == 1 for of_seeds in steps.values())
+    assert all(len(group) == 2 for _, group in result.ranking)
+
+
+def test_what_diverged_is_worse_than_what_was_dropped(tmp_path, monkeypatch):
+    told = []
+
+    def noting(search, scored):
+        told[:] = scored
+        return next_batch(search, scored)
+
+    class Diverging(Climbing):
+        def run(self, job):
+            if job.config.model.step_size > 0.5:
+                self.steps[job.workdir.name] = 3
+                job.workdir.mkdir(exist_ok=True)
+                summary = {"status": "diverged", "steps": 1}
+                (job.workdir / "summary.json").write_text(json.dumps(summary))
+            else:
+                super().run(job)
+
+    monkeypatch.setattr(adaptive, "next_batch", noting)
+    run_search(rungs(tmp_path), search(12, 4), Diverging())
+    assert {one.dropped for one in told if one.choices["1/" + STEP_SIZE] > 0.5} == {0}
+    assert {one.dropped for one in told if one.choices["1/" + STEP_SIZE] <= 0.5} == {3, None}
+
+
+def test_what_decides_the_proposals_cannot_change_on_the_way(tmp_path):
+    run_search(sweep(tmp_path), search(4), Engine())
+    for other in (search(8, 3), search(8, seed=1), search(8)._replace(prune=True)):
+        with pytest.raises(ConfigError, match="--batch=4, --space_seed=0 and no --prune"):
+            run_search(sweep(tmp_path), other, Engine())
+    run_search(sweep(tmp_path), search(8), Engine())
+
+
 def test_a_proposal_sees_how_far_a_dropped_setting_came_before_its_score():
     def proposal(*dropped):
         scored = [

@@ -234,7 +234,15 @@ def test_after_a_number_of_jobs_or_a_death_there_is_a_new_process(jobs, warm_wor
     assert order[0] == order[1] == order[2] != order[3]
 
 
-def test_a_pruned_trial_is_stopped_and_not_started_again(jobs, warm_worker, monkeypatch):
+def test_processes_live_as_long_as_the_engine_through_rungs_and_batches(jobs, warm_worker):
+    warm_worker("finish(); code = 0")
+    with engines.local_engine(1) as engine:
+        engine(jobs[:2], Quiet())
+        engine(jobs[2:], Quiet())
+    assert len({(job.workdir / "pid").read_text() for job in jobs}) == 1
+
+
+def test_a_pruned_trial_is_stopped_once_and_not_started_again(jobs, warm_worker, monkeypatch):
     monkeypatch.setattr(pool, "LOOK", 0.0)
     warm_worker("""
         row = {"step": 3, "split": "validation", "loss": 1.0, "accuracy": 0.2}
@@ -243,6 +251,8 @@ def test_a_pruned_trial_is_stopped_and_not_started_again(jobs, warm_worker, monk
         signal.signal(signal.SIGTERM, lambda *_: stopped.append(1))
         while not stopped:
             time.sleep(0.01)
+        time.sleep(0.3)
+        (workdir / "signals").write_text(str(len(stopped)))
         code = 75
     """)
     pruned = [job._replace(limits={3: -0.5}) for job in jobs[:2]]
@@ -250,6 +260,7 @@ def test_a_pruned_trial_is_stopped_and_not_started_again(jobs, warm_worker, monk
     assert [(outcome(job).status, outcome(job).step, starts(job)) for job in pruned] == [
         ("pruned", 3, 1)
     ] * 2
+    assert [(job.workdir / "signals").read_text() for job in pruned] == ["1", "1"]
 
 
 def test_a_worker_is_told_its_workdir_its_config_and_its_cores(jobs, worker):

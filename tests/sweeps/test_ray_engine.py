@@ -54,10 +54,9 @@ def run(address):
 
 def test_without_ray_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(ConfigError, match=r"pip install 'ray"):
-        make_engine(
-            "ray", workers=None, population_size=1, ray_address="auto", ray_gpus=0.0
-        )  # and not only when it is to run, after the sweep has begun
+    engine = make_engine("ray", workers=None, population_size=1, ray_address="auto", ray_gpus=0.0)
+    with pytest.raises(ConfigError, match=r"pip install 'ray"), engine:
+        pass  # and not only when it is to run, after the sweep has begun
 
 
 @needs_ray

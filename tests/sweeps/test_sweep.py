@@ -6,13 +6,15 @@ from asrnn.errors import AsrnnError, ConfigError, Interrupted
 from asrnn.reports.closing_tables import sweep_table
 from asrnn.reports.sweep import read_sweep
 from asrnn.runs.metrics import read_rows
+from asrnn.sweeps import process
 from asrnn.sweeps import space_functions as h
+from asrnn.sweeps.engines import local_engine
 from asrnn.sweeps.shard import Shard
 from asrnn.sweeps.space import expand
 from asrnn.sweeps.sweep import Sweep, check_sweep, run_sweep
 from asrnn.sweeps.trials import make_trials, outcome
 from tests.sweeps.engine import in_process
-from tests.training.runs import tiny_config
+from tests.training.runs import assert_same_run, summary, tiny_config
 
 SPACE = h.product(h.sweep("optimizer.learning_rate", [0.001, 0.03]), h.seeds(2))
 TRIALS = make_trials(expand(SPACE, 0))
@@ -97,6 +99,23 @@ def test_an_interrupted_sweep_goes_on_to_the_same_table(whole, tmp_path):
         except Interrupted:
             assert table(sweep) != table(whole[0])
     assert table(sweep) == table(whole[0])
+
+
+@pytest.mark.slow
+@pytest.mark.ci
+def test_the_second_trial_of_a_process_is_the_run_that_one_of_its_own_makes(tmp_path):
+    config = tiny_config()
+    trials = make_trials([{"seed": seed} for seed in (0, 1)])
+    for folder, lives in (("kept", 2), ("own", 1)):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(process, "JOBS", lives)
+            with local_engine(1) as engine:
+                run_sweep(Sweep(config, trials, tmp_path / folder), engine)
+    for trial in trials:
+        assert_same_run(tmp_path / "kept" / trial.id, tmp_path / "own" / trial.id)
+        assert "data: digits" in (tmp_path / "kept" / trial.id / "log.txt").read_text()
+    peaks = [summary(tmp_path / "kept" / trial.id)["peak_memory_bytes"] for trial in trials]
+    assert peaks[1] < 1.5 * peaks[0]
 
 
 @pytest.mark.slow

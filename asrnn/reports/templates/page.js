@@ -250,7 +250,8 @@ function panels(host, sweep) {
           .replaceAll(", ", "<br>")),
         hovertemplate: "%{y:.5~g}<br>%{text}<extra></extra>",
         marker: {size: known.map((i) => sweep.best[i] ? 14 : 8),
-          symbol: known.map((i) => sweep.best[i] ? "star" : sweep.status[i] === "done" ? "circle" : "circle-open"),
+          symbol: known.map((i) => sweep.best[i] ? "star" : 
+            ({done: "circle", pruned: "triangle-down"}[sweep.status[i]] ?? "circle-open")),
           color: known.map((i) => sweep.status[i] === "diverged" ? css("--bad") : sweep.best[i] ? hues[1] : hues[0])},
       }], {height: 280, showlegend: false, hovermode: "closest",
         xaxis: axis(literal(field.label), {...ticks(field), range: [-0.06, 1.06],
