@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import sys
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -130,6 +131,23 @@ def write_atomically(path: Path, text: str) -> None:
             temporary.write_text(text)
     except OSError as error:
         raise cannot_write(path, error) from None
+
+
+def check_text(folder: Path) -> None:
+    """Refuses a folder whose path is no text here, which checkpoints cannot be in.
+
+    Raises:
+      CheckpointError: if it is none, as bytes that are no UTF-8 or a path with ü are to a process
+        that was told to know ASCII only.
+    """
+    path = folder.absolute()
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise CheckpointError(
+            f"the path {os.fsencode(path)!r} is no text in the encoding of this shell,"
+            f" {sys.getfilesystemencoding()}; set PYTHONUTF8=1, or choose another folder"
+        ) from None
 
 
 def cannot_write(path: Path, error: Exception) -> CheckpointError:

@@ -22,7 +22,15 @@ import jax
 import jax.numpy as jnp
 
 from asrnn.errors import CheckpointError, one_line
-from asrnn.files import SEAL, cannot_write, parse_json, sealed, unsealed, write_atomically
+from asrnn.files import (
+    SEAL,
+    cannot_write,
+    check_text,
+    parse_json,
+    sealed,
+    unsealed,
+    write_atomically,
+)
 
 KEEP_LATEST = 2  # so that a damaged one has a predecessor
 ORBAX_FILES = 2**17  # bytes that a checkpoint takes beside its arrays, generously
@@ -46,6 +54,7 @@ class Checkpoints:
     """
 
     def __init__(self, directory: Path, report: Callable[[str], None] = print):
+        check_text(directory)
         self.directory = directory.absolute()
         self.report = report
 

@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 
 from asrnn.config import completed, flatten, normalized
 from asrnn.errors import CheckpointError, ConfigError, WorkdirInUse
-from asrnn.files import read_sealed, sealed, write_atomically
+from asrnn.files import check_text, read_sealed, sealed, write_atomically
 from asrnn.runs.metrics import count_rows, read_rows
 from asrnn.runs.summary import SUMMARY, is_finished, read_summary
 
@@ -49,8 +49,9 @@ def locked(folder: Path, name: str, *, shared: bool = False) -> Iterator[None]:
 
     Raises:
       WorkdirInUse: if another process holds it.
-      CheckpointError: if the folder cannot be created or locked.
+      CheckpointError: if the folder cannot be created or locked, or its name is no text.
     """
+    check_text(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / name).open("a+")  # NFS needs both
