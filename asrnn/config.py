@@ -13,12 +13,12 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from asrnn.dynamics import CELLS, SCHEMES, MapCell
+from asrnn.dynamics import CELLS, SCHEMES, MapCell, make_cell
 from asrnn.errors import ConfigError, check_choice, near_miss
 from asrnn.frame import FRAME, SEED_OPTION
 from asrnn.objectives import OBJECTIVES, objective_of
 from asrnn.optimizers import OPTIMIZERS, SCHEDULES, check_optimizer
-from asrnn.options import Component, Option, Use, Value, check_value, union
+from asrnn.options import Component, Option, Use, Value, check_value, union, values_of
 from asrnn.tasks import TASKS
 
 Variants = Mapping[str, Mapping[str, Any]]
@@ -94,6 +94,7 @@ def check_config(config: ConfigDict) -> None:
                 f" {_reader_names(field)}; leave it at its default {options[field].default!r}"
             )
     objective_of(fields)
+    _check_cell(config.model)
     check_optimizer({**config.optimizer.to_dict(), "steps": fields["training.steps"]})
     if fields["training.batch_size"] % fields["training.accumulate"]:
         raise ConfigError(
@@ -105,6 +106,13 @@ def check_config(config: ConfigDict) -> None:
             "config.task.source is 'files' but config.task.data_dir is empty;"
             " give the folder of the original files: --config.task.data_dir=DIR"
         )
+
+
+def _check_cell(model: ConfigDict) -> None:
+    """Checks that the cell goes with the scheme, which has no effect on one that is a map."""
+    if not isinstance(CELLS[model.cell], MapCell):
+        scheme = values_of(SCHEMES[model.discretization], model.to_dict())
+        make_cell(model.cell, model.discretization, **scheme)
 
 
 def check_known(fields: Mapping[str, Any]) -> None:
