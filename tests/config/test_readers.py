@@ -114,10 +114,10 @@ def test_normalizing_resets_what_nobody_reads_in_a_copy():
     assert normalized(again) == again
 
 
-def test_a_config_file_is_read_without_the_libraries_of_training():
-    heavy = ("flax", "optax", "orbax", "tensorflow_datasets", "matplotlib", "sklearn", "PIL")
+def test_a_config_is_read_and_checked_without_the_libraries_of_training():
+    heavy = ("jax", "flax", "optax", "orbax", "tensorflow_datasets", "matplotlib", "sklearn", "PIL")
     code = (
-        "import sys, asrnn.config; asrnn.config.base_config();"
+        "import sys, asrnn.config as it; it.check_config(it.base_config());"
         f" print([m for m in {heavy} if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
