@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from absl import flags
 
 from asrnn.command import loading, network_flags, run
-from asrnn.errors import CheckpointError, ConfigError
+from asrnn.errors import ConfigError
 
 if TYPE_CHECKING:
     from asrnn.training.predictions import Predictions
@@ -79,20 +79,15 @@ def write(path: Path, found: "Predictions", said: dict[str, Any]) -> None:
     """
     import numpy as np
 
-    from asrnn.files import replacing
+    from asrnn.files import replacing_output
 
     arrays = {name: array for name, array in found._asdict().items() if array is not None}
-    try:
-        with replacing(path) as temporary, temporary.open("wb") as file:
-            if path.suffix == ".npz":
-                np.savez(file, **arrays)
-            else:
-                lists = {name: array.tolist() for name, array in arrays.items()}
-                file.write(json.dumps(said | lists).encode())
-    except OSError as error:
-        raise CheckpointError(
-            f"cannot write {path}: {error.strerror}; give another --out"
-        ) from None
+    with replacing_output(path) as temporary, temporary.open("wb") as file:
+        if path.suffix == ".npz":
+            np.savez(file, **arrays)
+        else:
+            lists = {name: array.tolist() for name, array in arrays.items()}
+            file.write(json.dumps(said | lists).encode())
 
 
 if __name__ == "__main__":

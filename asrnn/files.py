@@ -41,6 +41,23 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def replacing_output(path: Path) -> Iterator[Path]:
+    """`replacing` of a file that a user asked for with --out, in a folder that is made if need be.
+
+    Raises:
+      CheckpointError: if it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as temporary:
+            yield temporary
+    except OSError as error:
+        raise CheckpointError(
+            f"cannot write {path}: {error.strerror or one_line(error)}; give another --out"
+        ) from None
+
+
 @cache
 def _machine() -> str:
     """Eight digits that only processes have in common whose numbers mean the same processes.

@@ -16,8 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from asrnn.errors import CheckpointError, ConfigError, one_line
-from asrnn.files import replacing
+from asrnn.errors import ConfigError
+from asrnn.files import replacing_output
 from asrnn.models import SequenceNetwork
 from asrnn.models.network import arrays
 from asrnn.runs.checkpoints import flat_leaves
@@ -45,14 +45,8 @@ def write_network(network: TrainedNetwork, kind: str, path: Path, *, step: bool 
       CheckpointError: if the file cannot be written.
     """
     content = _stablehlo(step_function(network)) if step else FORMATS[kind](network)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as temporary:
-            temporary.write_bytes(content)
-    except OSError as error:
-        raise CheckpointError(
-            f"cannot write {path}: {one_line(error)}; give another --out"
-        ) from None
+    with replacing_output(path) as temporary:
+        temporary.write_bytes(content)
 
 
 def _npz(network: TrainedNetwork) -> bytes:

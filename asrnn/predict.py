@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from asrnn.command import loading, network_flags, run
-from asrnn.errors import CheckpointError, ConfigError
+from asrnn.errors import ConfigError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,15 +71,10 @@ def write(path: Path, arrays: "dict[str, np.ndarray]") -> None:
     """
     import numpy as np
 
-    from asrnn.files import replacing
+    from asrnn.files import replacing_output
 
-    try:
-        with replacing(path) as temporary, temporary.open("wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]
-    except OSError as error:
-        raise CheckpointError(
-            f"cannot write {path}: {error.strerror}; give another --out"
-        ) from None
+    with replacing_output(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]
     print(f"written: {path}")
 
 

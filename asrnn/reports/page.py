@@ -9,8 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from asrnn.errors import CheckpointError
-from asrnn.files import replacing
+from asrnn.files import replacing_output
 from asrnn.reports import page_data, page_tables
 from asrnn.reports.importance import importance_line
 from asrnn.reports.results import results_figures, results_tables
@@ -90,13 +89,8 @@ def write_page(page: str, out: Path) -> None:
     Raises:
       CheckpointError: if it cannot be written there.
     """
-    try:
-        with replacing(out) as temporary:
-            temporary.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise CheckpointError(
-            f"the page cannot be written to {out} ({error.strerror}); give another --out"
-        ) from None
+    with replacing_output(out) as temporary:
+        temporary.write_text(page, encoding="utf-8")
 
 
 def _read_sweep(folder: Path, root: Path, by_folder: dict[Path, Run]) -> Sweep:

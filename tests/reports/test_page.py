@@ -161,9 +161,9 @@ def test_the_same_folder_makes_the_same_page(html: str, folder: Path) -> None:
 
 
 def test_an_unwritable_place_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(
-        CheckpointError, match=r"cannot be written to .* \(.+\); give another --out"
-    ):
-        write_page("x", tmp_path / "missing" / "page.html")
+    (tmp_path / "file").touch()
+    with pytest.raises(CheckpointError, match=r"cannot write .*: .+; give another --out"):
+        write_page("x", tmp_path / "file" / "page.html")
+    write_page("x", tmp_path / "new" / "page.html")
     write_page("ε", tmp_path / "page.html")
     assert (tmp_path / "page.html").read_bytes() == "ε".encode()
