@@ -53,13 +53,14 @@ def by_setting(runs: Iterable[Run]) -> list[list[Run]]:
 
 def run_data(runs: Sequence[Run]) -> list[Json]:
     """The rows of each run by part, and the number of its setting."""
-    settings = {run.name: i for i, group in enumerate(by_setting(runs)) for run in group}
+    groups = by_setting(runs)
+    settings = {run.name: i for i, group in enumerate(groups) for run in group}
     return [
         {
             "name": run.name,
             "status": run.status,
             "setting": settings[run.name],
-            "parts": _parts(run),
+            "parts": _parts(run, groups[settings[run.name]]),
         }
         for run in runs
     ]
@@ -77,13 +78,22 @@ def metric_data(run: Run) -> list[Json]:
     ]
 
 
-def _parts(run: Run) -> dict[str, dict[str, list[float | None]]]:
-    """{part: {column: values}}, with the columns "step", "examples" and "seconds" in each."""
+def _parts(run: Run, seeds: Sequence[Run]) -> dict[str, dict[str, list[float | None]]]:
+    """{part: {column: values}}, with the columns "step", "examples" and "seconds" in each.
+
+    Args:
+      run: whose rows.
+      seeds: the runs of its setting, which keep the same steps, so that the page can average them.
+    """
     batch = run.config.get("training.batch_size", 0)
     steps, seconds = _clock(run)
     found: dict[str, dict[str, list[float | None]]] = {}
     for part in dict.fromkeys(str(row["split"]) for row in run.rows):
-        rows = kept_rows([row for row in run.rows if row["split"] == part])
+        own, *others = (
+            [row for row in one.rows if row["split"] == part]
+            for one in (run, *(seed for seed in seeds if seed is not run))
+        )
+        rows = spaced_rows(own, max(map(len, others))) if others else kept_rows(own)
         names = sorted({name for row in rows for name in row} - {"split"})
         columns = {name: [_short(row.get(name)) for row in rows] for name in names}
         at = [row["step"] for row in rows]
@@ -119,6 +129,12 @@ def kept_rows(rows: Sequence[Row], most: int = MOST_ROWS) -> list[Row]:
                 kept |= {min(known, key=lambda i: rows[i][name])}
                 kept |= {max(known, key=lambda i: rows[i][name])}
     return [rows[i] for i in sorted(kept)]
+
+
+def spaced_rows(rows: Sequence[Row], longest: int, most: int = MOST_ROWS) -> list[Row]:
+    """Every k-th row and the last, with the k that leaves about `most` rows of the longest run."""
+    stride = max(len(rows), longest) // most + 1
+    return [row for i, row in enumerate(rows) if i % stride == 0 or i == len(rows) - 1]
 
 
 def _short(value: Any) -> float | None:

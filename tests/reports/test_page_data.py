@@ -56,6 +56,20 @@ def test_runs_that_differ_only_in_the_seed_are_one_setting(tmp_path: Path) -> No
     assert [data["setting"] for data in run_data(runs)] == [0, 0, 1]
 
 
+def test_seeds_keep_the_same_steps_so_that_a_mean_is_of_all_of_them(tmp_path: Path) -> None:
+    for name, seed, length in (("a", 0, 4000), ("b", 1, 3000)):
+        rows = [
+            {"step": i, "split": "train", "loss": float(hash((i, seed)) % 97)}
+            for i in range(length)
+        ]
+        write_run(tmp_path / name, {"seed": seed}, rows=rows)
+    data = run_data([read_run(tmp_path / name, tmp_path) for name in "ab"])
+    first, second = (set(run["parts"]["train"]["step"]) for run in data)
+    assert len(first) <= 1002
+    assert second - first <= {2999}
+    assert len(first & second) >= 0.7 * len(first)
+
+
 def test_trials_lie_on_the_scales_of_their_fields_the_best_on_top(tmp_path: Path) -> None:
     data = sweep_data(read_sweep(write_sweep(tmp_path), "s"))
     assert [field["label"] for field in data["fields"]] == [
