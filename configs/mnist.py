@@ -42,12 +42,12 @@ PAPER = {
 # The block form of W - Wᵀ, with half the products, under a scheme that needs no γ
 HAMILTONIAN = {
     "model.discretization": "symplectic_euler",
-    "model.step_size": 0.2,
+    "model.step_size": 0.35,
     "model.diffusion": 0.0,
     "model.init_scale": 1.0,
-    "model.input_scale": 0.2,
+    "model.input_scale": 0.05,
     "optimizer.name": "adam",
-    "optimizer.learning_rate": 0.003,
+    "optimizer.learning_rate": 0.001,
 }
 
 VARIANTS: Variants = {

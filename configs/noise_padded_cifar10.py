@@ -21,7 +21,19 @@ from ml_collections import ConfigDict
 from asrnn.config import Variants, apply_variants, base_config
 
 VARIANTS: Variants = {
-    "gated": {"model.cell": "gated_antisymmetric"},
+    "gated": {
+        "model.cell": "gated_antisymmetric",
+        "model.step_size": 0.05,
+        "model.diffusion": 0.001,
+        "model.input_scale": 0.5,
+        "model.gate_bias": -3.0,  # nearly shut: a state that is noise for 968 steps has to be kept
+        "optimizer.name": "adam",
+        "optimizer.learning_rate": 0.003,
+        "optimizer.schedule": "cosine",
+        "optimizer.clip_norm": 1.0,
+        "training.batch_size": 32,
+        "training.steps": 13_000,
+    },
     "lstm": {
         "model.cell": "lstm",
         "model.hidden_size": 128,

@@ -37,7 +37,8 @@ class Row(NamedTuple):
     source: str = ""
     """Who published the number."""
     recipe: str = ""
-    """`paper's` (its optimizers at a constant rate) or `ours`; empty: neither is meant."""
+    """`paper's` (its optimizers at a constant rate), `ours` (any, for the paper's network) or
+    `beyond` (another network of no more parameters); empty: none is meant."""
     config: str | None = None
     """Config file and variant, from the checkout; None for what can only be cited."""
     overrides: Overrides | None = None
