@@ -29,7 +29,7 @@ QUICK = "quick check, scaled down: no results"
 
 def markdown_table(title: str, rows: Sequence[Row]) -> str:
     """The table for people, with the command of every row that was measured below it."""
-    sources = list(dict.fromkeys(row["source"] for row in rows))
+    sources = list(dict.fromkeys(row["source"] for row in rows if row["paper"] is not None))
     lines = [
         *heading(title, rows),
         "",
@@ -39,7 +39,7 @@ def markdown_table(title: str, rows: Sequence[Row]) -> str:
         "",
         line(COLUMNS),
         line(["---"] * len(COLUMNS)),
-        *(line(_cells(row, sources.index(row["source"]) + 1)) for row in rows),
+        *(line(_cells(row, sources)) for row in rows),
         "",
         *(f"{number}. {source}" for number, source in enumerate(sources, 1)),
     ]
@@ -68,14 +68,17 @@ def json_table(rows: Sequence[Row]) -> str:
     return json.dumps(sealed_rows, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 
 
-def _cells(row: Row, source: int) -> list[str]:
+def _cells(row: Row, sources: Sequence[str]) -> list[str]:
     mark = "*cited* " if row["cited"] else ""
+    published = ""
+    if row["paper"] is not None:
+        published = f"{row['paper']:.1f} {mark}[{sources.index(row['source']) + 1}]"
     measured = row["mean"] is not None
     return [
         row["task"],
         row["method"],
         row["recipe"],
-        f"{row['paper']:.1f} {mark}[{source}]",
+        published,
         accuracy_text(row),
         seeds_text(row["seeds"]),
         "" if row["validation_accuracy"] is None else f"{row['validation_accuracy']:.2f}",

@@ -127,6 +127,14 @@ def test_a_row_of_which_all_runs_diverged_has_no_number() -> None:
     )
 
 
+def test_a_row_of_which_nothing_is_published_names_no_source() -> None:
+    beyond = MEASURED | {"method": "Hamiltonian", "recipe": "beyond", "paper": None, "source": ""}
+    text = markdown_table("T", [beyond, MEASURED])
+    assert "| mnist | Hamiltonian | beyond |  | **97.50**" in text
+    assert "98.0 [1]" in text
+    assert "\n2. " not in text
+
+
 def test_a_quick_table_says_so_in_its_title() -> None:
     title = markdown_table("Table 1", [MEASURED | {"quick": True}]).splitlines()[0]
     assert title == "# Table 1 (quick check, scaled down: no results)"
