@@ -23,7 +23,7 @@ from asrnn.runs.metrics import count_rows
 from asrnn.runs.summary import read_summary
 from asrnn.runs.workdir import read_config, write_config
 from asrnn.sweeps.folder import read_trials, settle, write_table
-from asrnn.sweeps.trials import Outcome, make_trials, outcome
+from asrnn.sweeps.trials import Job, Outcome, make_trials, outcome
 from asrnn.training.loop import train_and_evaluate
 from tests.training.runs import CLOCKED, REPOSITORY, environment, summary, tiny_config
 
@@ -99,7 +99,7 @@ def test_rows_that_a_finished_run_has_lost_are_told(
 
 
 def test_the_score_of_a_finished_trial_does_not_hang_on_rows(run: Path) -> None:
-    job: Any = type("Job", (), {"workdir": run, "config": tiny_config()})
+    job = Job(run, tiny_config())
     score = outcome(job).score
     (run / "metrics.jsonl").unlink()
     assert score is not None

@@ -36,7 +36,7 @@ def test_a_page_is_written_into_the_folder(tmp_path: Path) -> None:
     ("flags", "code", "words"),
     [
         ([], 2, "no runs given; for example --runs=runs"),
-        (["--runs=runs", "--out=gone/page.html"], 5, "cannot be written to gone/page.html"),
+        (["--runs=runs", "--out=damaged/one/config.json/page"], 5, "cannot write damaged/one/con"),
         (["--runs=damaged"], 5, "config.json cannot be read"),
     ],
 )
