@@ -9,9 +9,9 @@ import forked
 
 CLOCKED = (
     *("examples_per_second", "seconds", "peak_memory_bytes", "started", "ended"),
-    *("command", "check", "sha256"),
+    *("command", "git", "check", "sha256"),
 )
-"""Fields that the clock, the memory or the folder has a say in; digests of them."""
+"""Fields that the clock, the memory, the folder or a commit in between has a say in; digests."""
 
 
 def rows(workdir: Path) -> list[dict[str, Any]]:
