@@ -14,10 +14,12 @@ from pathlib import Path
 from absl import flags
 
 from asrnn.command import goes_only, loading, network_flags, required, run
-from asrnn.errors import ConfigError, check_choice
+from asrnn.errors import ConfigError
 
 NETWORK = network_flags()
-FORMAT = flags.DEFINE_string("format", None, "npz, safetensors or stablehlo.")
+FORMAT = flags.DEFINE_enum(
+    "format", None, ["npz", "safetensors", "stablehlo"], "Parameters, or the network as a function."
+)
 OUT = flags.DEFINE_string(
     "out", None, "The file; by default network.FORMAT or step.FORMAT in the folder of the run."
 )
@@ -41,10 +43,9 @@ def main() -> None:
 
 
 def _write(network: str | Path) -> Path:
-    from asrnn.formats import FORMATS, write_network
+    from asrnn.formats import write_network
     from asrnn.trained import load
 
-    check_choice("--format", str(FORMAT.value), FORMATS)
     name = f"{'step' if STEP.value else 'network'}.{FORMAT.value}"
     default = network / name if isinstance(network, Path) else Path(f"{network}-{name}")
     path = Path(OUT.value) if OUT.value else default

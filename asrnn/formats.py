@@ -163,7 +163,8 @@ def _stablehlo(exported: Any) -> bytes:
 
 def _missing(package: str) -> ConfigError:
     return ConfigError(
-        f"this format needs {package}, which is not installed; run: pip install {package}"
+        f"this format needs {package}, which is not installed; run: pip install safetensors"
+        " flatbuffers (the extra export)"
     )
 
 

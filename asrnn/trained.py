@@ -55,6 +55,10 @@ class TrainedNetwork:
         self._outputs = _compiled(self.experiment, self.experiment.model.outputs)
         self._states = _compiled(self.experiment, self.experiment.model.states)
 
+    def __repr__(self) -> str:
+        model, task = self.config.model, self.experiment.task.name
+        return f"<{model.cell}, {model.hidden_size} units, trained on {task}, step {self.step}>"
+
     @property
     def config(self) -> ConfigDict:
         """The config of the run."""

@@ -87,7 +87,7 @@ def _misfit(name: str, cell: Ode, discretization: str, scheme: Scheme) -> str:
     cells = [other for other, it in CELLS.items() if _offers(it, scheme.needs)]
     return (
         f"model.discretization={discretization} needs a {scheme.needs} form, which"
-        f" model.cell={name} does not have; {name} goes with {', '.join(schemes)},"
+        f" model.cell={name} does not have; {name} goes with {', '.join(schemes)};"
         f" {discretization} goes with {', '.join(cells) or 'no cell'}"
     )
 

@@ -64,7 +64,10 @@ def sweep_table(result: "Result", command: str) -> str:
     objective = next(iter(found)).objective
     lines = [f"{'validation':>10}  {'seeds':>5}  setting"]
     for score, group in result.ranking[:SHOWN]:
-        lines.append(f"{objective.metric.text(score):>10}  {len(group):>5}  {_setting(group)}")
+        statuses = {result.outcomes[trial.id].status for trial in group}
+        ended = next((it for it in ("diverged", "pruned") if it in statuses), None)
+        text = objective.metric.text(score) if score is not None or ended is None else ended
+        lines.append(f"{text:>10}  {len(group):>5}  {_setting(group)}")
     dropped = len(found) - sum(len(group) for _, group in result.ranking)
     counts = {
         "dropped at a rung": dropped,

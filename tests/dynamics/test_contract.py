@@ -247,7 +247,7 @@ def test_a_pair_that_does_not_fit_is_refused_in_one_line_with_what_fits() -> Non
     assert str(refused.value) == (
         "model.discretization=symplectic needs a split form, which model.cell=antisymmetric does"
         " not have; antisymmetric goes with euler, midpoint, heun, rk4, ab2, leapfrog2,"
-        " backward_euler, implicit_midpoint, trapezoid, two_step, repeated,"
+        " backward_euler, implicit_midpoint, trapezoid, two_step, repeated;"
         " symplectic goes with hamiltonian, gated_hamiltonian, cornn, unicornn, oscillator"
     )
     with pytest.raises(ConfigError, match="factorising goes with"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from asrnn.errors import ConfigError, DataError, check_choice
@@ -12,6 +13,9 @@ from asrnn.tasks.images import downloads, prepared
 from asrnn.tasks.images.sets import IMAGE_SETS
 from asrnn.tasks.paths import user_path
 from asrnn.tasks.table import TASKS
+
+
+_say = partial(print, flush=True)  # in order with what errors say, where both go into a file
 
 
 @contextlib.contextmanager
@@ -82,7 +86,7 @@ def prepare_task(
     data_dir: str,
     raw_dir: str | None,
     *,
-    report: Callable[[str], None] = print,
+    report: Callable[[str], None] = _say,
 ) -> str:
     """Prepares the images of a task for `task.source=tfds`.
 

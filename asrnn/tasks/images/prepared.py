@@ -134,7 +134,10 @@ def locate_prepared(image_set: str, data_dir: str) -> Located:
     folder = root / IMAGE_SETS[image_set].tfds
     advice = f"python -m asrnn.prepare --task={image_set} --data_dir={shlex.quote(str(root))}"
     if not is_prepared(image_set, root):
-        raise DataError(f"{image_set} is not prepared: no {folder / _INFO}; run: {advice}")
+        todo = f"run: {advice}"
+        if any((root / file.name).exists() for file in IMAGE_SETS[image_set].files):
+            todo = f"the original files are there, so read them with task.source=files, or {todo}"
+        raise DataError(f"{image_set} is not prepared: no {folder / _INFO}; {todo}")
     return Located(
         f"tfds {IMAGE_SETS[image_set].tfds} in {root}, in the order of the original files",
         _fingerprint(folder),
