@@ -14,7 +14,6 @@ from asrnn.tasks.images.sets import IMAGE_SETS
 from asrnn.tasks.paths import user_path
 from asrnn.tasks.table import TASKS
 
-
 _say = partial(print, flush=True)  # in order with what errors say, where both go into a file
 
 
