@@ -34,7 +34,7 @@ class Picture(NamedTuple):
 
 
 def close_sweep(table: Path) -> list[str]:
-    """What a sweep says last: how much each field decided, and which files it wrote.
+    """What a sweep says last: where the best is, how much each field decided, what was written.
 
     Raises:
       CheckpointError: if a picture cannot be written.
@@ -43,8 +43,10 @@ def close_sweep(table: Path) -> list[str]:
         written = [f"written: {path}" for path in (table, *draw_sweep(table))]
     except OSError as error:
         raise CheckpointError(f"cannot draw the sweep: {error}") from None
-    line = importance_line(read_sweep(table, table.parent.name))
-    return written if line is None else [line, *written]
+    sweep = read_sweep(table, table.parent.name)
+    best = [] if sweep.best is None else [table.parent / one.id for one in sweep.best.entries]
+    trained = f"trained already: {', '.join(map(str, best))}" if best else None
+    return [line for line in (trained, importance_line(sweep)) if line is not None] + written
 
 
 def draw_sweep(table: Path) -> list[Path]:

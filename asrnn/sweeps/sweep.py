@@ -108,7 +108,10 @@ def dry_run(sweep: Sweep, settings: int | None = None) -> str:
         except ConfigError as error:
             raise ConfigError(f"trial {trial.id}: {error}") from None
     own = sweep.trials[sweep.shard.part :: sweep.shard.parts]
-    return "\n".join([*(f"{trial.id}  {describe(trial)}" for trial in own), _plan(sweep, settings)])
+    first = next(iter(sweep.rungs), None)
+    done = sum(outcome(sweep.job(trial, first)).finished for trial in own)
+    plan = _plan(sweep, settings) + (f"; {done} finished already" if done else "")
+    return "\n".join([*(f"{trial.id}  {describe(trial)}" for trial in own), plan])
 
 
 def _plan(sweep: Sweep, settings: int | None) -> str:

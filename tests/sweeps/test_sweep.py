@@ -5,13 +5,14 @@ import pytest
 from asrnn.errors import AsrnnError, ConfigError, Interrupted
 from asrnn.reports.closing_tables import sweep_table
 from asrnn.reports.sweep import read_sweep
+from asrnn.reports.sweep_figures import close_sweep
 from asrnn.runs.metrics import read_rows
 from asrnn.sweeps import process
 from asrnn.sweeps import space_functions as h
 from asrnn.sweeps.engines import local_engine
 from asrnn.sweeps.shard import Shard
 from asrnn.sweeps.space import expand
-from asrnn.sweeps.sweep import Sweep, check_sweep, run_sweep
+from asrnn.sweeps.sweep import Sweep, check_sweep, dry_run, run_sweep
 from asrnn.sweeps.trials import make_trials, outcome
 from tests.sweeps.engine import in_process
 from tests.training.runs import assert_same_run, summary, tiny_config
@@ -77,6 +78,17 @@ def test_the_pictures_and_the_page_name_the_same_pick(whole):
     best = read_sweep(sweep.folder / "sweep.csv", "whole").best
     assert best.score == score
     assert [entry.id for entry in best.entries] == [trial.id for trial in group]
+
+
+def test_where_the_best_was_trained_is_said(whole):
+    sweep, result = whole
+    line = close_sweep(sweep.folder / "sweep.csv")[0]
+    folders = [str(sweep.folder / trial.id) for trial in result.ranking[0][1]]
+    assert line == f"trained already: {', '.join(folders)}"
+
+
+def test_a_dry_run_says_how_many_trials_are_finished(whole):
+    assert dry_run(whole[0]).endswith("; 4 finished already")
 
 
 def test_a_rerun_runs_nothing(whole):

@@ -76,9 +76,7 @@ def test_nothing_prepared_is_said_at_once_with_the_command_to_run(
 
 def test_where_the_original_files_lie_in_its_place_they_are_named(tmp_path: Path) -> None:
     (tmp_path / "cifar-10-binary.tar.gz").touch()
-    with pytest.raises(
-        DataError, match=r"original files are there, so read them with task\.source"
-    ):
+    with pytest.raises(DataError, match=r"are there, so read them with task\.source=files"):
         locate_prepared("cifar10", str(tmp_path))
 
 
