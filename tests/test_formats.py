@@ -134,7 +134,7 @@ def test_a_run_is_exported_from_the_shell(tmp_path: Path) -> None:
     outputs = run_step_by_step(tmp_path / "here" / "s.bin", INPUTS)
     np.testing.assert_allclose(probabilities(outputs[-1]), network.probabilities(INPUTS), rtol=1e-4)
     for args, text in (
-        (("--workdir=run", "--format=onnx"), "--format must be one of npz, safetensors, stablehlo"),
+        (("--workdir=run", "--format=onnx"), "value should be one of <npz|safetensors|stablehlo>"),
         (("--workdir=run", "--format=npz", "--step"), "--step can be used only with"),
     ):
         done = call("export", *args, cwd=tmp_path)

@@ -71,7 +71,7 @@ def test_the_installed_command_works_in_an_empty_folder(installed: Path, tmp_pat
     dry = asrnn("train", "--config=mnist:gated", "--dry_run")
     assert dry.stdout.endswith(f"{'9,930':>12}\n"), dry.stderr
     trials = asrnn("sweep", "--config=mnist", "--space=mnist", "--dry_run")
-    assert len(trials.stdout.splitlines()) == 12, trials.stderr
+    assert len(trials.stdout.splitlines()) == 12 + 1, trials.stderr  # and a line on all of them
     table = asrnn("reproduce", "table1", "--norun")
     assert table.stdout.startswith("# Table 1"), table.stderr
     helped = asrnn("train", "--help").stdout
