@@ -1,35 +1,26 @@
 """A search's proposals follow from the space, the seed and the scores, and from nothing else."""
 
-import json
 import sys
 
 import pytest
 
-from asrnn.config import base_config
 from asrnn.errors import ConfigError, Interrupted, WorkdirInUse
-from asrnn.reports.closing_tables import sweep_table
 from asrnn.runs.workdir import locked
 from asrnn.sweeps import adaptive
 from asrnn.sweeps import space_functions as h
 from asrnn.sweeps.adaptive import (
     PROPOSALS,
     Scored,
-    Search,
     first_trials,
     next_batch,
     propose,
     run_search,
     settings,
 )
-from asrnn.sweeps.folder import read_trials
 from asrnn.sweeps.shard import Shard
-from asrnn.sweeps.sweep import Sweep
-from asrnn.sweeps.trials import outcome
+from tests.sweeps.searches import BOX, RATE, STEP_SIZE, Engine, points, search, sweep
 
 optuna = pytest.importorskip("optuna", reason="needs the extra optuna")
-
-RATE, STEP_SIZE = "optimizer.learning_rate", "model.step_size"
-BOX = h.product(h.log_uniform(RATE, 1e-3, 1.0), h.uniform(STEP_SIZE, 0.0, 1.0))
 
 
 class Fixed:
@@ -46,52 +37,6 @@ class Fixed:
     def suggest_categorical(self, name, choices):
         self.asked[name] = list(choices)
         return self.choices[name]
-
-
-class Engine:
-    """Finishes jobs at once; the nearer the step size is to 0.3, the better they are.
-
-    Args:
-      limit: jobs until a signal comes.
-    """
-
-    def __init__(self, limit=1000):
-        self.calls = []
-        self.limit = limit
-
-    def __call__(self, jobs, watch):
-        left = [job for job in jobs if not outcome(job).finished]
-        self.calls.append(len(left))
-        for job in left:
-            if self.limit == 0:
-                raise Interrupted("stopped")
-            self.limit -= 1
-            finish(job)
-
-
-def finish(job):
-    diverged = job.config.model.step_size > 0.9
-    accuracy = 1 - abs(job.config.model.step_size - 0.3)
-    row = {"step": 9, "split": "validation", "loss": 0.0, "accuracy": accuracy}
-    job.workdir.mkdir()
-    (job.workdir / "metrics.jsonl").write_text("" if diverged else json.dumps(row) + "\n")
-    summary = {"status": "diverged" if diverged else "done", "steps": 9}
-    (job.workdir / "summary.json").write_text(json.dumps(summary))
-
-
-def search(settings=10, batch=4, space=BOX, seed=0):
-    return Search(space, settings, batch, seed)
-
-
-def sweep(folder, **changes):
-    config = base_config()
-    config.task.validation_size = 10
-    config.training.steps = 9
-    return Sweep(config, [], folder / "sweep", **changes)
-
-
-def points(folder):
-    return [trial.overrides for trial in read_trials(folder / "sweep")]
 
 
 # ---- a space as choices
@@ -281,151 +226,12 @@ def test_what_a_search_cannot_be_combined_with_is_refused(tmp_path):
         run_search(sweep(tmp_path, rungs=(3,)), search()._replace(prune=True), Engine())
 
 
-# ---- trials that do not run to their end
-
-
-def rungs(folder):
-    """Trials of 9 updates, validated after each; a third of the settings goes on after 3."""
-    return sweep(folder, rungs=(3,), reduction=3.0)
-
-
-class Climbing(Engine):
-    """Engine whose runs get better by the step, and resume; `steps` are those of each job."""
-
-    def __init__(self, limit=1000):
-        super().__init__(limit)
-        self.steps = {}
-
-    def __call__(self, jobs, watch):
-        for job in jobs:
-            if outcome(job).finished:
-                continue
-            if self.limit == 0:
-                raise Interrupted("stopped")
-            self.limit -= 1
-            self.run(job)
-
-    def run(self, job):
-        job.workdir.mkdir(exist_ok=True)
-        quality, rows = 1 - abs(job.config.model.step_size - 0.3), []
-        for step in range(1, job.config.training.steps + 1):
-            score = {"loss": 0.0, "accuracy": quality * step / 9}
-            rows.append({"step": step, "split": "validation", **score})
-            (job.workdir / "metrics.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
-            if outcome(job).finished:  # pruned
-                break
-        self.steps[job.workdir.name] = step
-        done = step == job.config.training.steps
-        summary = {"status": "done" if done else "stopped", "steps": step}
-        if done:
-            summary["validation_accuracy"] = rows[-1]["accuracy"]
-        (job.workdir / "summary.json").write_text(json.dumps(summary))
-
-
-def test_with_rungs_the_best_of_all_batches_so_far_go_on(tmp_path):
-    engine = Climbing()
-    result = run_search(rungs(tmp_path), search(12, 4), engine)
-    assert sorted(engine.steps.values()).count(9) >= 4
-    assert set(engine.steps.values()) == {3, 9}
-    went_on = {id for id, steps in engine.steps.items() if steps == 9}
-    assert {trial.id for _, group in result.ranking for trial in group} == went_on
-    assert result.goals == engine.steps
-    best = max(result.outcomes, key=lambda id: result.outcomes[id].score)
-    assert result.ranking[0][1][0].id == best
-
-
-@pytest.mark.parametrize(
-    "limit", [6, *(pytest.param(k, marks=pytest.mark.slow) for k in (0, 3, 9))]
-)
-@pytest.mark.parametrize("how", ["rungs", "pruning"])
-def test_wherever_such_a_search_is_stopped_it_goes_on_as_if_it_had_not_been(tmp_path, how, limit):
-    def run(name, engine):
-        if how == "rungs":
-            return run_search(rungs(tmp_path / name), search(12, 4), engine)
-        return run_search(sweep(tmp_path / name), search(12, 4)._replace(prune=True), engine)
-
-    whole = run("whole", Climbing())
-    with pytest.raises(Interrupted):
-        run("cut", Climbing(limit))
-    assert run("cut", Climbing()) == whole
-    assert points(tmp_path / "cut") == points(tmp_path / "whole")
-
-
-def test_a_trial_that_is_worse_than_most_before_is_pruned_at_its_first_validation(tmp_path):
-    engine = Climbing()
-    result = run_search(sweep(tmp_path), search(12, 4)._replace(prune=True), engine)
-    first = [trial.id for trial in read_trials(tmp_path / "sweep")[:4]]
-    assert [engine.steps[id] for id in first] == [9] * 4  # there is nothing to compare them with
-    pruned = {id for id, found in result.outcomes.items() if found.status == "pruned"}
-    assert pruned == {id for id, steps in engine.steps.items() if steps < 9} != set()
-    assert {engine.steps[id] for id in pruned} == {1}
-    assert f"12 trials, {len(pruned)} pruned\n" in sweep_table(result, "TRAIN")
-    assert [score is None for score, _ in result.ranking] == [False] * (12 - len(pruned)) + [
-        True
-    ] * len(pruned)
-
-
-def test_who_made_all_updates_is_never_pruned(tmp_path):
-    run_search(sweep(tmp_path), search(2, 2), Climbing())
-    job = sweep(tmp_path).job(read_trials(tmp_path / "sweep")[0])
-    assert outcome(job._replace(limits={9: -2.0})).status == "done"
-    assert outcome(job._replace(limits={8: -2.0})).status == "pruned"
-
-
-def test_a_setting_goes_on_with_all_of_its_seeds_or_none(tmp_path):
-    space = h.product(h.uniform(STEP_SIZE, 0.0, 0.9), h.seeds(2))
-    engine = Climbing()
-    result = run_search(rungs(tmp_path), search(12, 4, space), engine)
-    steps = {}
-    for trial in read_trials(tmp_path / "sweep"):
-        steps.setdefault(trial.overrides[STEP_SIZE], set()).add(engine.steps[trial.id])
-    assert {3} in steps.values()
-    assert all(len(of_seeds) == 1 for of_seeds in steps.values())
-    assert all(len(group) == 2 for _, group in result.ranking)
-
-
-def test_what_diverged_is_worse_than_what_was_dropped(tmp_path, monkeypatch):
-    told = []
-
-    def noting(search, scored):
-        told[:] = scored
-        return next_batch(search, scored)
-
-    class Diverging(Climbing):
-        def run(self, job):
-            if job.config.model.step_size > 0.5:
-                self.steps[job.workdir.name] = 3
-                job.workdir.mkdir(exist_ok=True)
-                summary = {"status": "diverged", "steps": 1}
-                (job.workdir / "summary.json").write_text(json.dumps(summary))
-            else:
-                super().run(job)
-
-    monkeypatch.setattr(adaptive, "next_batch", noting)
-    run_search(rungs(tmp_path), search(12, 4), Diverging())
-    assert {one.dropped for one in told if one.choices["1/" + STEP_SIZE] > 0.5} == {0}
-    assert {one.dropped for one in told if one.choices["1/" + STEP_SIZE] <= 0.5} == {3, None}
-
-
 def test_what_decides_the_proposals_cannot_change_on_the_way(tmp_path):
     run_search(sweep(tmp_path), search(4), Engine())
     for other in (search(8, 3), search(8, seed=1), search(8)._replace(prune=True)):
         with pytest.raises(ConfigError, match="--batch=4, --space_seed=0 and no --prune"):
             run_search(sweep(tmp_path), other, Engine())
     run_search(sweep(tmp_path), search(8), Engine())
-
-
-def test_a_proposal_sees_how_far_a_dropped_setting_came_before_its_score():
-    def proposal(*dropped):
-        scored = [
-            Scored({"0/" + RATE: i / 12, "1/" + STEP_SIZE: i / 12}, float(i), stage)
-            for i, stage in enumerate(dropped)
-        ]
-        return propose(search(), scored, [], 12)
-
-    assert proposal(*[None] * 6, *[3] * 6) != proposal(*[None] * 12)
-    assert proposal(*[3] * 11, 5) == proposal(*[3] * 12)  # the last has the best score anyway
-    assert proposal(5, *[3] * 11) != proposal(*[3] * 12)
 
 
 def test_a_search_needs_a_length_and_a_batch(tmp_path):
