@@ -99,7 +99,7 @@ def _outcome(
 
 
 def _config_first(words: Sequence[str]) -> list[str]:
-    """The words with --config before the fields that change it, the order that ml_collections needs."""
+    """The words with --config before the fields that change it, as ml_collections wants them."""
     for place, word in enumerate(words):
         name, has_value, _ = word.lstrip("-").partition("=")
         follows = words[place + 1 : place + 2] and not words[place + 1].startswith("-")
