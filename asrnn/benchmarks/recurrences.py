@@ -39,9 +39,9 @@ def native_obstacle() -> str | None:
     return _obstacle(make_cell("antisymmetric"))
 
 
-def hamiltonian_obstacle() -> str | None:
-    """The same of the Hamiltonian form."""
-    return _obstacle(make_cell("hamiltonian", "symplectic_euler"))
+def scheme_obstacle(cell: str, scheme: str) -> str | None:
+    """The same of another cell and scheme."""
+    return _obstacle(make_cell(cell, scheme))
 
 
 def _obstacle(cell: Cell) -> str | None:
@@ -54,10 +54,10 @@ def prepare_backend(backend: str, workload: Workload, options: Options | None = 
     return _prepare_cell(make_cell(workload.cell), backend, workload, options)
 
 
-def prepare_hamiltonian(workload: Workload) -> Prepared:
-    """The Hamiltonian form of the workload's cell, of as many units, by its native kernel."""
-    name = workload.cell.replace("antisymmetric", "hamiltonian")
-    return _prepare_cell(make_cell(name, "symplectic_euler"), "native", workload)
+def prepare_scheme(cell: str, scheme: str, workload: Workload) -> Prepared:
+    """A cell in place of the antisymmetric one, of as many units, and a scheme, natively."""
+    name = workload.cell.replace("antisymmetric", cell)
+    return _prepare_cell(make_cell(name, scheme), "native", workload)
 
 
 def _prepare_cell(

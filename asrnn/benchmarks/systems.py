@@ -47,6 +47,11 @@ def _backend(
     return System(WORKS, partial(_prepare_backend, name, options), obstacle)
 
 
+def _native(cell: str, scheme: str) -> System:
+    prepare = partial(recurrences.prepare_scheme, cell, scheme)
+    return System(RECURRENCE_WORKS, prepare, partial(recurrences.scheme_obstacle, cell, scheme))
+
+
 def _torch(module: str, precision: str = EXACT) -> System:
     prepare = partial(torch_modules.prepare, module, precision)
     return System(RECURRENCE_WORKS, prepare, partial(torch_modules.obstacle, precision))
@@ -57,9 +62,8 @@ SYSTEMS: dict[str, System] = {
     "scan-graph": _backend("scan", GRAPH, gpu_obstacle),
     "adjoint": _backend("adjoint"),
     "native": _backend("native", obstacle=recurrences.native_obstacle),
-    "native-hamiltonian": System(
-        RECURRENCE_WORKS, recurrences.prepare_hamiltonian, recurrences.hamiltonian_obstacle
-    ),
+    "native-hamiltonian": _native("hamiltonian", "symplectic_euler"),
+    "native-ab2": _native("antisymmetric", "ab2"),
     "flax-lstm": System(RECURRENCE_WORKS, recurrences.prepare_flax_lstm),
     "torch-rnn": _torch("RNN"),
     "torch-rnn-tf32": _torch("RNN", ROUNDED),

@@ -39,6 +39,12 @@ CASES = [
     for name in FIELDS
     for sizes in SIZES
 ]
+TWO_STEPS = [
+    ("antisymmetric", 0, "none"),
+    ("gated_antisymmetric", 5, "none"),
+    ("gated_antisymmetric", 0, "segments"),
+]
+"""Cell, steps before the first, and remat."""
 
 
 @pytest.fixture(params=KERNELS)
@@ -115,6 +121,37 @@ def test_a_kernel_has_the_values_and_gradients_of_scan_in_float64(name, sizes, k
     found = differentiate(cell, arguments, kernel, return_states=True)
     expected = reference(name, sizes, return_states=True)
     assert_close(found[0], expected[0], 5e-6)
+    assert_close(found[1], expected[1], 2e-5)
+
+
+@pytest.mark.parametrize(("name", "age", "remat"), TWO_STEPS)
+def test_the_kernel_of_two_steps_is_scan_in_float64(name, age, remat):
+    """At the start, whose first step is one of Euler, and going on with a slope from before."""
+    if (reason := native.cpu.available()) is not None:
+        pytest.skip(reason)
+    _, (params, coefficients, inputs, state) = problem(name, (23, 6, 33, 3))
+    cell = make_cell(name, "ab2")
+    assert choose_backend("auto", cell, params) == ("native", None)
+
+    def results_and_gradients(backend, given):
+        def functional(params, coefficients, inputs, state, slope):
+            carry = state, slope, jnp.int32(age)
+            options = {"backend": backend, "return_states": True, "remat": remat}
+            (*last, steps), states = unroll(cell, params, coefficients, inputs, carry, **options)
+            total = sum(jnp.cos(3.0 * leaf).sum() for leaf in (*last, states))
+            return total, (last, states, steps)
+
+        run = jax.jit(jax.value_and_grad(functional, argnums=range(5), has_aux=True))
+        (_, results), gradients = run(*jax.tree.map(jnp.asarray, given))
+        return results, gradients
+
+    arguments = params, coefficients, inputs, state, 0.5 * state[::-1]
+    found = results_and_gradients("native", arguments)
+    with jax.enable_x64(True):
+        expected = results_and_gradients("scan", in_float64(arguments))
+        expected = jax.tree.map(np.asarray, expected)
+    assert found[0][-1] == expected[0][-1] == age + 23
+    assert_close(found[0][:-1], expected[0][:-1], 5e-6)
     assert_close(found[1], expected[1], 2e-5)
 
 

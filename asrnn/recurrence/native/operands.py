@@ -58,8 +58,12 @@ class NeededGradients:
     diffusion: bool = False
 
 
-def check(operands: Operands | SplitOperands) -> None:
+def check(operands: Operands | SplitOperands, lines: int = 1) -> None:
     """Names the first argument whose shape or dtype does not fit.
+
+    Args:
+      operands: the arguments.
+      lines: how many vectors of the state's size the initial state holds beside each other.
 
     Raises:
       TypeError: if one is not float32.
@@ -78,7 +82,7 @@ def check(operands: Operands | SplitOperands) -> None:
         "step_size": (),
         "diffusion": (),
         "inputs": (steps, batch, m),
-        "initial_state": (batch, n),
+        "initial_state": (batch, lines * n),
     }
     for name, operand in zip(operands._fields, operands, strict=True):
         found = None if operand is None else operand.shape

@@ -6,6 +6,11 @@ Euler's method on one state (`unroll`):
     plain   h_t = h_{t-1} + step_size * tanh(u_t)
     gated   h_t = h_{t-1} + step_size * sigmoid(A h_{t-1} + Vz x_t + bz) * tanh(u_t)
 
+The method of two steps of Adams and Bashforth on the same state (`two_step_unroll`), with r_t for
+what the step size multiplies there:
+
+    h_t = h_{t-1} + step_size * (3/2 r_t - 1/2 r_{t-1})
+
 Symplectic Euler on a position y and a momentum z, h = (y, z) (`hamiltonian_unroll`):
 
     z_t = z_{t-1} + step_size * tanh(-Kᵀ y_{t-1} + V x_t + b - diffusion * z_{t-1})
@@ -29,7 +34,7 @@ from asrnn.recurrence.native.cpu.derivative import AnyOperands, run, run_compile
 from asrnn.recurrence.native.members import vary_alike, within_shard_map
 from asrnn.recurrence.native.operands import Operands, Result, SplitOperands, check
 
-__all__ = ["available", "hamiltonian_unroll", "unroll"]
+__all__ = ["available", "hamiltonian_unroll", "two_step_unroll", "unroll"]
 
 
 def available() -> str | None:
@@ -86,6 +91,42 @@ def unroll(
     return _checked_run(operands, 1, return_states=return_states, remat=remat, threads=threads)
 
 
+def two_step_unroll(
+    recurrent_matrix: jax.Array,
+    input_kernel: jax.Array,
+    bias: jax.Array,
+    gate_input_kernel: jax.Array | None,
+    gate_bias: jax.Array | None,
+    step_size: jax.Array | float,
+    inputs: jax.Array,
+    initial_state: jax.Array,
+    *,
+    return_states: bool,
+    remat: bool = False,
+    threads: int | None = None,
+) -> Result:
+    """(h, r) after the last step [B, 2 n] and, if asked for, every h [T, B, n].
+
+    Args:
+      initial_state: (h, r), [B, 2 n]: the state, and the slope of the step before the first.
+
+    The others as in `unroll`.
+    """
+    operands = Operands(
+        recurrent_matrix,
+        input_kernel,
+        bias,
+        gate_input_kernel,
+        gate_bias,
+        jnp.asarray(step_size, jnp.float32),
+        inputs,
+        initial_state,
+    )
+    return _checked_run(
+        operands, 1, two_step=True, return_states=return_states, remat=remat, threads=threads
+    )
+
+
 def hamiltonian_unroll(
     coupling: jax.Array,
     input_kernel: jax.Array,
@@ -140,6 +181,7 @@ def _checked_run(
     operands: AnyOperands,
     parts: int,
     *,
+    two_step: bool = False,
     return_states: bool,
     remat: bool | Literal["reverse"],
     threads: int | None,
@@ -152,6 +194,7 @@ def _checked_run(
         inputs=features,
         units=operands.units,
         parts=parts,
+        two_step=two_step,
         gated=operands.gate_input_kernel is not None,
         return_states=return_states,
         threads=threads or 0,
@@ -159,7 +202,7 @@ def _checked_run(
         trace_limit=0 if remat else calls.trace_limit(),
         reverse=remat == "reverse",
     )
-    check(operands)
+    check(operands, 2 if two_step else 1)
     chosen = run_compiled if within_shard_map() else run
     result: Result = chosen(static, vary_alike(operands))
     return result

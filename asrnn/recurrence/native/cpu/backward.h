@@ -13,6 +13,9 @@
 //      dM += (d + e)^T s,  [dV; db] += [x 1]^T d,  [dVz; dbz] += [x 1]^T e,  dx = d V^T + e Vz^T,
 //      and d(diffusion) -= <d, t>, t the target before the stage.
 //
+// In a method of two steps the slope of a step moves the state twice, so that for dt read
+// 3/2 dt - 1/2 dt', with dt' the cotangent of the state a step later.
+//
 // For an adjoint stage, which applies -M^T, read ds <- ds - (d + e) M^T and dM -= s^T (d + e).
 
 #ifndef ASRNN_CPU_BACKWARD_H_
@@ -52,8 +55,9 @@ struct Sum {
   }
 };
 
-template <bool kGated, int kParts>
+template <bool kGated, int kParts, bool kTwoStep>
 struct BackwardPass {
+  using Forward = ForwardPass<kGated, kParts, kTwoStep>;
   const asrnn::BackwardSlice& slice;
   const asrnn::Shape& shape;
   const int64_t rows, width;
@@ -62,7 +66,8 @@ struct BackwardPass {
   const int64_t tall;    // between panels of a chunk's steps
   const int64_t taller;  // between panels of the states around them, one more
   const int64_t traced;  // floats of trace per part and step
-  float *cotangent, *states, *delta, *candidate_delta, *gate_delta;
+  float *cotangent, *later, *slope_cotangent;  // of the state; a step later; of the final slope
+  float *states, *delta, *candidate_delta, *gate_delta;
   float *drive, *inputs_delta, *chunk_trace, *forward_scratch;
 
   explicit BackwardPass(const asrnn::BackwardSlice& slice_)
@@ -77,7 +82,9 @@ struct BackwardPass {
         traced((kGated ? 2 : 1) * block) {
     const int64_t all = kParts * block, inputs = shape.chunk * rows * shape.padded_drive();
     cotangent = slice.scratch;
-    states = cotangent + all;
+    later = cotangent + all;
+    slope_cotangent = later + block;
+    states = later + (kTwoStep ? 2 * block : 0);
     delta = states + (shape.chunk + 1) * all;
     drive = delta + shape.chunk * all;
     inputs_delta = drive + inputs;
@@ -116,7 +123,7 @@ struct BackwardPass {
   }
 
   const float* anchor(int64_t first) const {
-    return slice.anchors + first / shape.chunk * kParts * block;
+    return slice.anchors + first / shape.chunk * Forward::kLines * block;
   }
 
   // Copies the parts of a state to the states' place `i`.
@@ -134,25 +141,30 @@ struct BackwardPass {
         const bool read = i + 1 < count || stage.target > 0;
         if (read)
           rebuild_after(states_of(stage.target) + i * stride,
-                        trace + (i * kParts + stage.target) * traced);
+                        trace + (i * kParts + stage.target) * traced,
+                        i == 0 ? anchor(first) + kParts * block : nullptr);
       }
   }
 
-  void rebuild_after(float* before, const float* trace) const {
+  // `slope`: that of the step before, for two steps; null if the trace before this one has it.
+  void rebuild_after(float* before, const float* trace, const float* slope) const {
     each_pack<kAbreast>(rows, width,
                         [&](int64_t panel, int64_t inside, int64_t step, auto count) ASRNN_BODY {
       using Values = Pack<decltype(count)::value>;
       using Found = Activations<kGated, decltype(count)::value>;
       const int64_t at = panel * stride + inside, target = panel * taller + inside;
-      const Found found = Found::load_from(trace + at, block, step);
-      advance(Values::load_from(before + target, step), slice.step_size, found.rate())
+      Values rate = Found::load_from(trace + at, block, step).rate();
+      if constexpr (kTwoStep)
+        rate = extrapolated(rate, slope != nullptr
+                                      ? Values::load_from(slope + at, step)
+                                      : Found::load_from(trace - traced + at, block, step).rate());
+      advance(Values::load_from(before + target, step), slice.step_size, rate)
           .store_to(before + stride + target, step);
     });
   }
 
   // The states of a chunk and its trace from the state after it, which becomes that before it.
-  void take_back_chunk(const ForwardPass<kGated, kParts>& pass, int64_t first,
-                       int64_t count) const {
+  void take_back_chunk(const Forward& pass, int64_t first, int64_t count) const {
     place(pass.state, count);
     for (int64_t i = count - 1; i >= 0; --i) {
       float* before[kParts];
@@ -173,7 +185,8 @@ struct BackwardPass {
   }
 
   // d (and e) of one stage of a chunk's step i; returns its part of the step size's gradient.
-  double deltas(int64_t part, const float* trace, int64_t i) const {
+  // `slope_given`: the cotangent of the slope itself, or null.
+  double deltas(int64_t part, const float* trace, int64_t i, const float* slope_given) const {
     float* target_cotangent = cotangent_of(part);
     const float scale = slice.step_size;
     Sum sum;
@@ -187,11 +200,22 @@ struct BackwardPass {
       const Values& value = found.candidate;
       const Values dt = Values::load_from(target_cotangent + at, step);
       Values through = dt;
-      if constexpr (kGated) through = dt * found.gate;
+      if constexpr (kTwoStep) {
+        through = extrapolated(dt, Values::load_from(later + at, step));
+        dt.store_to(later + at, step);
+      }
+      if constexpr (kGated) through = through * found.gate;
       sum.add(through * value, inside, step, width - panel * kPanel);
-      const Values d = (scale * through) * (1.0f - value * value);
+      Values all = scale * through;
+      if constexpr (kTwoStep)
+        if (slope_given != nullptr) {
+          Values own = Values::load_from(slope_given + at, step);
+          if constexpr (kGated) own = own * found.gate;
+          all = all + own;
+        }
+      const Values d = all * (1.0f - value * value);
       if constexpr (kGated) {
-        const Values e = (scale * through) * (value * (1.0f - found.gate));
+        const Values e = all * (value * (1.0f - found.gate));
         d.store_to(candidate_delta + to, step);
         e.store_to(gate_delta + to, step);
         (d + e).store_to(delta + to, step);
@@ -210,7 +234,9 @@ struct BackwardPass {
       for (int64_t s = 0; s < kParts; ++s) {
         const asrnn::Stage& stage = shape.stages().last_but(s);
         const int64_t part = stage.target;
-        *slice.step_size_gradient += deltas(part, chunk + (i * kParts + part) * traced, i);
+        const float* slope_given = kTwoStep && t + 1 == shape.steps ? slope_cotangent : nullptr;
+        *slice.step_size_gradient +=
+            deltas(part, chunk + (i * kParts + part) * traced, i, slope_given);
         const Term back{of(delta, part) + i * stride, tall,
                         slice.weights.recurrent + part * shape.recurrent_size(), width};
         float* source = cotangent_of(stage.source);
@@ -277,6 +303,44 @@ struct BackwardPass {
                   slice.inputs_cotangent + first_row(first + i) * shape.inputs, shape.inputs);
   }
 
+  // Each row: the parts, and for two steps the slope.
+  void read_cotangents() const {
+    const int64_t row = shape.carried();
+    const float* from = slice.final_cotangent + slice.begin * row;
+    for (int64_t part = 0; part < kParts; ++part)
+      to_panels(from + part * width, row, rows, width, cotangent_of(part), stride);
+    if constexpr (kTwoStep) {
+      to_panels(from + kParts * width, row, rows, width, slope_cotangent, stride);
+      memset(later, 0, block * sizeof(float));
+    }
+  }
+
+  void write_cotangents() const {
+    const int64_t row = shape.carried();
+    float* to = slice.initial_cotangent + slice.begin * row;
+    for (int64_t part = 0; part < kParts; ++part)
+      from_panels(cotangent_of(part), stride, rows, width, to + part * width, row);
+    if constexpr (kTwoStep) {
+      if (shape.steps > 0) initial_slope_gradient();
+      from_panels(slope_cotangent, stride, rows, width, to + kParts * width, row);
+    }
+  }
+
+  // The first step takes half a step back along the slope before it.
+  void initial_slope_gradient() const {
+    const float* slope = anchor(0) + kParts * block;
+    Sum sum;
+    each_pack<kAbreast>(rows, width,
+                        [&](int64_t panel, int64_t inside, int64_t step, auto count) ASRNN_BODY {
+      using Values = Pack<decltype(count)::value>;
+      const int64_t at = panel * stride + inside;
+      const Values back = -0.5f * Values::load_from(later + at, step);
+      sum.add(back * Values::load_from(slope + at, step), inside, step, width - panel * kPanel);
+      (slice.step_size * back).store_to(slope_cotangent + at, step);
+    });
+    *slice.step_size_gradient += sum.total();
+  }
+
   void clear() const {
     *slice.step_size_gradient = 0.0;
     if (slice.diffusion_gradient != nullptr) *slice.diffusion_gradient = 0.0;
@@ -289,15 +353,13 @@ struct BackwardPass {
 
   void run() const {
     const asrnn::ForwardSlice again = forward_again();
-    const ForwardPass<kGated, kParts> pass(again);
+    const Forward pass(again);
     const bool weights = slice.recurrent_gradient != nullptr;
     const bool states_wanted = weights || slice.diffusion_gradient != nullptr;
     clear();
     const bool reverse = slice.final_state != nullptr;
-    if (reverse) pass.read_state(slice.final_state);
-    for (int64_t part = 0; part < kParts; ++part)
-      to_panels(slice.final_cotangent + slice.begin * shape.units + part * width, shape.units,
-                rows, width, cotangent_of(part), stride);
+    if (reverse) pass.read_lines(slice.final_state);
+    read_cotangents();
     for (int64_t chunk = shape.chunks() - 1; chunk >= 0; --chunk) {
       const int64_t first = chunk * shape.chunk;
       const int64_t count = smaller(shape.chunk, shape.steps - first);
@@ -317,9 +379,7 @@ struct BackwardPass {
       if (slice.diffusion_gradient != nullptr) diffusion_gradient(count);
       if (slice.inputs_cotangent != nullptr) inputs_gradient(first, count);
     }
-    for (int64_t part = 0; part < kParts; ++part)
-      from_panels(cotangent_of(part), stride, rows, width,
-                  slice.initial_cotangent + slice.begin * shape.units + part * width, shape.units);
+    write_cotangents();
   }
 };
 

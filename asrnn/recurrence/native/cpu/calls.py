@@ -32,8 +32,9 @@ TRACE_MEGABYTES = 512
 class StaticArguments:
     """The static part of a call: sizes and choices. Letters: T, B, m, n as everywhere.
 
-    `parts` says how the state is cut: 1 for Euler's method on all of it, 2 for symplectic Euler on
-    position and momentum. `reverse` takes the states back from the final one in the backward pass.
+    `parts` says how the state is cut: 1 for a method on all of it, 2 for symplectic Euler on
+    position and momentum. `two_step` is for one part: Adams-Bashforth in place of Euler, with a
+    slope beside the state. `reverse` takes the states back from the final one in the backward pass.
     """
 
     steps: int
@@ -41,6 +42,7 @@ class StaticArguments:
     inputs: int
     units: int
     parts: int
+    two_step: bool
     gated: bool
     return_states: bool
     threads: int
@@ -57,7 +59,7 @@ class StaticArguments:
     @property
     def chunk(self) -> int:
         """Time steps per chunk of the backward pass."""
-        step_bytes = 4 * (4 if self.gated else 2) * self.slice_rows * self.line
+        step_bytes = 4 * (4 if self.gated else 2) * self.slice_rows * self.parts * self.padded_width
         return max(1, min(CHUNK_BYTES // step_bytes, MAX_CHUNK_STEPS, self.steps))
 
     @property
@@ -70,14 +72,20 @@ class StaticArguments:
         return self.units // self.parts
 
     @property
-    def line(self) -> int:
-        """n with each part rounded up to whole panels of the widest kernel."""
-        return self.parts * (-(-self.width // 32) * 32)
+    def padded_width(self) -> int:
+        """The width rounded up to whole panels of the widest kernel."""
+        return -(-self.width // 32) * 32
+
+    @property
+    def lines(self) -> int:
+        """Of what a step hands to the next, each of a part's width: the parts and the slope."""
+        return self.parts + self.two_step
 
     @property
     def anchors_shape(self) -> tuple[int, ...]:
-        """The state before each chunk, slice by slice."""
-        return (self.slices, -(-self.steps // self.chunk), self.slice_rows, self.line)
+        """What each chunk starts from, slice by slice."""
+        chunks = -(-self.steps // self.chunk)
+        return (self.slices, chunks, self.slice_rows, self.lines * self.padded_width)
 
     def attributes(self) -> dict[str, int]:
         """The attributes that both handlers read."""
@@ -88,6 +96,7 @@ class StaticArguments:
             "units": self.units,
             "parts": self.parts,
             "gated": int(self.gated),
+            "two_step": int(self.two_step),
             "slices": self.slices,
             "chunk": self.chunk,
             "threads": self.threads,
@@ -120,7 +129,9 @@ class Kept(NamedTuple):
 def forward(
     static: StaticArguments, operands: Sequence[jax.Array], *, keep: bool
 ) -> list[jax.Array]:
-    """final [M, B, n], states [M, T, B, n], ticket, anchors; those not wanted have no elements.
+    """final [M, B, carried], states [M, T, B, n], ticket, anchors; what nobody wants is empty.
+
+    A row of what is carried is the state, and for a method of two steps the slope after it.
 
     Operands: matrix, V, b, Vz, bz, step size, diffusion, inputs, initial state, each with its
     leading axis.
@@ -128,7 +139,7 @@ def forward(
     size = (static.steps, static.batch, static.units)
     traced = keep and not static.reverse
     results = [
-        floats(*size[1:]),
+        floats(static.batch, static.lines * static.width),
         floats(*size) if static.return_states else NOTHING,
         jax.ShapeDtypeStruct((2 if traced else 0,), jnp.int32),
         floats(*static.anchors_shape) if traced else NOTHING,
@@ -156,7 +167,7 @@ def backward(
         "step_size": (floats(), True),
         "diffusion": (floats(), wanted.diffusion),
         "inputs": (floats(static.steps, static.batch, m), wanted.inputs),
-        "initial_state": (floats(static.batch, n), True),
+        "initial_state": (floats(static.batch, static.lines * width), True),
     }
     types = [kind if is_wanted else NOTHING for kind, is_wanted in results.values()]
     found = call(library.BACKWARD, static.attributes(), types, operands)

@@ -26,15 +26,22 @@ ASRNN_INLINE Pack<kCount> take_back(const Pack<kCount>& state, float step_size,
   return state - step_size * rate;
 }
 
+// By what a method of two steps advances, from the slopes now and before.
+template <int kCount>
+ASRNN_INLINE Pack<kCount> extrapolated(const Pack<kCount>& now, const Pack<kCount>& before) {
+  return 1.5f * now - 0.5f * before;
+}
+
 // kParts: of the state. A single part has its diffusion within its matrix.
-template <bool kGated, int kParts>
+template <bool kGated, int kParts, bool kTwoStep>
 struct ForwardPass {
+  static constexpr int64_t kLines = kParts + (kTwoStep ? 1 : 0);
   const asrnn::ForwardSlice& slice;
   const asrnn::Shape& shape;
   const int64_t rows, width, stride;
   const int64_t block;  // floats of one part, [rows, width], in panels
   const int64_t traced;  // floats of trace per part and step
-  float *state, *candidate, *drive, *shared, *gate;
+  float *state, *slope, *candidate, *drive, *shared, *gate;
 
   // Holds a reference: the slice must outlive the pass.
   explicit ForwardPass(const asrnn::ForwardSlice& slice_)
@@ -46,7 +53,8 @@ struct ForwardPass {
         block(rows * shape.padded_width()),
         traced((kGated ? 2 : 1) * block) {
     state = slice.scratch;
-    candidate = state + kParts * block;
+    slope = state + kParts * block;
+    candidate = state + kLines * block;
     drive = candidate + block;
     shared = drive + rows * shape.padded_drive();
     gate = shared + block;
@@ -95,7 +103,13 @@ struct ForwardPass {
     activate(target, [&](int64_t panel, int64_t inside, int64_t step, const auto& h,
                          const auto& found) ASRNN_BODY {
       const int64_t at = panel * stride + inside;
-      advance(h, slice.step_size, found.rate()).store_to(target + at, step);
+      auto rate = found.rate();
+      if constexpr (kTwoStep) {
+        const auto before = decltype(rate)::load_from(slope + at, step);
+        rate.store_to(slope + at, step);
+        rate = extrapolated(rate, before);
+      }
+      advance(h, slice.step_size, rate).store_to(target + at, step);
       if constexpr (kTraced) found.store_to(trace + at, block, step);
     });
   }
@@ -113,12 +127,13 @@ struct ForwardPass {
       preactivations(stage, own);
       update<kTraced>(part(stage.target), own);
     }
-    if (slice.states != nullptr) write_state(slice.states + t * shape.batch * shape.units);
+    if (slice.states != nullptr)
+      write_lines<kParts>(slice.states + t * shape.batch * shape.units);
   }
 
   // One chunk from its anchor, as the backward pass needs it.
   void trace_chunk(const float* anchor, int64_t first, int64_t count, float* trace) const {
-    memcpy(state, anchor, kParts * block * sizeof(float));
+    memcpy(state, anchor, kLines * block * sizeof(float));
     for (int64_t i = 0; i < count; ++i) step<true>(first + i, trace + i * kParts * traced);
   }
 
@@ -142,21 +157,23 @@ struct ForwardPass {
     }
   }
 
-  void read_state(const float* from) const {
-    for (int64_t i = 0; i < kParts; ++i)
-      to_panels(from + slice.begin * shape.units + i * width, shape.units, rows, width, part(i),
+  // The lines beside each other in a row, the state's parts first.
+  void read_lines(const float* from) const {
+    for (int64_t i = 0; i < kLines; ++i)
+      to_panels(from + (slice.begin * kLines + i) * width, kLines * width, rows, width, part(i),
                 stride);
   }
 
-  void write_state(float* to) const {
-    for (int64_t i = 0; i < kParts; ++i)
-      from_panels(part(i), stride, rows, width, to + slice.begin * shape.units + i * width,
-                  shape.units);
+  template <int64_t kCount>
+  void write_lines(float* to) const {
+    for (int64_t i = 0; i < kCount; ++i)
+      from_panels(part(i), stride, rows, width, to + (slice.begin * kCount + i) * width,
+                  kCount * width);
   }
 
   void run() const {
-    const int64_t all = kParts * block;
-    read_state(slice.initial);
+    const int64_t all = kLines * block;
+    read_lines(slice.initial);
     for (int64_t t = 0; t < shape.steps; ++t) {
       if (slice.anchors != nullptr && t % shape.chunk == 0)
         memcpy(slice.anchors + t / shape.chunk * all, state, all * sizeof(float));
@@ -166,18 +183,20 @@ struct ForwardPass {
         step<false>(t, nullptr);
       }
     }
-    write_state(slice.final_state);
+    write_lines<kLines>(slice.final_state);
   }
 };
 
-// Runs one of the four passes.
-template <template <bool, int> class Pass, typename Slice>
+// Runs one of the six passes.
+template <template <bool, int, bool> class Pass, typename Slice>
 void run(const Slice& slice) {
   const bool gated = slice.shape->gated;
-  if (slice.shape->parts == 1) {
-    gated ? Pass<true, 1>(slice).run() : Pass<false, 1>(slice).run();
+  if (slice.shape->two_step) {
+    gated ? Pass<true, 1, true>(slice).run() : Pass<false, 1, true>(slice).run();
+  } else if (slice.shape->parts == 1) {
+    gated ? Pass<true, 1, false>(slice).run() : Pass<false, 1, false>(slice).run();
   } else {
-    gated ? Pass<true, 2>(slice).run() : Pass<false, 2>(slice).run();
+    gated ? Pass<true, 2, false>(slice).run() : Pass<false, 2, false>(slice).run();
   }
 }
 

@@ -85,12 +85,12 @@ ffi::Error forward(ffi::ThreadPool pool, Array matrix, Array drive, Array bias, 
   return guarded([&] {
     Call call(pool, attributes);
     const Shape& s = call.shape;
-    const int64_t block = s.batch * s.units;
+    const int64_t block = s.batch * s.carried();
     const Parameters given(s, matrix, drive, bias, gate_drive, gate_bias, step_size, diffusion);
     const Operand x = input(inputs, s, s.steps * s.batch * s.inputs, "inputs");
     const Operand h = input(initial, s, block, "initial_state");
     const Operand last = output(final_state, s, block, "final_state");
-    const Operand all = optional_output(states, s, s.steps * block, "states");
+    const Operand all = optional_output(states, s, s.steps * s.batch * s.units, "states");
     const Operand starts = optional_output(anchors, s, s.slices * s.anchor_size(), "anchors");
     const bool traced = ticket->element_count() != 0;
     std::shared_ptr<Trace> trace;
@@ -152,7 +152,7 @@ ffi::Error backward(ffi::ThreadPool pool, Array matrix, Array drive, Array bias,
   return guarded([&] {
     Call call(pool, attributes);
     const Shape& s = call.shape;
-    const int64_t n = s.units, m = s.inputs, block = s.batch * n;
+    const int64_t n = s.units, m = s.inputs, block = s.batch * s.carried();
     const Parameters given(s, matrix, drive, bias, gate_drive, gate_bias, step_size, diffusion);
     const Operand x = input(inputs, s, s.steps * s.batch * m, "inputs");
     const Operand starts = optional_input(anchors, s, s.slices * s.anchor_size(), "anchors");
@@ -160,7 +160,8 @@ ffi::Error backward(ffi::ThreadPool pool, Array matrix, Array drive, Array bias,
     const bool reverse = end.data != nullptr;
     if (reverse) require_invertible(s, given);
     const Operand last = input(final_given, s, block, "final cotangent");
-    const Operand all = optional_input(states_given, s, s.steps * block, "states cotangent");
+    const Operand all =
+        optional_input(states_given, s, s.steps * s.batch * n, "states cotangent");
     const Operand dm = optional_output(d_matrix, s, s.width() * s.width(), "matrix gradient");
     const bool wanted = dm.data != nullptr;
     const bool gate = wanted && s.gated;

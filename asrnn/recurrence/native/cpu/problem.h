@@ -22,6 +22,11 @@ constexpr int64_t kWidestPanel = 32;
 //   target <- target + step_size * tanh(u - diffusion * target)          (gated: * sigma(g) too)
 //
 // with the target's columns of V and b. A time step is its stages in their order.
+//
+// The method of two steps (Adams-Bashforth) has the stage of Euler's, and a line more beside the
+// state: the slope f of the step before, r = tanh(u) (gated: sigma(g) tanh(u)) there,
+//
+//   h <- h + step_size * (3/2 r - 1/2 f),   f <- r
 struct Stage {
   int64_t source, target;
   bool adjoint;
@@ -48,10 +53,11 @@ struct Shape {
   int64_t batch;    // B
   int64_t inputs;   // m
   int64_t units;    // n, of all parts together
-  int64_t parts;    // 1: Euler; 2: symplectic Euler
+  int64_t parts;    // 1: Euler, or the method of two steps; 2: symplectic Euler
   int64_t slices;   // of the batch; one slice runs the whole sequence on one thread
   int64_t chunk;    // time steps that the backward pass holds in cache at once
   bool gated;
+  bool two_step;  // for one part
 
   ASRNN_INLINE static int64_t round_up(int64_t value, int64_t unit) {
     return (value + unit - 1) / unit * unit;
@@ -63,6 +69,10 @@ struct Shape {
   ASRNN_INLINE int64_t width() const { return units / parts; }
   ASRNN_INLINE int64_t padded_width() const { return round_up(width(), kWidestPanel); }
   ASRNN_INLINE int64_t padded_units() const { return parts * padded_width(); }
+  // What a step hands to the next: the parts, and the slope.
+  ASRNN_INLINE int64_t lines() const { return parts + (two_step ? 1 : 0); }
+  ASRNN_INLINE int64_t carried() const { return lines() * width(); }
+  ASRNN_INLINE int64_t padded_carried() const { return lines() * padded_width(); }
   ASRNN_INLINE int64_t gates() const { return gated ? 2 : 1; }
   // The inputs with a column of ones: the bias is the last row of the input kernel.
   ASRNN_INLINE int64_t drive() const { return inputs + 1; }
@@ -74,7 +84,7 @@ struct Shape {
   // Floats of what the forward pass leaves for the backward pass, per member and slice.
   ASRNN_INLINE int64_t trace_step() const { return slice_rows() * padded_units() * gates(); }
   ASRNN_INLINE int64_t trace_size() const { return steps * trace_step(); }
-  ASRNN_INLINE int64_t anchor_size() const { return chunks() * slice_rows() * padded_units(); }
+  ASRNN_INLINE int64_t anchor_size() const { return chunks() * slice_rows() * padded_carried(); }
   // Floats of packed operands and weight gradients, per member (and slice), for one part.
   ASRNN_INLINE int64_t recurrent_size() const { return width() * padded_width(); }
   ASRNN_INLINE int64_t drive_size() const { return drive() * padded_width(); }
@@ -91,13 +101,14 @@ struct Shape {
   }
   // Floats of working memory for one slice.
   ASRNN_INLINE int64_t forward_scratch() const {
-    return slice_rows() * (padded_units() + padded_width() * (gated ? 3 : 1) + padded_drive());
+    return slice_rows() * (padded_carried() + padded_width() * (gated ? 3 : 1) + padded_drive());
   }
   ASRNN_INLINE int64_t backward_scratch() const {
     const int64_t per_step =
         slice_rows() * (padded_units() * (gated ? 4 : 2) + 2 * padded_drive());
-    return slice_rows() * 2 * padded_units() + chunk * per_step + chunk * trace_step() +
-           forward_scratch();
+    const int64_t cotangents = padded_units() + (two_step ? 2 * padded_width() : 0);
+    return slice_rows() * (cotangents + padded_units()) + chunk * per_step +
+           chunk * trace_step() + forward_scratch();
   }
 };
 // The parameters of one member, packed part by part; gate_drive is null for a plain cell.
@@ -113,11 +124,11 @@ struct ForwardSlice {
   float step_size, diffusion;
   int64_t begin, rows;   // of the batch
   const float* inputs;   // [T, B, m]
-  const float* initial;  // [B, n]
-  float* final_state;    // [B, n]
+  const float* initial;  // [B, carried]
+  float* final_state;    // [B, carried]
   float* states;         // [T, B, n] or null
   float* trace;          // this slice's [T][part][1 or 2][panels]: tanh (and gate) values, or null
-  float* anchors;        // this slice's [chunk][part][panels]: states before each chunk, or null
+  float* anchors;        // this slice's [chunk][line][panels]: what each chunk starts from, or null
   float* scratch;
 };
 
@@ -131,10 +142,10 @@ struct BackwardSlice {
   const float* trace;             // or null: computed again
   const float* anchors;           // only without a final state
   const float* final_state;       // [B, n], from which the states are taken back, or null
-  const float* final_cotangent;   // [B, n]
+  const float* final_cotangent;   // [B, carried]
   const float* states_cotangent;  // [T, B, n] or null
   float* inputs_cotangent;        // [T, B, m] or null
-  float* initial_cotangent;       // [B, n]
+  float* initial_cotangent;       // [B, carried]
   float* recurrent_gradient;      // panels, zeroed by the kernel; null: no weight gradients wanted
   float* drive_gradient;
   float* gate_drive_gradient;

@@ -1,0 +1,173 @@
+"""The kernel of the method of two steps, held to its equations as a scan in float64."""
+
+import functools
+from functools import partial
+from operator import itemgetter
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from asrnn.recurrence.native.cpu import two_step_unroll
+from tests.recurrence.native.reference import Arrays, Sizes, as_jax, differentiate
+from tests.recurrence.native.reference import random_arguments as arguments_of_one_step
+
+# One row of one unit, a chunk and a part of one, more than a panel, a batch of several slices.
+SIZES = [Sizes(1, 1, 1, 1, False), Sizes(9, 5, 17, 3, True), Sizes(37, 5, 66, 96, False)]
+LARGE = Sizes(70, 40, 70, 1, True)
+STEP_SIZE, INPUTS, STATE = 5, 6, 7
+
+
+def random_arguments(sizes: Sizes, seed: int = 0, step_size: float = 0.1) -> Arrays:
+    """Arguments of `two_step_unroll`: those of `unroll` with a slope beside the state."""
+    *others, state = arguments_of_one_step(sizes, seed, step_size)
+    rng = np.random.default_rng(seed + 1)
+    slope = rng.normal(size=(sizes.batch, sizes.units)).astype(np.float32)
+    return *others, np.concatenate([state, slope], axis=1)
+
+
+def cotangents(sizes: Sizes) -> tuple[np.ndarray, np.ndarray]:
+    """Of state and slope at the end, and of every state."""
+    rng = np.random.default_rng(7)
+    T, B, n, *_ = sizes
+    return (
+        rng.normal(size=(B, 2 * n)).astype(np.float32),
+        rng.normal(size=(T, B, n)).astype(np.float32),
+    )
+
+
+def scan(A, V, b, Vz, bz, step_size, x, carried, *, return_states, remat=False):
+    """The equations, as they are written in `asrnn.recurrence.native.cpu`."""
+    del remat
+    n = A.shape[0]
+
+    def step(carry, x_t):
+        h, before = carry
+        shared = h @ A.T
+        slope = jnp.tanh(shared + x_t @ V + b[None])
+        if Vz is not None:
+            slope *= jax.nn.sigmoid(shared + x_t @ Vz + bz[None])
+        h = h + step_size * (1.5 * slope - 0.5 * before)
+        return (h, slope), h
+
+    last, states = jax.lax.scan(step, (carried[:, :n], carried[:, n:]), x)
+    return jnp.concatenate(last, axis=1), states if return_states else None
+
+
+@functools.cache
+def exact(sizes: Sizes, step_size: float = 0.1) -> Any:
+    """Results and gradients of `scan` in float64, on numbers that are float32."""
+    arguments = random_arguments(sizes, 0, step_size)
+    wide = [None if a is None else a.astype(np.float64) for a in arguments]
+    with jax.enable_x64(True):
+        found = differentiate(scan, wide, *cotangents(sizes), return_states=True)
+        return jax.tree.map(np.asarray, found)
+
+
+def run(sizes: Sizes, step_size: float = 0.1, **options: Any) -> Any:
+    arguments = random_arguments(sizes, 0, step_size)
+    options = {"return_states": True, **options}
+    return differentiate(two_step_unroll, arguments, *cotangents(sizes), **options)
+
+
+def assert_close(found: Any, expected: Any, bound: float) -> None:
+    """Norm-wise, leaf by leaf; a sum of large terms that is small by itself, as whole as they."""
+    whole = np.sqrt(sum(np.sum(np.square(leaf)) for leaf in jax.tree.leaves(expected)))
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        assert a.shape == b.shape
+        error = np.linalg.norm(np.asarray(a, np.float64) - b)
+        assert error <= bound * max(np.linalg.norm(b), whole / 100), (error, b.shape)
+
+
+def assert_same_bits(found: Any, expected: Any) -> None:
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("sizes", SIZES, ids=str)
+def test_agrees_with_float64(sizes: Sizes, instruction_set: str) -> None:
+    found, expected = run(sizes), exact(sizes)
+    assert_close(found[0], expected[0], 1e-6)
+    assert_close(found[1], expected[1], 5e-6)
+
+
+def test_a_step_of_size_0_hands_the_slope_on(kernel: None) -> None:
+    """The state stands still, and the gradient of the final slope still finds its way."""
+    found, expected = run(SIZES[1], 0.0), exact(SIZES[1], 0.0)
+    assert_close(found[0], expected[0], 1e-6)
+    assert_close(found[1], expected[1], 5e-6)
+
+
+def test_remat_and_threads_change_no_bit(kernel: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = run(LARGE, threads=1)
+    assert_close(kept, exact(LARGE), 5e-6)
+    for options in ({"remat": True}, {"threads": 3}):
+        assert_same_bits(run(LARGE, **options), kept)
+
+
+def test_vmap_of_value_and_gradient(kernel: None) -> None:
+    sizes = Sizes(12, 19, 24, 2, True)
+    members = [as_jax(random_arguments(sizes, seed)) for seed in range(3)]
+    many = [jnp.stack(parts) for parts in zip(*members, strict=True)]
+
+    def gradients(*args: jax.Array) -> Any:
+        results, pull = jax.vjp(partial(two_step_unroll, return_states=True), *args)
+        return results, pull(tuple(jnp.asarray(one) for one in cotangents(sizes)))
+
+    together = jax.jit(jax.vmap(gradients))(*many)
+    for i, one in enumerate(members):
+        assert_same_bits(jax.tree.map(itemgetter(i), together), jax.jit(gradients)(*one))
+
+
+@pytest.mark.parametrize(
+    ("value", "gated", "place"),
+    [(np.nan, True, 0), (np.inf, False, INPUTS), (np.nan, False, STATE)],
+    ids=["matrix", "input", "state"],
+)
+def test_what_is_not_finite_spreads_as_in_scan(
+    value: float, gated: bool, place: int, instruction_set: str
+) -> None:
+    arguments = random_arguments(Sizes(3, 18, 20, 2, gated))
+    arguments[place][(1,) * arguments[place].ndim] = value
+    found, expected = (
+        jax.jit(partial(unroll, return_states=True))(*as_jax(arguments))
+        for unroll in (two_step_unroll, scan)
+    )
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(np.isnan(a), np.isnan(b))
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+def test_padding_beside_an_infinite_state_stays_out_of_the_gradients(kernel: None) -> None:
+    """10 units leave part of a vector empty; what stands there must not be summed."""
+    arguments = list(as_jax(random_arguments(Sizes(6, 4, 10, 2, False))))
+    arguments[STATE] = arguments[STATE].at[0, 0].set(np.inf)
+
+    def of_the_other_rows(unroll: Any) -> Any:
+        def loss(step_size: jax.Array) -> jax.Array:
+            changed = (*arguments[:STEP_SIZE], step_size, *arguments[STEP_SIZE + 1 :])
+            return unroll(*changed, return_states=False)[0][1:].sum()
+
+        return jax.jit(jax.grad(loss))(arguments[STEP_SIZE])
+
+    expected = of_the_other_rows(scan)
+    assert np.isfinite(expected)
+    np.testing.assert_allclose(of_the_other_rows(two_step_unroll), expected, rtol=1e-5)
+
+
+def test_no_steps(kernel: None) -> None:
+    sizes = Sizes(0, 4, 6, 2, True)
+    (final, states), gradients = run(sizes)
+    np.testing.assert_array_equal(final, random_arguments(sizes)[STATE])
+    assert states.shape == (0, 4, 6)
+    np.testing.assert_array_equal(gradients[-1], cotangents(sizes)[0])
+    assert not any(np.any(gradient) for gradient in gradients[:-1])
+
+
+def test_mistakes_are_named(kernel: None) -> None:
+    arguments = list(as_jax(random_arguments(Sizes(3, 4, 6, 2, False))))
+    arguments[STATE] = jnp.zeros((4, 6))
+    with pytest.raises(ValueError, match=r"initial_state has shape \(4, 6\), expected \(4, 12\)"):
+        two_step_unroll(*arguments, return_states=False)
