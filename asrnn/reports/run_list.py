@@ -10,7 +10,9 @@ from rich.table import Table
 from asrnn.console import duration
 from asrnn.errors import ConfigError, near_miss
 from asrnn.reports.runs import Run, differing_fields, find_workdirs, read_run, written
+from asrnn.reports.sweep import read_sweep
 from asrnn.runs.workdir import TRIALS
+from asrnn.sweeps.folder import TABLE
 
 COLUMNS: dict[str, Callable[[Run], Any]] = {
     "name": lambda run: run.name,
@@ -45,7 +47,15 @@ def read_runs(root: Path, *, trials: bool = False) -> tuple[list[Run], int]:
         w for w in found if w != root and w.parent != root and (w.parent / TRIALS).exists()
     ]
     kept = found if trials or len(of_sweeps) == len(found) else sorted({*found} - {*of_sweeps})
-    return [read_run(workdir, root) for workdir in kept], len(found) - len(kept)
+    pruned = {
+        folder / entry.id
+        for folder in {workdir.parent for workdir in kept}
+        if (folder / TABLE).exists() and (folder / TRIALS).exists()
+        for entry in read_sweep(folder / TABLE, folder.name).entries
+        if entry.status == "pruned"
+    }
+    runs = [read_run(workdir, root)._replace(pruned=workdir in pruned) for workdir in kept]
+    return runs, len(found) - len(kept)
 
 
 def filtered(runs: Sequence[Run], filters: Sequence[str]) -> list[Run]:

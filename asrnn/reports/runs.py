@@ -31,6 +31,8 @@ class Run(NamedTuple):
     summary: dict[str, Any]
     """By dotted name; empty for a run that was killed, or runs, before its first end."""
     rows: list[Row]
+    pruned: bool = False
+    """Its sweep has ended it early."""
 
     @property
     def task(self) -> str:
@@ -45,6 +47,8 @@ class Run(NamedTuple):
     @property
     def status(self) -> str:
         """That of the summary, if no step was made or asked for after it was written."""
+        if self.pruned:
+            return "pruned"
         status = str(self.summary.get("status", UNFINISHED))
         recorded = self.summary.get("steps", 0)
         asked = self.config.get("training.steps", 0)

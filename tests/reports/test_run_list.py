@@ -12,7 +12,14 @@ from rich.table import Table
 from asrnn.errors import ConfigError
 from asrnn.reports.run_list import as_json, comparison, filtered, listing, ordered, read_runs
 from asrnn.reports.runs import Run
-from tests.reports.workdirs import ROWS, write_diverged, write_run, write_sweep
+from tests.reports.workdirs import (
+    ROWS,
+    SUMMARY,
+    SWEEP_CSV,
+    write_diverged,
+    write_run,
+    write_sweep,
+)
 
 
 @pytest.fixture
@@ -48,6 +55,15 @@ def test_trials_of_a_sweep_are_left_out_and_counted(tmp_path: Path) -> None:
     assert (names(found), left_out) == (["one"], 1)
     assert len(read_runs(tmp_path, trials=True)[0]) == 2
     assert names(read_runs(tmp_path / "sweep")[0]) == ["aa"]
+
+
+def test_a_trial_that_its_sweep_has_ended_early_is_pruned(tmp_path: Path) -> None:
+    for trial in ("aa", "bb"):
+        write_run(tmp_path / trial, summary=SUMMARY | {"status": "stopped", "steps": 20})
+    write_sweep(tmp_path, SWEEP_CSV.replace("bb,done", "bb,pruned"))
+    status = {run.name: run.status for run in read_runs(tmp_path)[0]}
+    assert status["bb"] == "pruned"
+    assert status["aa"] != "pruned"
 
 
 @pytest.mark.parametrize(
