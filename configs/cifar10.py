@@ -11,7 +11,7 @@ Paper: 58.7 % (AntisymmetricRNN, 256 units, 36k parameters), 62.2 % (with gating
 [0, 1] and not augmented. Measured here: 33.4 % after 300 updates, 100 seconds on two CPU
 cores; the full 300,000, a day there, have not been run yet: docs/reproducing.md.
 
-Variants, after a colon and separated by commas: gated, lstm, ablation, quick.
+Variants, after a colon and separated by commas: gated, gated_hamiltonian, lstm, ablation, quick.
 """
 
 from ml_collections import ConfigDict
@@ -20,6 +20,19 @@ from asrnn.config import Variants, apply_variants, base_config
 
 VARIANTS: Variants = {
     "gated": {"model.cell": "gated_antisymmetric"},
+    "gated_hamiltonian": {
+        "model.cell": "gated_hamiltonian",
+        "model.discretization": "symplectic_euler",
+        "model.step_size": 0.2,
+        "model.diffusion": 0.0,
+        "model.input_scale": 0.1,
+        "optimizer.name": "adam",
+        "optimizer.learning_rate": 0.001,
+        "optimizer.schedule": "cosine",
+        "optimizer.clip_norm": 1.0,
+        "training.batch_size": 32,
+        "training.steps": 40_000,
+    },
     "lstm": {
         "model.cell": "lstm",
         "model.hidden_size": 128,

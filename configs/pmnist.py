@@ -41,7 +41,15 @@ PAPER = {
 
 VARIANTS: Variants = {
     "paper": PAPER,
-    "gated": PAPER | {"model.cell": "gated_antisymmetric"},
+    "gated": {
+        "model.cell": "gated_antisymmetric",
+        "model.step_size": 0.01,
+        "model.init_scale": 4.0,
+        "model.input_scale": 1.0,
+        "model.gate_bias": 1.0,
+        "optimizer.name": "adam",
+        "optimizer.learning_rate": 0.01,
+    },
     "lstm": {
         "model.cell": "lstm",
         "model.init_scale": 1.0,
