@@ -11,7 +11,8 @@ with the m = 96 of the noise-padded task the same networks have more.
 The paper publishes neither the settings that it chose nor, in the text at hand, the number of
 updates: 300,000 is what we recall of its appendix. Our settings are those of the config
 file, with `overrides` on top; "ours" is any optimizer and schedule for the same network, and as
-many updates or fewer, "beyond" another cell or scheme with no more parameters than the paper's row. The noise is fresh for every example and step, as the paper says.
+many updates or fewer, "beyond" another cell or scheme with no more parameters than the paper's
+row. The noise is fresh for every example and step, as the paper says.
 """
 
 TITLE = "Table 2: CIFAR-10, pixel by pixel and noise padded"

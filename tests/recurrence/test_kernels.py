@@ -39,8 +39,9 @@ CASES = [
     for name in FIELDS
     for sizes in SIZES
 ]
-TWO_STEPS = [
+ADAMS_BASHFORTH = [
     ("antisymmetric", 0, "none"),
+    ("residual", 5, "none"),
     ("gated_antisymmetric", 5, "none"),
     ("gated_antisymmetric", 0, "segments"),
 ]
@@ -124,8 +125,8 @@ def test_a_kernel_has_the_values_and_gradients_of_scan_in_float64(name, sizes, k
     assert_close(found[1], expected[1], 2e-5)
 
 
-@pytest.mark.parametrize(("name", "age", "remat"), TWO_STEPS)
-def test_the_kernel_of_two_steps_is_scan_in_float64(name, age, remat):
+@pytest.mark.parametrize(("name", "age", "remat"), ADAMS_BASHFORTH)
+def test_the_kernel_of_adams_and_bashforth_is_scan_in_float64(name, age, remat):
     """At the start, whose first step is one of Euler, and going on with a slope from before."""
     if (reason := native.cpu.available()) is not None:
         pytest.skip(reason)
@@ -153,6 +154,38 @@ def test_the_kernel_of_two_steps_is_scan_in_float64(name, age, remat):
     assert found[0][-1] == expected[0][-1] == age + 23
     assert_close(found[0][:-1], expected[0][:-1], 5e-6)
     assert_close(found[1], expected[1], 2e-5)
+
+
+def test_a_sequence_cut_in_two_is_the_whole_one_for_the_kernel_with_a_memory():
+    if (reason := native.cpu.available()) is not None:
+        pytest.skip(reason)
+    _, (params, coefficients, inputs, _) = problem("gated_antisymmetric", (23, 6, 33, 3))
+    cell = make_cell("gated_antisymmetric", "ab2")
+    run = functools.partial(unroll, cell, params, coefficients, backend="native")
+    whole, _ = run(inputs)
+    carry = None
+    for part in (inputs[:9], inputs[9:9], inputs[9:]):
+        carry, _ = run(part, carry)
+    for one, other in zip(carry, whole, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_members_of_different_age_go_on_side_by_side():
+    """A population in which one begins and one goes on."""
+    if (reason := native.cpu.available()) is not None:
+        pytest.skip(reason)
+    _, (params, coefficients, inputs, state) = problem("antisymmetric", (5, 4, 7, 2))
+    cell = make_cell("antisymmetric", "ab2")
+
+    def last(backend, age):
+        carry = state, 0.5 * state, age
+        return unroll(cell, params, coefficients, inputs, carry, backend=backend)[0]
+
+    ages = jnp.array([0, 5])
+    found, expected = (jax.vmap(functools.partial(last, it))(ages) for it in ("native", "scan"))
+    np.testing.assert_array_equal(found[2], [5, 10])
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("remat", ["none", "segments"])
@@ -329,6 +362,17 @@ def test_other_discretisations_fall_back_to_scan(scheme, values):
     cell = make_cell("antisymmetric", scheme, **values)
     params = cell.init(jax.random.key(0), 1, 3, init_scale=1.0)
     assert choose_backend("native", cell, params).backend == "scan"
+
+
+@pytest.mark.parametrize(
+    ("name", "scheme"), [("antisymmetric", "ab2"), ("hamiltonian", "symplectic_euler")]
+)
+def test_a_scheme_with_a_kernel_and_no_adjoint_says_so(name, scheme):
+    cell = make_cell(name, scheme)
+    params = cell.init(jax.random.key(0), 1, 4, init_scale=1.0)
+    choice = choose_backend("adjoint", cell, params)
+    assert choice.backend == "scan"
+    assert "no adjoint recurrence for this cell and discretisation" in str(choice.note)
 
 
 def test_a_fall_back_is_said_once(caplog):

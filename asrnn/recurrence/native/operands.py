@@ -45,7 +45,7 @@ class SplitOperands(NamedTuple):
 
 
 Result = tuple[jax.Array, jax.Array | None]
-"""The final state [B, n], and the states after every step [T, B, n] or None."""
+"""The final state [B, n], with a slope beside it [B, 2 n], and all states [T, B, n] or None."""
 
 
 @jax.tree_util.register_static
@@ -58,12 +58,12 @@ class NeededGradients:
     diffusion: bool = False
 
 
-def check(operands: Operands | SplitOperands, lines: int = 1) -> None:
+def check(operands: Operands | SplitOperands, carried: int) -> None:
     """Names the first argument whose shape or dtype does not fit.
 
     Args:
       operands: the arguments.
-      lines: how many vectors of the state's size the initial state holds beside each other.
+      carried: the length of a row of the initial state: n, or 2 n with a slope beside it.
 
     Raises:
       TypeError: if one is not float32.
@@ -82,7 +82,7 @@ def check(operands: Operands | SplitOperands, lines: int = 1) -> None:
         "step_size": (),
         "diffusion": (),
         "inputs": (steps, batch, m),
-        "initial_state": (batch, lines * n),
+        "initial_state": (batch, carried),
     }
     for name, operand in zip(operands._fields, operands, strict=True):
         found = None if operand is None else operand.shape

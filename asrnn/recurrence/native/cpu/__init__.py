@@ -6,8 +6,8 @@ Euler's method on one state (`unroll`):
     plain   h_t = h_{t-1} + step_size * tanh(u_t)
     gated   h_t = h_{t-1} + step_size * sigmoid(A h_{t-1} + Vz x_t + bz) * tanh(u_t)
 
-The method of two steps of Adams and Bashforth on the same state (`two_step_unroll`), with r_t for
-what the step size multiplies there:
+The two-step method of Adams and Bashforth on the same state (`adams_bashforth_unroll`), with r_t
+for what the step size multiplies there:
 
     h_t = h_{t-1} + step_size * (3/2 r_t - 1/2 r_{t-1})
 
@@ -34,7 +34,7 @@ from asrnn.recurrence.native.cpu.derivative import AnyOperands, run, run_compile
 from asrnn.recurrence.native.members import vary_alike, within_shard_map
 from asrnn.recurrence.native.operands import Operands, Result, SplitOperands, check
 
-__all__ = ["available", "hamiltonian_unroll", "two_step_unroll", "unroll"]
+__all__ = ["adams_bashforth_unroll", "available", "hamiltonian_unroll", "unroll"]
 
 
 def available() -> str | None:
@@ -91,7 +91,7 @@ def unroll(
     return _checked_run(operands, 1, return_states=return_states, remat=remat, threads=threads)
 
 
-def two_step_unroll(
+def adams_bashforth_unroll(
     recurrent_matrix: jax.Array,
     input_kernel: jax.Array,
     bias: jax.Array,
@@ -123,7 +123,7 @@ def two_step_unroll(
         initial_state,
     )
     return _checked_run(
-        operands, 1, two_step=True, return_states=return_states, remat=remat, threads=threads
+        operands, 1, adams_bashforth=True, return_states=return_states, remat=remat, threads=threads
     )
 
 
@@ -181,7 +181,7 @@ def _checked_run(
     operands: AnyOperands,
     parts: int,
     *,
-    two_step: bool = False,
+    adams_bashforth: bool = False,
     return_states: bool,
     remat: bool | Literal["reverse"],
     threads: int | None,
@@ -194,7 +194,7 @@ def _checked_run(
         inputs=features,
         units=operands.units,
         parts=parts,
-        two_step=two_step,
+        adams_bashforth=adams_bashforth,
         gated=operands.gate_input_kernel is not None,
         return_states=return_states,
         threads=threads or 0,
@@ -202,7 +202,7 @@ def _checked_run(
         trace_limit=0 if remat else calls.trace_limit(),
         reverse=remat == "reverse",
     )
-    check(operands, 2 if two_step else 1)
+    check(operands, static.lines * static.width)
     chosen = run_compiled if within_shard_map() else run
     result: Result = chosen(static, vary_alike(operands))
     return result

@@ -13,8 +13,10 @@
 //      dM += (d + e)^T s,  [dV; db] += [x 1]^T d,  [dVz; dbz] += [x 1]^T e,  dx = d V^T + e Vz^T,
 //      and d(diffusion) -= <d, t>, t the target before the stage.
 //
-// In a method of two steps the slope of a step moves the state twice, so that for dt read
-// 3/2 dt - 1/2 dt', with dt' the cotangent of the state a step later.
+// In Adams-Bashforth a slope moves the state twice, so that in d, e and the step size's gradient
+// read 3/2 dt - 1/2 dt' for dt, with dt' the cotangent of the state a step later. The last step adds
+// the cotangent of the final slope, without the step size, to d and e; that of the initial slope is
+// -1/2 step_size times the cotangent of the state after the first step.
 //
 // For an adjoint stage, which applies -M^T, read ds <- ds - (d + e) M^T and dM -= s^T (d + e).
 
@@ -55,9 +57,9 @@ struct Sum {
   }
 };
 
-template <bool kGated, int kParts, bool kTwoStep>
+template <bool kGated, int kParts, bool kAdamsBashforth>
 struct BackwardPass {
-  using Forward = ForwardPass<kGated, kParts, kTwoStep>;
+  using Forward = ForwardPass<kGated, kParts, kAdamsBashforth>;
   const asrnn::BackwardSlice& slice;
   const asrnn::Shape& shape;
   const int64_t rows, width;
@@ -66,7 +68,7 @@ struct BackwardPass {
   const int64_t tall;    // between panels of a chunk's steps
   const int64_t taller;  // between panels of the states around them, one more
   const int64_t traced;  // floats of trace per part and step
-  float *cotangent, *later, *slope_cotangent;  // of the state; a step later; of the final slope
+  float *cotangent, *later, *slope_cotangent;  // of the state; a step later; of the last slope
   float *states, *delta, *candidate_delta, *gate_delta;
   float *drive, *inputs_delta, *chunk_trace, *forward_scratch;
 
@@ -84,7 +86,7 @@ struct BackwardPass {
     cotangent = slice.scratch;
     later = cotangent + all;
     slope_cotangent = later + block;
-    states = later + (kTwoStep ? 2 * block : 0);
+    states = later + (kAdamsBashforth ? 2 * block : 0);
     delta = states + (shape.chunk + 1) * all;
     drive = delta + shape.chunk * all;
     inputs_delta = drive + inputs;
@@ -146,7 +148,7 @@ struct BackwardPass {
       }
   }
 
-  // `slope`: that of the step before, for two steps; null if the trace before this one has it.
+  // `slope`: that of the step before; null if the trace before this one has it.
   void rebuild_after(float* before, const float* trace, const float* slope) const {
     each_pack<kAbreast>(rows, width,
                         [&](int64_t panel, int64_t inside, int64_t step, auto count) ASRNN_BODY {
@@ -154,7 +156,7 @@ struct BackwardPass {
       using Found = Activations<kGated, decltype(count)::value>;
       const int64_t at = panel * stride + inside, target = panel * taller + inside;
       Values rate = Found::load_from(trace + at, block, step).rate();
-      if constexpr (kTwoStep)
+      if constexpr (kAdamsBashforth)
         rate = extrapolated(rate, slope != nullptr
                                       ? Values::load_from(slope + at, step)
                                       : Found::load_from(trace - traced + at, block, step).rate());
@@ -200,14 +202,14 @@ struct BackwardPass {
       const Values& value = found.candidate;
       const Values dt = Values::load_from(target_cotangent + at, step);
       Values through = dt;
-      if constexpr (kTwoStep) {
+      if constexpr (kAdamsBashforth) {
         through = extrapolated(dt, Values::load_from(later + at, step));
         dt.store_to(later + at, step);
       }
       if constexpr (kGated) through = through * found.gate;
       sum.add(through * value, inside, step, width - panel * kPanel);
       Values all = scale * through;
-      if constexpr (kTwoStep)
+      if constexpr (kAdamsBashforth)
         if (slope_given != nullptr) {
           Values own = Values::load_from(slope_given + at, step);
           if constexpr (kGated) own = own * found.gate;
@@ -234,7 +236,7 @@ struct BackwardPass {
       for (int64_t s = 0; s < kParts; ++s) {
         const asrnn::Stage& stage = shape.stages().last_but(s);
         const int64_t part = stage.target;
-        const float* slope_given = kTwoStep && t + 1 == shape.steps ? slope_cotangent : nullptr;
+        const float* slope_given = kAdamsBashforth && t + 1 == shape.steps ? slope_cotangent : nullptr;
         *slice.step_size_gradient +=
             deltas(part, chunk + (i * kParts + part) * traced, i, slope_given);
         const Term back{of(delta, part) + i * stride, tall,
@@ -303,13 +305,13 @@ struct BackwardPass {
                   slice.inputs_cotangent + first_row(first + i) * shape.inputs, shape.inputs);
   }
 
-  // Each row: the parts, and for two steps the slope.
+  // A row is the parts, then the slope.
   void read_cotangents() const {
     const int64_t row = shape.carried();
     const float* from = slice.final_cotangent + slice.begin * row;
     for (int64_t part = 0; part < kParts; ++part)
       to_panels(from + part * width, row, rows, width, cotangent_of(part), stride);
-    if constexpr (kTwoStep) {
+    if constexpr (kAdamsBashforth) {
       to_panels(from + kParts * width, row, rows, width, slope_cotangent, stride);
       memset(later, 0, block * sizeof(float));
     }
@@ -320,7 +322,7 @@ struct BackwardPass {
     float* to = slice.initial_cotangent + slice.begin * row;
     for (int64_t part = 0; part < kParts; ++part)
       from_panels(cotangent_of(part), stride, rows, width, to + part * width, row);
-    if constexpr (kTwoStep) {
+    if constexpr (kAdamsBashforth) {
       if (shape.steps > 0) initial_slope_gradient();
       from_panels(slope_cotangent, stride, rows, width, to + kParts * width, row);
     }
@@ -365,7 +367,7 @@ struct BackwardPass {
       const int64_t count = smaller(shape.chunk, shape.steps - first);
       const float* trace = chunk_trace;
       if (reverse) {
-        take_back_chunk(pass, first, count);
+        if constexpr (!kAdamsBashforth) take_back_chunk(pass, first, count);
       } else {
         if (slice.trace != nullptr) {
           trace = slice.trace + first * kParts * traced;

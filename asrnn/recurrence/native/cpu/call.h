@@ -63,10 +63,10 @@ struct Call {
     shape.slices = number(attributes, "slices");
     shape.chunk = number(attributes, "chunk");
     shape.gated = number(attributes, "gated") != 0;
-    shape.two_step = number(attributes, "two_step") != 0;
+    shape.adams_bashforth = number(attributes, "adams_bashforth") != 0;
     require(shape.units > 0 && shape.slices > 0 && shape.chunk > 0 &&
                 shape.slices <= shape.batch && (shape.parts == 1 || shape.parts == 2) &&
-                shape.units % shape.parts == 0 && (shape.parts == 1 || !shape.two_step),
+                shape.units % shape.parts == 0 && (shape.parts == 1 || !shape.adams_bashforth),
             "impossible sizes");
     return shape;
   }

@@ -33,8 +33,8 @@ class StaticArguments:
     """The static part of a call: sizes and choices. Letters: T, B, m, n as everywhere.
 
     `parts` says how the state is cut: 1 for a method on all of it, 2 for symplectic Euler on
-    position and momentum. `two_step` is for one part: Adams-Bashforth in place of Euler, with a
-    slope beside the state. `reverse` takes the states back from the final one in the backward pass.
+    position and momentum. `adams_bashforth` is in place of Euler, on one part, with a slope
+    beside the state. `reverse` takes the states back from the final one in the backward pass.
     """
 
     steps: int
@@ -42,7 +42,7 @@ class StaticArguments:
     inputs: int
     units: int
     parts: int
-    two_step: bool
+    adams_bashforth: bool
     gated: bool
     return_states: bool
     threads: int
@@ -78,8 +78,8 @@ class StaticArguments:
 
     @property
     def lines(self) -> int:
-        """Of what a step hands to the next, each of a part's width: the parts and the slope."""
-        return self.parts + self.two_step
+        """How many vectors of a part's width a step hands to the next: the parts and the slope."""
+        return self.parts + self.adams_bashforth
 
     @property
     def anchors_shape(self) -> tuple[int, ...]:
@@ -96,7 +96,7 @@ class StaticArguments:
             "units": self.units,
             "parts": self.parts,
             "gated": int(self.gated),
-            "two_step": int(self.two_step),
+            "adams_bashforth": int(self.adams_bashforth),
             "slices": self.slices,
             "chunk": self.chunk,
             "threads": self.threads,
@@ -131,7 +131,7 @@ def forward(
 ) -> list[jax.Array]:
     """final [M, B, carried], states [M, T, B, n], ticket, anchors; what nobody wants is empty.
 
-    A row of what is carried is the state, and for a method of two steps the slope after it.
+    A row of what is carried is the state, then the slope if the method has one.
 
     Operands: matrix, V, b, Vz, bz, step size, diffusion, inputs, initial state, each with its
     leading axis.

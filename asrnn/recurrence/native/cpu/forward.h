@@ -26,16 +26,17 @@ ASRNN_INLINE Pack<kCount> take_back(const Pack<kCount>& state, float step_size,
   return state - step_size * rate;
 }
 
-// By what a method of two steps advances, from the slopes now and before.
+// By what Adams-Bashforth advances, from the slopes now and a step away: before, or in the backward
+// pass, where these are cotangents of the state, after.
 template <int kCount>
-ASRNN_INLINE Pack<kCount> extrapolated(const Pack<kCount>& now, const Pack<kCount>& before) {
-  return 1.5f * now - 0.5f * before;
+ASRNN_INLINE Pack<kCount> extrapolated(const Pack<kCount>& now, const Pack<kCount>& away) {
+  return 1.5f * now - 0.5f * away;
 }
 
 // kParts: of the state. A single part has its diffusion within its matrix.
-template <bool kGated, int kParts, bool kTwoStep>
+template <bool kGated, int kParts, bool kAdamsBashforth>
 struct ForwardPass {
-  static constexpr int64_t kLines = kParts + (kTwoStep ? 1 : 0);
+  static constexpr int64_t kLines = kParts + (kAdamsBashforth ? 1 : 0);
   const asrnn::ForwardSlice& slice;
   const asrnn::Shape& shape;
   const int64_t rows, width, stride;
@@ -104,7 +105,7 @@ struct ForwardPass {
                          const auto& found) ASRNN_BODY {
       const int64_t at = panel * stride + inside;
       auto rate = found.rate();
-      if constexpr (kTwoStep) {
+      if constexpr (kAdamsBashforth) {
         const auto before = decltype(rate)::load_from(slope + at, step);
         rate.store_to(slope + at, step);
         rate = extrapolated(rate, before);
@@ -140,6 +141,7 @@ struct ForwardPass {
   // The step before the state at hand: its trace, and what each part was before it, which goes to
   // `before` too, panels `tall` apart. The stages in reverse order, each with the source it saw.
   void step_back(int64_t t, float* trace, float* const before[kParts], int64_t tall) const {
+    static_assert(!kAdamsBashforth, "its steps are not taken back");
     load_drive(t);
     for (int64_t i = 0; i < kParts; ++i) {
       const asrnn::Stage& stage = shape.stages().last_but(i);
@@ -191,7 +193,7 @@ struct ForwardPass {
 template <template <bool, int, bool> class Pass, typename Slice>
 void run(const Slice& slice) {
   const bool gated = slice.shape->gated;
-  if (slice.shape->two_step) {
+  if (slice.shape->adams_bashforth) {
     gated ? Pass<true, 1, true>(slice).run() : Pass<false, 1, true>(slice).run();
   } else if (slice.shape->parts == 1) {
     gated ? Pass<true, 1, false>(slice).run() : Pass<false, 1, false>(slice).run();

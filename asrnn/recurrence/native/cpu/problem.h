@@ -23,8 +23,9 @@ constexpr int64_t kWidestPanel = 32;
 //
 // with the target's columns of V and b. A time step is its stages in their order.
 //
-// The method of two steps (Adams-Bashforth) has the stage of Euler's, and a line more beside the
-// state: the slope f of the step before, r = tanh(u) (gated: sigma(g) tanh(u)) there,
+// What a step hands to the next is cut into lines, [rows, width] each: the parts of the state, and
+// for the method of Adams and Bashforth, which has Euler's stage, the slope f of the step before,
+// r = tanh(u) (gated: sigma(g) tanh(u)) there,
 //
 //   h <- h + step_size * (3/2 r - 1/2 f),   f <- r
 struct Stage {
@@ -53,11 +54,11 @@ struct Shape {
   int64_t batch;    // B
   int64_t inputs;   // m
   int64_t units;    // n, of all parts together
-  int64_t parts;    // 1: Euler, or the method of two steps; 2: symplectic Euler
+  int64_t parts;    // 1: Euler or Adams-Bashforth; 2: symplectic Euler
   int64_t slices;   // of the batch; one slice runs the whole sequence on one thread
   int64_t chunk;    // time steps that the backward pass holds in cache at once
   bool gated;
-  bool two_step;  // for one part
+  bool adams_bashforth;  // in place of Euler; only with one part
 
   ASRNN_INLINE static int64_t round_up(int64_t value, int64_t unit) {
     return (value + unit - 1) / unit * unit;
@@ -69,8 +70,7 @@ struct Shape {
   ASRNN_INLINE int64_t width() const { return units / parts; }
   ASRNN_INLINE int64_t padded_width() const { return round_up(width(), kWidestPanel); }
   ASRNN_INLINE int64_t padded_units() const { return parts * padded_width(); }
-  // What a step hands to the next: the parts, and the slope.
-  ASRNN_INLINE int64_t lines() const { return parts + (two_step ? 1 : 0); }
+  ASRNN_INLINE int64_t lines() const { return parts + (adams_bashforth ? 1 : 0); }
   ASRNN_INLINE int64_t carried() const { return lines() * width(); }
   ASRNN_INLINE int64_t padded_carried() const { return lines() * padded_width(); }
   ASRNN_INLINE int64_t gates() const { return gated ? 2 : 1; }
@@ -106,7 +106,7 @@ struct Shape {
   ASRNN_INLINE int64_t backward_scratch() const {
     const int64_t per_step =
         slice_rows() * (padded_units() * (gated ? 4 : 2) + 2 * padded_drive());
-    const int64_t cotangents = padded_units() + (two_step ? 2 * padded_width() : 0);
+    const int64_t cotangents = padded_units() + (adams_bashforth ? 2 * padded_width() : 0);
     return slice_rows() * (cotangents + padded_units()) + chunk * per_step +
            chunk * trace_step() + forward_scratch();
   }
@@ -141,7 +141,7 @@ struct BackwardSlice {
   const float* inputs;
   const float* trace;             // or null: computed again
   const float* anchors;           // only without a final state
-  const float* final_state;       // [B, n], from which the states are taken back, or null
+  const float* final_state;       // [B, carried], from which the states are taken back, or null
   const float* final_cotangent;   // [B, carried]
   const float* states_cotangent;  // [T, B, n] or null
   float* inputs_cotangent;        // [T, B, m] or null

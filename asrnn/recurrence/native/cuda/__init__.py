@@ -102,7 +102,7 @@ def unroll(
             xs,
             state,
         )
-        check(operands)
+        check(operands, operands.units)
         steps, batch, _ = xs.shape
         static = StaticArguments(steps, batch, variant, image, return_states)
         chosen = _run_compiled if within_shard_map() else _run

@@ -1,4 +1,4 @@
-"""The kernel of the method of two steps, held to its equations as a scan in float64."""
+"""The kernel of Adams and Bashforth's method, held to its equations as a scan in float64."""
 
 import functools
 from functools import partial
@@ -10,18 +10,18 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from asrnn.recurrence.native.cpu import two_step_unroll
+from asrnn.recurrence.native.cpu import adams_bashforth_unroll
 from tests.recurrence.native.reference import Arrays, Sizes, as_jax, differentiate
 from tests.recurrence.native.reference import random_arguments as arguments_of_one_step
 
-# One row of one unit, a chunk and a part of one, more than a panel, a batch of several slices.
-SIZES = [Sizes(1, 1, 1, 1, False), Sizes(9, 5, 17, 3, True), Sizes(37, 5, 66, 96, False)]
+# One row of one unit; with a gate, two chunks and panels; many inputs. LARGE has several slices.
+SIZES = [Sizes(1, 1, 1, 1, False), Sizes(37, 5, 34, 3, True), Sizes(37, 5, 66, 96, False)]
 LARGE = Sizes(70, 40, 70, 1, True)
 STEP_SIZE, INPUTS, STATE = 5, 6, 7
 
 
 def random_arguments(sizes: Sizes, seed: int = 0, step_size: float = 0.1) -> Arrays:
-    """Arguments of `two_step_unroll`: those of `unroll` with a slope beside the state."""
+    """Arguments of `adams_bashforth_unroll`: those of `unroll` with a slope beside the state."""
     *others, state = arguments_of_one_step(sizes, seed, step_size)
     rng = np.random.default_rng(seed + 1)
     slope = rng.normal(size=(sizes.batch, sizes.units)).astype(np.float32)
@@ -69,7 +69,7 @@ def exact(sizes: Sizes, step_size: float = 0.1) -> Any:
 def run(sizes: Sizes, step_size: float = 0.1, **options: Any) -> Any:
     arguments = random_arguments(sizes, 0, step_size)
     options = {"return_states": True, **options}
-    return differentiate(two_step_unroll, arguments, *cotangents(sizes), **options)
+    return differentiate(adams_bashforth_unroll, arguments, *cotangents(sizes), **options)
 
 
 def assert_close(found: Any, expected: Any, bound: float) -> None:
@@ -95,7 +95,8 @@ def test_agrees_with_float64(sizes: Sizes, instruction_set: str) -> None:
 
 def test_a_step_of_size_0_hands_the_slope_on(kernel: None) -> None:
     """The state stands still, and the gradient of the final slope still finds its way."""
-    found, expected = run(SIZES[1], 0.0), exact(SIZES[1], 0.0)
+    sizes = Sizes(9, 5, 17, 3, True)
+    found, expected = run(sizes, 0.0), exact(sizes, 0.0)
     assert_close(found[0], expected[0], 1e-6)
     assert_close(found[1], expected[1], 5e-6)
 
@@ -107,13 +108,54 @@ def test_remat_and_threads_change_no_bit(kernel: None, monkeypatch: pytest.Monke
         assert_same_bits(run(LARGE, **options), kept)
 
 
-def test_vmap_of_value_and_gradient(kernel: None) -> None:
+PARTIAL = [pytest.param((STATE,), id="state"), pytest.param((INPUTS, 1), id="inputs, V")]
+
+
+@pytest.mark.parametrize("wanted", PARTIAL)
+def test_gradients_of_some_arguments_are_those_of_scan(
+    wanted: tuple[int, ...], kernel: None
+) -> None:
+    """What nobody asks for is not computed, nor are the states returned."""
+    arguments = as_jax(random_arguments(Sizes(37, 19, 24, 2, True)))
+
+    def gradients(unroll: Any) -> Any:
+        def loss(*args: jax.Array) -> jax.Array:
+            return jnp.sum(jnp.sin(unroll(*args, return_states=False)[0]))
+
+        return jax.jit(jax.grad(loss, wanted))(*arguments)
+
+    assert_close(gradients(adams_bashforth_unroll), gradients(scan), 1e-5)
+
+
+SHARED = [
+    pytest.param((0,) * 8, id="nothing"),
+    pytest.param((None,) * 5 + (0, None, None), id="all but the step size"),
+]
+
+
+@pytest.mark.parametrize("axes", SHARED)
+def test_vmap_with_shared_arguments(axes: tuple[int | None, ...], kernel: None) -> None:
+    members = [as_jax(random_arguments(Sizes(12, 19, 24, 2, True), seed)) for seed in range(3)]
+    many = [jnp.stack(parts) for parts in zip(*members, strict=True)]
+    given = [a if axis == 0 else a[0] for a, axis in zip(many, axes, strict=True)]
+
+    def transformed(unroll: Any) -> Any:
+        def loss(*args: jax.Array) -> jax.Array:
+            final, states = unroll(*args, return_states=True)
+            return jnp.sum(jnp.sin(final)) + jnp.sum(jnp.cos(states))
+
+        return jax.jit(jax.vmap(jax.value_and_grad(loss, range(8)), axes))(*given)
+
+    assert_close(transformed(adams_bashforth_unroll), transformed(scan), 1e-5)
+
+
+def test_a_population_member_has_the_bits_of_a_single_model(kernel: None) -> None:
     sizes = Sizes(12, 19, 24, 2, True)
     members = [as_jax(random_arguments(sizes, seed)) for seed in range(3)]
     many = [jnp.stack(parts) for parts in zip(*members, strict=True)]
 
     def gradients(*args: jax.Array) -> Any:
-        results, pull = jax.vjp(partial(two_step_unroll, return_states=True), *args)
+        results, pull = jax.vjp(partial(adams_bashforth_unroll, return_states=True), *args)
         return results, pull(tuple(jnp.asarray(one) for one in cotangents(sizes)))
 
     together = jax.jit(jax.vmap(gradients))(*many)
@@ -133,7 +175,7 @@ def test_what_is_not_finite_spreads_as_in_scan(
     arguments[place][(1,) * arguments[place].ndim] = value
     found, expected = (
         jax.jit(partial(unroll, return_states=True))(*as_jax(arguments))
-        for unroll in (two_step_unroll, scan)
+        for unroll in (adams_bashforth_unroll, scan)
     )
     for a, b in zip(found, expected, strict=True):
         np.testing.assert_array_equal(np.isnan(a), np.isnan(b))
@@ -154,7 +196,7 @@ def test_padding_beside_an_infinite_state_stays_out_of_the_gradients(kernel: Non
 
     expected = of_the_other_rows(scan)
     assert np.isfinite(expected)
-    np.testing.assert_allclose(of_the_other_rows(two_step_unroll), expected, rtol=1e-5)
+    np.testing.assert_allclose(of_the_other_rows(adams_bashforth_unroll), expected, rtol=1e-5)
 
 
 def test_no_steps(kernel: None) -> None:
@@ -170,4 +212,4 @@ def test_mistakes_are_named(kernel: None) -> None:
     arguments = list(as_jax(random_arguments(Sizes(3, 4, 6, 2, False))))
     arguments[STATE] = jnp.zeros((4, 6))
     with pytest.raises(ValueError, match=r"initial_state has shape \(4, 6\), expected \(4, 12\)"):
-        two_step_unroll(*arguments, return_states=False)
+        adams_bashforth_unroll(*arguments, return_states=False)
