@@ -2,8 +2,9 @@
 
 python -m asrnn.benchmark [--cases=A,B,N] [--cells=antisymmetric,gated_antisymmetric]
                           [--work=forward,forward+backward,train-step,evaluation]
-                          [--systems=scan,scan-graph,adjoint,native,native-hamiltonian,
-                           native-ab2,flax-lstm,torch-rnn,torch-gru,torch-lstm,torch-rnn-tf32,torch-lstm-tf32,gemm-floor]
+                          [--systems=scan,scan-graph,scan-ab2,adjoint,native,native-hamiltonian,
+                           native-ab2,flax-lstm,torch-rnn,torch-gru,torch-lstm,torch-rnn-tf32,
+                           torch-lstm-tf32,gemm-floor]
                           [--repeats=7] [--scaling] [--nomemory] [--out=FILE.json]
 python -m asrnn.benchmark --population=8,32,128 [--cases=D32,D128,A,B]
                           [--systems=scan,adjoint,native] [--repeats=7] [--out=FILE.json]

@@ -36,17 +36,14 @@ def backend_mesh(backend: str, batch: int) -> Mesh:
 
 def native_obstacle() -> str | None:
     """Why the native recurrence is not the one that runs when it is asked for."""
-    return _obstacle(make_cell("antisymmetric"))
+    return scheme_obstacle("native", "antisymmetric", "euler")
 
 
-def scheme_obstacle(cell: str, scheme: str) -> str | None:
-    """The same of another cell and scheme."""
-    return _obstacle(make_cell(cell, scheme))
-
-
-def _obstacle(cell: Cell) -> str | None:
-    params = cell.init(jax.random.key(0), 1, 2, init_scale=1.0)
-    return choose_backend("native", cell, params).note
+def scheme_obstacle(backend: str, cell: str, scheme: str) -> str | None:
+    """Why a backend is not the one that runs a cell and scheme when it is asked for."""
+    made = make_cell(cell, scheme)
+    params = made.init(jax.random.key(0), 1, 2, init_scale=1.0)
+    return choose_backend(backend, made, params).note
 
 
 def prepare_backend(backend: str, workload: Workload, options: Options | None = None) -> Prepared:
@@ -54,10 +51,10 @@ def prepare_backend(backend: str, workload: Workload, options: Options | None = 
     return _prepare_cell(make_cell(workload.cell), backend, workload, options)
 
 
-def prepare_scheme(cell: str, scheme: str, workload: Workload) -> Prepared:
-    """A cell in place of the antisymmetric one, of as many units, and a scheme, natively."""
+def prepare_scheme(backend: str, cell: str, scheme: str, workload: Workload) -> Prepared:
+    """A cell in place of the antisymmetric one, of as many units, under a scheme."""
     name = workload.cell.replace("antisymmetric", cell)
-    return _prepare_cell(make_cell(name, scheme), "native", workload)
+    return _prepare_cell(make_cell(name, scheme), backend, workload)
 
 
 def _prepare_cell(

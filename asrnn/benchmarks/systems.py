@@ -47,9 +47,10 @@ def _backend(
     return System(WORKS, partial(_prepare_backend, name, options), obstacle)
 
 
-def _native(cell: str, scheme: str) -> System:
-    prepare = partial(recurrences.prepare_scheme, cell, scheme)
-    return System(RECURRENCE_WORKS, prepare, partial(recurrences.scheme_obstacle, cell, scheme))
+def _scheme(backend: str, cell: str, scheme: str) -> System:
+    prepare = partial(recurrences.prepare_scheme, backend, cell, scheme)
+    obstacle = partial(recurrences.scheme_obstacle, backend, cell, scheme)
+    return System(RECURRENCE_WORKS, prepare, obstacle)
 
 
 def _torch(module: str, precision: str = EXACT) -> System:
@@ -62,8 +63,9 @@ SYSTEMS: dict[str, System] = {
     "scan-graph": _backend("scan", GRAPH, gpu_obstacle),
     "adjoint": _backend("adjoint"),
     "native": _backend("native", obstacle=recurrences.native_obstacle),
-    "native-hamiltonian": _native("hamiltonian", "symplectic_euler"),
-    "native-ab2": _native("antisymmetric", "ab2"),
+    "native-hamiltonian": _scheme("native", "hamiltonian", "symplectic_euler"),
+    "native-ab2": _scheme("native", "antisymmetric", "ab2"),
+    "scan-ab2": _scheme("scan", "antisymmetric", "ab2"),
     "flax-lstm": System(RECURRENCE_WORKS, recurrences.prepare_flax_lstm),
     "torch-rnn": _torch("RNN"),
     "torch-rnn-tf32": _torch("RNN", ROUNDED),
