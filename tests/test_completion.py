@@ -32,7 +32,7 @@ CASES = [
     ("asrnn train --config.training.tensorboard=t", "true"),
     ("asrnn sweep --space=pa", "paper"),
     ("asrnn evaluate --split=va", "validation"),
-    ("asrnn predict --pretrained=pmnist-", "pmnist-antisymmetric"),
+    ("asrnn predict --pretrained=pmnist-a", "pmnist-antisymmetric"),
 ]
 
 
