@@ -24,6 +24,10 @@ COLUMNS = (
 )
 
 
+BESIDE = 1.05
+"""The factor by which the dots of a figure are to the right of their mean."""
+
+
 def integrator_table(title: str, rows: Sequence[Row]) -> str:
     """A line for each scheme, its substeps and γ."""
     lines = [
@@ -72,6 +76,7 @@ def _cells(row: Row) -> list[str]:
 def draw_integrators(title: str, rows: Sequence[Row], path: Path) -> Path:
     """Test accuracy against the evaluations of the field for each input, without γ and with.
 
+    The mean, and beside it a dot for each seed: a scheme that fails with one of them is seen to.
     A scheme whose evaluations depend on the state is a line over all of them.
     """
     from matplotlib.figure import Figure
@@ -112,10 +117,14 @@ def _draw_scheme(axis: Any, rows: Sequence[Row], name: str, number: int) -> None
     # Twenty pairs before one comes again, for colour and mark change at different periods.
     marker = "osD^"[number % 4]
     style = {"color": f"C{number % 10}", "label": name}
-    points = [(evaluations(row), row["mean"], row["std"] or 0.0) for row in rows]
-    counted = [point for point in points if point[0] is not None]
+    points = [(evaluations(row), row) for row in rows]
+    counted = [(x, row) for x, row in points if x is not None]
     if counted:
-        x, y, spread = zip(*counted, strict=True)
-        axis.errorbar(x, y, spread, marker=marker, capsize=2, **style)
+        axis.plot(
+            *zip(*((x, row["mean"]) for x, row in counted), strict=True), f"-{marker}", **style
+        )
+        for x, row in counted:
+            for run in row["runs"]:
+                axis.plot(BESIDE * x, run["test_accuracy"], ".", color=style["color"])
     elif points:
-        axis.axhline(points[0][1], linestyle="--", linewidth=1, **style)
+        axis.axhline(points[0][1]["mean"], linestyle="--", linewidth=1, **style)
