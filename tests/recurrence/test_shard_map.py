@@ -23,9 +23,10 @@ DEVICES = 4
 LENGTH, BATCH, M, N = 3, 8, 2, 3
 
 
-@pytest.fixture(params=["scan", "adjoint", "native"])
+@pytest.fixture(params=["scan", "adjoint", "native", "native ab2"])
 def backend(request: pytest.FixtureRequest, kernel_cache: str) -> str:
-    if request.param == "native" and (reason := native.available(N, M, True)):
+    """Its name, and that of a scheme where it is not Euler's."""
+    if request.param.startswith("native") and (reason := native.available(N, M, True)):
         pytest.skip(reason)
     return str(request.param)
 
@@ -34,8 +35,9 @@ def loss(
     params: Params, step_size: Array, inputs: Array, *, backend: str, remat: str = "none"
 ) -> Array:
     """Of all states; the carry is the cell's own, which no device has a part of."""
+    backend, _, scheme = backend.partition(" ")
     _, states = unroll(
-        make_cell("gated_antisymmetric"),
+        make_cell("gated_antisymmetric", scheme or "euler"),
         params,
         Coefficients(step_size, 0.05),
         inputs,
@@ -90,7 +92,8 @@ def test_value_and_gradients_are_those_of_the_whole_batch(
     backend: str, check_vma: bool, compiled: Callable[..., Any], remat: str
 ) -> None:
     run = compiled(jax.value_and_grad(shared(backend, check_vma=check_vma, remat=remat), (0, 1, 2)))
-    expected = jax.jit(jax.value_and_grad(partial(loss, backend="scan"), (0, 1, 2)))(*arguments())
+    plain = partial(loss, backend=" ".join(["scan", *backend.split()[1:]]))
+    expected = jax.jit(jax.value_and_grad(plain, (0, 1, 2)))(*arguments())
     for one, other in zip(
         jax.tree.leaves(run(*arguments())), jax.tree.leaves(expected), strict=True
     ):
