@@ -79,11 +79,12 @@ def _native_adams_bashforth(
         # 3/2 f - 1/2 f = f: with this slope before it the first step is the one of Euler. XLA
         # computes it, so that under vmap results are equal to rounding, not bit for bit.
         slope = jnp.where(age == 0, field(state, inputs[0]), slope)
-    last, states = native.cpu.adams_bashforth_unroll(
+    last, states = native.cpu.unroll(
         *field,
         step_size,
         inputs,
         jnp.concatenate([state, slope], axis=-1),
+        adams_bashforth=True,
         return_states=return_states,
         remat=remat == "segments",
     )

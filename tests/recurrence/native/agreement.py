@@ -1,5 +1,9 @@
 """What every kernel is held to: `unroll` is one of theirs."""
 
+from functools import partial
+from typing import Any
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -15,6 +19,31 @@ from tests.recurrence.native.reference import (
     random_arguments,
     scan,
 )
+
+
+def assert_close(found: Any, expected: Any, bound: float) -> None:
+    """Norm-wise, leaf by leaf; a sum of large terms that is small by itself, as whole as they."""
+    whole = np.sqrt(sum(np.sum(np.square(leaf)) for leaf in jax.tree.leaves(expected)))
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        assert a.shape == b.shape
+        error = np.linalg.norm(np.asarray(a, np.float64) - b)
+        assert error <= bound * max(np.linalg.norm(b), whole / 100), (error, b.shape)
+
+
+def assert_same_bits(found: Any, expected: Any) -> None:
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def assert_not_finite_alike(arguments, place: int, value: float, *unrolls) -> None:
+    """Results of two functions, with a value at one place of one argument."""
+    arguments[place][(1,) * arguments[place].ndim] = value
+    found, expected = (
+        jax.jit(partial(unroll, return_states=True))(*as_jax(arguments)) for unroll in unrolls
+    )
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(np.isnan(a), np.isnan(b))
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
 
 def assert_agrees_with_float64(unroll, sizes: Sizes, *, return_states: bool) -> None:

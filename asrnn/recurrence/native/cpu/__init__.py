@@ -6,8 +6,7 @@ Euler's method on one state (`unroll`):
     plain   h_t = h_{t-1} + step_size * tanh(u_t)
     gated   h_t = h_{t-1} + step_size * sigmoid(A h_{t-1} + Vz x_t + bz) * tanh(u_t)
 
-The two-step method of Adams and Bashforth on the same state (`adams_bashforth_unroll`), with r_t
-for what the step size multiplies there:
+or, with r_t for what the step size multiplies there, the two-step method of Adams and Bashforth:
 
     h_t = h_{t-1} + step_size * (3/2 r_t - 1/2 r_{t-1})
 
@@ -34,7 +33,7 @@ from asrnn.recurrence.native.cpu.derivative import AnyOperands, run, run_compile
 from asrnn.recurrence.native.members import vary_alike, within_shard_map
 from asrnn.recurrence.native.operands import Operands, Result, SplitOperands, check
 
-__all__ = ["adams_bashforth_unroll", "available", "hamiltonian_unroll", "unroll"]
+__all__ = ["available", "hamiltonian_unroll", "unroll"]
 
 
 def available() -> str | None:
@@ -55,6 +54,7 @@ def unroll(
     inputs: jax.Array,
     initial_state: jax.Array,
     *,
+    adams_bashforth: bool = False,
     return_states: bool,
     remat: bool = False,
     threads: int | None = None,
@@ -70,6 +70,8 @@ def unroll(
       step_size: a scalar.
       inputs: [T, B, m].
       initial_state: [B, n].
+      adams_bashforth: in place of Euler's method. The initial and the final state then are (h, r),
+        [B, 2 n]: the slope of the last step stands beside the state.
       return_states: whether the states are wanted; otherwise the second result is None.
       remat: keeps only the state before each of some 30 steps for the backward pass, which computes
         the rest again.
@@ -88,42 +90,13 @@ def unroll(
         inputs,
         initial_state,
     )
-    return _checked_run(operands, 1, return_states=return_states, remat=remat, threads=threads)
-
-
-def adams_bashforth_unroll(
-    recurrent_matrix: jax.Array,
-    input_kernel: jax.Array,
-    bias: jax.Array,
-    gate_input_kernel: jax.Array | None,
-    gate_bias: jax.Array | None,
-    step_size: jax.Array | float,
-    inputs: jax.Array,
-    initial_state: jax.Array,
-    *,
-    return_states: bool,
-    remat: bool = False,
-    threads: int | None = None,
-) -> Result:
-    """(h, r) after the last step [B, 2 n] and, if asked for, every h [T, B, n].
-
-    Args:
-      initial_state: (h, r), [B, 2 n]: the state, and the slope of the step before the first.
-
-    The others as in `unroll`.
-    """
-    operands = Operands(
-        recurrent_matrix,
-        input_kernel,
-        bias,
-        gate_input_kernel,
-        gate_bias,
-        jnp.asarray(step_size, jnp.float32),
-        inputs,
-        initial_state,
-    )
     return _checked_run(
-        operands, 1, adams_bashforth=True, return_states=return_states, remat=remat, threads=threads
+        operands,
+        1,
+        adams_bashforth=adams_bashforth,
+        return_states=return_states,
+        remat=remat,
+        threads=threads,
     )
 
 

@@ -14,9 +14,9 @@
 //      and d(diffusion) -= <d, t>, t the target before the stage.
 //
 // In Adams-Bashforth a slope moves the state twice, so that in d, e and the step size's gradient
-// read 3/2 dt - 1/2 dt' for dt, with dt' the cotangent of the state a step later. The last step adds
-// the cotangent of the final slope, without the step size, to d and e; that of the initial slope is
-// -1/2 step_size times the cotangent of the state after the first step.
+// read 3/2 dt - 1/2 dt' for dt, with dt' the cotangent of the state a step later. In the last step
+// the cotangent of the final slope stands beside step_size times that; the cotangent of the initial
+// slope is -1/2 step_size times that of the state after the first step.
 //
 // For an adjoint stage, which applies -M^T, read ds <- ds - (d + e) M^T and dM -= s^T (d + e).
 
@@ -236,7 +236,8 @@ struct BackwardPass {
       for (int64_t s = 0; s < kParts; ++s) {
         const asrnn::Stage& stage = shape.stages().last_but(s);
         const int64_t part = stage.target;
-        const float* slope_given = kAdamsBashforth && t + 1 == shape.steps ? slope_cotangent : nullptr;
+        const bool last = t + 1 == shape.steps;
+        const float* slope_given = kAdamsBashforth && last ? slope_cotangent : nullptr;
         *slice.step_size_gradient +=
             deltas(part, chunk + (i * kParts + part) * traced, i, slope_given);
         const Term back{of(delta, part) + i * stride, tall,

@@ -10,7 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from asrnn.recurrence.native.cpu import adams_bashforth_unroll
+from asrnn.recurrence.native import cpu
+from tests.recurrence.native.agreement import (
+    assert_close,
+    assert_not_finite_alike,
+    assert_same_bits,
+)
 from tests.recurrence.native.reference import Arrays, Sizes, as_jax, differentiate
 from tests.recurrence.native.reference import random_arguments as arguments_of_one_step
 
@@ -18,6 +23,8 @@ from tests.recurrence.native.reference import random_arguments as arguments_of_o
 SIZES = [Sizes(1, 1, 1, 1, False), Sizes(37, 5, 34, 3, True), Sizes(37, 5, 66, 96, False)]
 LARGE = Sizes(70, 40, 70, 1, True)
 STEP_SIZE, INPUTS, STATE = 5, 6, 7
+
+adams_bashforth_unroll = partial(cpu.unroll, adams_bashforth=True)
 
 
 def random_arguments(sizes: Sizes, seed: int = 0, step_size: float = 0.1) -> Arrays:
@@ -72,20 +79,6 @@ def run(sizes: Sizes, step_size: float = 0.1, **options: Any) -> Any:
     return differentiate(adams_bashforth_unroll, arguments, *cotangents(sizes), **options)
 
 
-def assert_close(found: Any, expected: Any, bound: float) -> None:
-    """Norm-wise, leaf by leaf; a sum of large terms that is small by itself, as whole as they."""
-    whole = np.sqrt(sum(np.sum(np.square(leaf)) for leaf in jax.tree.leaves(expected)))
-    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
-        assert a.shape == b.shape
-        error = np.linalg.norm(np.asarray(a, np.float64) - b)
-        assert error <= bound * max(np.linalg.norm(b), whole / 100), (error, b.shape)
-
-
-def assert_same_bits(found: Any, expected: Any) -> None:
-    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
-        np.testing.assert_array_equal(a, b)
-
-
 @pytest.mark.parametrize("sizes", SIZES, ids=str)
 def test_agrees_with_float64(sizes: Sizes, instruction_set: str) -> None:
     found, expected = run(sizes), exact(sizes)
@@ -101,7 +94,7 @@ def test_a_step_of_size_0_hands_the_slope_on(kernel: None) -> None:
     assert_close(found[1], expected[1], 5e-6)
 
 
-def test_remat_and_threads_change_no_bit(kernel: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_remat_and_threads_change_no_bit(kernel: None) -> None:
     kept = run(LARGE, threads=1)
     assert_close(kept, exact(LARGE), 5e-6)
     for options in ({"remat": True}, {"threads": 3}):
@@ -172,14 +165,7 @@ def test_what_is_not_finite_spreads_as_in_scan(
     value: float, gated: bool, place: int, instruction_set: str
 ) -> None:
     arguments = random_arguments(Sizes(3, 18, 20, 2, gated))
-    arguments[place][(1,) * arguments[place].ndim] = value
-    found, expected = (
-        jax.jit(partial(unroll, return_states=True))(*as_jax(arguments))
-        for unroll in (adams_bashforth_unroll, scan)
-    )
-    for a, b in zip(found, expected, strict=True):
-        np.testing.assert_array_equal(np.isnan(a), np.isnan(b))
-        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+    assert_not_finite_alike(arguments, place, value, adams_bashforth_unroll, scan)
 
 
 def test_padding_beside_an_infinite_state_stays_out_of_the_gradients(kernel: None) -> None:

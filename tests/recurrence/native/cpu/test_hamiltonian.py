@@ -11,6 +11,11 @@ import numpy as np
 import pytest
 
 from asrnn.recurrence.native.cpu import hamiltonian_unroll
+from tests.recurrence.native.agreement import (
+    assert_close,
+    assert_not_finite_alike,
+    assert_same_bits,
+)
 from tests.recurrence.native.reference import Arrays, Sizes, as_jax, cotangents, differentiate
 
 # Units, of which half are positions: one row of one unit, odd halves, more than a panel of each.
@@ -71,20 +76,6 @@ def exact(sizes: Sizes, diffusion: float = 0.05, return_states: bool = True) -> 
             scan, wide, *cotangents(sizes, return_states), return_states=return_states
         )
         return jax.tree.map(np.asarray, found)
-
-
-def assert_close(found: Any, expected: Any, bound: float) -> None:
-    """Norm-wise, leaf by leaf; a sum of large terms that is small by itself, as whole as they."""
-    whole = np.sqrt(sum(np.sum(np.square(leaf)) for leaf in jax.tree.leaves(expected)))
-    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
-        assert a.shape == b.shape
-        error = np.linalg.norm(np.asarray(a, np.float64) - b)
-        assert error <= bound * max(np.linalg.norm(b), whole / 100), (error, b.shape)
-
-
-def assert_same_bits(found: Any, expected: Any) -> None:
-    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
-        np.testing.assert_array_equal(a, b)
 
 
 def run(sizes: Sizes, diffusion: float = 0.05, **options: Any) -> Any:
@@ -190,14 +181,7 @@ def test_what_is_not_finite_spreads_as_in_scan(
     value: float, gated: bool, place: int, instruction_set: str
 ) -> None:
     arguments = random_arguments(Sizes(3, 18, 20, 2, gated))
-    arguments[place][(1,) * arguments[place].ndim] = value
-    found, expected = (
-        jax.jit(partial(unroll, return_states=True))(*as_jax(arguments))
-        for unroll in (hamiltonian_unroll, scan)
-    )
-    for a, b in zip(found, expected, strict=True):
-        np.testing.assert_array_equal(np.isnan(a), np.isnan(b))
-        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+    assert_not_finite_alike(arguments, place, value, hamiltonian_unroll, scan)
 
 
 def test_padding_beside_an_infinite_state_stays_out_of_the_gradients(kernel: None) -> None:
