@@ -11,7 +11,7 @@ EDITABLE := --config-settings editable_mode=compat --editable
 
 help:
 	@echo "make train      train on the bundled digits: the main job, a minute"
-	@echo "make test       the tests: eight minutes on two cores"
+	@echo "make test       the tests: eight to ten minutes on two cores"
 	@echo "make test-ci    one of each kind of slow test"
 	@echo "make lint       ruff and mypy"
 	@echo "make wheel      dist/asrnn-VERSION-py3-none-any.whl, with configs and spaces"

@@ -23,7 +23,6 @@ COLUMNS = (
     *("evaluations", "test", "validation", "runs (seeds)", "seconds"),
 )
 
-
 BESIDE = 1.05
 """The factor by which the dots of a figure are to the right of their mean."""
 
@@ -76,7 +75,7 @@ def _cells(row: Row) -> list[str]:
 def draw_integrators(title: str, rows: Sequence[Row], path: Path) -> Path:
     """Test accuracy against the evaluations of the field for each input, without γ and with.
 
-    The mean, and beside it a dot for each seed: a scheme that fails with one of them is seen to.
+    The mean, and beside it a dot for each seed, so that the failure of one shows.
     A scheme whose evaluations depend on the state is a line over all of them.
     """
     from matplotlib.figure import Figure
