@@ -95,6 +95,13 @@ FRAME: dict[str, tuple[Option, ...]] = {
         ),
     ),
     "training": (
+        Option(
+            "init_from",
+            "",
+            "workdir, or name of a network that ships, whose parameters the run starts from;"
+            " empty: they are drawn",
+            use=Use.INITIAL,
+        ),
         Option("batch_size", 128, "B", COUNT),
         Option(
             "accumulate", 1, "parts that a batch is cut into, one after the other in memory", COUNT

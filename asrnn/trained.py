@@ -10,20 +10,15 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from asrnn import pretrained
-from asrnn.errors import CheckpointError, ConfigError, near_miss
+from asrnn.errors import ConfigError
 from asrnn.runs.checkpoints import flat_leaves
 from asrnn.runs.summary import read_summary
 from asrnn.tasks import TASKS, Resident, time_major
-from asrnn.training.evaluation import (
-    Trained,
-    evaluate_trained,
-    part_of,
-    read_trained,
-    with_changes,
-)
+from asrnn.training.evaluation import evaluate_trained, part_of
 from asrnn.training.examples import Examples, KeyPurpose
 from asrnn.training.experiment import Experiment, make_experiment
 from asrnn.training.predictions import Predictions, predict_examples
+from asrnn.training.saved import Trained, find_trained, read_trained
 from asrnn.typing import Array, Key
 
 BATCH_SIZE = 100
@@ -186,31 +181,7 @@ def load(network: str | Path, changes: Mapping[str, Any] | None = None) -> Train
       DataError: if the data decide the shapes, as those of npz do, and they are not readable.
       CheckpointError: if its files are damaged.
     """
-    names, workdir = pretrained.names(), Path(network)
-    if isinstance(network, str) and network in names:
-        return load_pretrained(network, changes)
-    if isinstance(network, str) and not workdir.is_dir():
-        raise ConfigError(
-            f"no folder {network}, and no trained network of that name ships with asrnn; these do:"
-            f" {', '.join(names) or 'none'}{near_miss(str(network), names)}"
-        )
-    return TrainedNetwork(read_trained(workdir, changes))
-
-
-def load_pretrained(name: str, changes: Mapping[str, Any] | None = None) -> TrainedNetwork:
-    """Loads a network that ships; arguments and errors as `load`."""
-    found = pretrained.read(name)
-    experiment = make_experiment(with_changes(found.config, changes or {}))
-    expected = flat_leaves(experiment.initial_params)
-    shapes = {key: (array.dtype, array.shape) for key, array in found.arrays.items()}
-    if shapes != {key: (leaf.dtype, leaf.shape) for key, leaf in expected.items()}:
-        raise CheckpointError(
-            f"the arrays of the trained network {name} are not those of its config;"
-            " install asrnn again"
-        )
-    leaves = [jnp.asarray(found.arrays[key]) for key in expected]
-    params = jax.tree.unflatten(jax.tree.structure(experiment.initial_params), leaves)
-    return TrainedNetwork(Trained(experiment, params, found.facts["step"]))
+    return TrainedNetwork(find_trained(network, changes))
 
 
 def export(workdir: Path, name: str, command: str, note: str = "") -> Path:
@@ -237,7 +208,7 @@ def export(workdir: Path, name: str, command: str, note: str = "") -> Path:
     trained = read_trained(workdir)
     config, metric = ConfigDict(trained.experiment.config.to_dict()), trained.experiment.objective
     config.task.source, config.task.data_dir = TASKS[config.task.name].sources[0], ""
-    config.recurrence.backend = "auto"
+    config.recurrence.backend, config.training.init_from = "auto", ""
     make_experiment(config)
     measured = {
         f"{part}_{metric.monitored}": summary[f"{part}_{metric.monitored}"]

@@ -45,7 +45,7 @@ ALLOWED = {
     "frame": COMPONENTS | GROUND,
     "config": {"frame"} | COMPONENTS | GROUND,
     "runs": {"config"} | GROUND,
-    "training": {"config", "runs", "signals"} | MODELLING | COMPONENTS | GROUND,
+    "training": {"config", "runs", "signals", "pretrained"} | MODELLING | COMPONENTS | GROUND,
     "pretrained": {"config"} | GROUND,
     "trained": {"config", "runs", "training", "pretrained"} | MODELLING | COMPONENTS | GROUND,
     "formats": {"trained", "runs"} | MODELLING | GROUND,

@@ -23,8 +23,8 @@ from asrnn.dynamics.stability import (
 )
 from asrnn.models.network import arrays
 from asrnn.paper.spectra import Point, write_points
-from asrnn.training.evaluation import Trained, read_trained
 from asrnn.training.examples import KeyPurpose, place_examples, take
+from asrnn.training.saved import Trained, read_trained
 from asrnn.typing import Array
 
 EXAMPLES = 4

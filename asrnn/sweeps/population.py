@@ -23,6 +23,7 @@ from asrnn.sweeps.trials import Job, Watch, outcome
 from asrnn.training.experiment import make_experiment, task_of
 from asrnn.training.members import Program, make_program
 from asrnn.training.population import Run, train_population
+from asrnn.training.saved import at_the_start
 
 BUSY = 1.0  # seconds until workdirs that another process holds are tried again
 
@@ -92,7 +93,9 @@ def _train(
     jobs: Sequence[Job], programs: dict[int, Program], watch: Watch, stop: StopRequest
 ) -> None:
     """Trains one population; `programs` are those of its group, by size."""
-    runs = [Run(make_experiment(job.config), job.workdir) for job in jobs]
+    runs = [
+        Run(at_the_start(make_experiment(job.config), job.workdir), job.workdir) for job in jobs
+    ]
     experiment, size = runs[0].experiment, len(runs)
     if not programs and experiment.note is not None:
         to_stderr(experiment.note)

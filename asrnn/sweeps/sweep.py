@@ -17,6 +17,7 @@ from asrnn.sweeps.shard import WHOLE, Shard
 from asrnn.sweeps.trials import Engine, Job, Limits, Outcome, Trial, make_job, outcome
 from asrnn.tasks import Resident
 from asrnn.training.experiment import make_experiment, task_of
+from asrnn.training.saved import at_the_start
 
 
 class Sweep(NamedTuple):
@@ -104,7 +105,7 @@ def dry_run(sweep: Sweep, settings: int | None = None) -> str:
     for trial in sweep.trials:
         job = sweep.job(trial)
         try:
-            make_experiment(job.config)
+            at_the_start(make_experiment(job.config), job.workdir)
         except ConfigError as error:
             raise ConfigError(f"trial {trial.id}: {error}") from None
     own = sweep.trials[sweep.shard.part :: sweep.shard.parts]

@@ -1,25 +1,19 @@
 """The metrics over a part of the data, every example counted once."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
-from ml_collections import ConfigDict
 
-from asrnn.config import changed, check_config, fields_of
 from asrnn.console import to_stderr
-from asrnn.dynamics import SCHEMES
-from asrnn.errors import CheckpointError, ConfigError, check_choice
+from asrnn.errors import ConfigError
 from asrnn.objectives import Objective
-from asrnn.options import Use, union
-from asrnn.runs.checkpoints import Checkpoints
-from asrnn.runs.workdir import CHECKPOINTS, CONFIG, TRIALS, read_config
 from asrnn.tasks import Generated, evaluation_batches
 from asrnn.training.examples import Examples, KeyPurpose, place_examples
-from asrnn.training.experiment import Experiment, make_experiment
+from asrnn.training.saved import Trained, read_trained
 from asrnn.training.step import Hyperparameters, Sums, make_eval_step
 from asrnn.typing import Key
 
@@ -80,66 +74,6 @@ def scores(totals: Totals, objective: Objective) -> dict[str, float]:
     """The mean of each metric from the sums over a part; NaN where no target counts."""
     count = float(totals["count"])
     return {name: float(totals[name]) / count if count else math.nan for name in objective.metrics}
-
-
-class Trained(NamedTuple):
-    """The parts of a run, and the parameters that it is judged by."""
-
-    experiment: Experiment
-    params: Any
-    step: int
-    """The update after which the parameters were these."""
-
-
-def read_trained(workdir: Path, changes: Mapping[str, Any] | None = None) -> Trained:
-    """The best checkpoint of a run; the latest one if there is no validation part or it is damaged.
-
-    Args:
-      workdir: the folder of the run.
-      changes: as of `with_changes`.
-
-    Raises:
-      ConfigError: if the workdir is not one of a run, or a change cannot be made.
-      CheckpointError: if there is no checkpoint, or all are damaged.
-    """
-    if (workdir / TRIALS).exists():
-        trial = min(workdir.glob(f"*/{CHECKPOINTS}"), default=workdir / "ID/-").parent
-        raise ConfigError(
-            f"{workdir} is the folder of a sweep; name a trial of it: --workdir={trial}"
-        )
-    config = with_changes(read_config(workdir / CONFIG), changes or {})
-    experiment = make_experiment(config)
-    checkpoints = Checkpoints(workdir / CHECKPOINTS, report=to_stderr)
-    latest = checkpoints.latest(experiment.initial_snapshot())
-    if latest is None:
-        raise CheckpointError(f"no checkpoint in {workdir / CHECKPOINTS}; train first")
-    best = latest.info["best"]["step"]
-    chosen = None if best in (None, latest.step) else checkpoints.best(best, latest.tree)
-    checkpoint = chosen or latest
-    return Trained(experiment, checkpoint.tree.state.evaluated, checkpoint.step)
-
-
-def with_changes(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDict:
-    """The config with the data from elsewhere, or the same ODE under another discretisation.
-
-    Args:
-      config: of a trained network; it stays as it is.
-      changes: values by dotted name, of fields that leave the parameters what they are:
-        `task.source`, `task.data_dir`, `model.discretization`, the options of schemes, and the
-        cell's run-time scalars, `model.step_size` for example.
-
-    Raises:
-      ConfigError: for another field, or a config that is none.
-    """
-    of_schemes = [f"model.{name}" for name in union(SCHEMES.values())]
-    run_time = [field for field in fields_of(Use.RUN_TIME) if field.startswith("model.")]
-    allowed = ["task.source", "task.data_dir", "model.discretization", *of_schemes, *run_time]
-    for field in changes:
-        check_choice("what can be changed of a trained network", field, allowed)
-    # Nothing is differentiated, so no scheme has to be one that can be undone.
-    config = changed(config, {**changes, "recurrence.remat": "none"})
-    check_config(config)
-    return config
 
 
 def evaluate_trained(trained: Trained, examples: Examples) -> dict[str, float]:

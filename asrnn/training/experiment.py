@@ -36,6 +36,8 @@ class Experiment(NamedTuple):
     compiled for."""
     note: str | None
     """A line for the user about the backend, if there is something to say."""
+    init_from: dict[str, Any] | None = None
+    """Whose parameters the initial ones are, unless drawn: `network`, `step` and `sha256`."""
 
     def key(self, purpose: KeyPurpose) -> jax.Array:
         """The key of one of the random streams of this run."""

@@ -55,6 +55,7 @@ class Journal:
         self._origin = origin
         self._provenance = provenance
         self._since = now()  # of the first process of the run
+        self._init_from = experiment.init_from  # of that process too
         self._notes = notes
         own = Checkpoints(workdir / CHECKPOINTS, report=to_stderr)
         self._checkpoints = own if group is None else SharedCheckpoints(own, group)
@@ -84,6 +85,7 @@ class Journal:
         self._validated = checkpoint.info["validated"]
         self._stale = checkpoint.info.get("stale", 0)
         self._since = checkpoint.info.get("started", self._since)
+        self._init_from = checkpoint.info.get("init_from")
         self._seconds = checkpoint.info["seconds"]
         self._mark = checkpoint.info["mark"]
         return checkpoint
@@ -205,6 +207,7 @@ class Journal:
             "validated": self._validated,
             "stale": self._stale,
             "started": self._since,
+            "init_from": self._init_from,
             "seconds": self.elapsed(),
             "mark": self._mark,
         }
@@ -241,6 +244,7 @@ class Journal:
             "seconds": round(self.elapsed(), 3),
             "backend": self._experiment.model.recurrence["backend"],
             "data": self._origin,
+            "init_from": self._init_from,
             **self._experiment.task.notes,
             **self._notes,
             **environment(self._experiment.model.mesh),

@@ -33,6 +33,7 @@ from asrnn.training.examples import (
 from asrnn.training.experiment import Experiment, make_experiment
 from asrnn.training.journal import Journal
 from asrnn.training.process_group import ProcessGroup, check_agreement
+from asrnn.training.saved import at_the_start
 from asrnn.training.step import (
     Snapshot,
     Window,
@@ -77,7 +78,7 @@ def train(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     """As `train_and_evaluate`, of a config that has been checked."""
     stop = StopRequest()
     with ProcessGroup(stop) as group:
-        experiment = make_experiment(config)
+        experiment = at_the_start(make_experiment(config), workdir)
         with open_workdir(workdir, config) if group.first else nullcontext():
             summary = group.share(_finished(workdir, config) if group.first else None)
             if summary is not None:
@@ -318,6 +319,8 @@ class _Run:
     def headline(self, first: int) -> str:
         config, model = self.experiment.config, self.experiment.model
         start = f"resuming at step {first}" if first else "starting"
+        if not first and self.experiment.init_from is not None:
+            start += " from step {step} of {network}".format(**self.experiment.init_from)
         return (
             f"data: {config.task.name} ({self.origin})\n"
             f"{config.model.cell}, {config.model.hidden_size} units,"

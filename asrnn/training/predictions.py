@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from asrnn.tasks import evaluation_batches
-from asrnn.training.evaluation import BATCH_SIZE, Trained
+from asrnn.training.evaluation import BATCH_SIZE
 from asrnn.training.examples import Examples, KeyPurpose, take
+from asrnn.training.saved import Trained
 from asrnn.typing import Array, Key
 
 

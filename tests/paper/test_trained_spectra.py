@@ -14,8 +14,8 @@ from asrnn.paper import trained_spectra
 from asrnn.paper.spectra import Point
 from asrnn.paper.trained_spectra import write_trained_spectra
 from asrnn.tasks import Resident
-from asrnn.training.evaluation import Trained, read_trained
 from asrnn.training.loop import train_and_evaluate
+from asrnn.training.saved import Trained, read_trained
 from tests.training.runs import tiny_config
 
 

@@ -9,8 +9,8 @@ from asrnn.config import base_config
 from asrnn.dynamics import Coefficients, make_cell
 from asrnn.errors import ConfigError
 from asrnn.recurrence import choose_backend, native, unroll
-from asrnn.training.evaluation import with_changes
 from asrnn.training.experiment import make_experiment
+from asrnn.training.saved import with_changes
 from tests.recurrence.test_kernels import assert_close, in_float64
 
 CASES = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from asrnn.training.evaluation import evaluate_workdir, part_of, read_trained
+from asrnn.training.evaluation import evaluate_workdir, part_of
 from asrnn.training.predictions import (
     Predictions,
     class_accuracy,
@@ -14,6 +14,7 @@ from asrnn.training.predictions import (
     details_text,
     predict_examples,
 )
+from asrnn.training.saved import read_trained
 from tests.training.test_golden import GOLDEN
 
 COUNTS = np.array([True, True, True, False])

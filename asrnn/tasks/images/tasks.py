@@ -32,9 +32,11 @@ NOISE = Option(
     "fresh for each example, or one fixed tensor drawn by the seed",
     one_of("fresh", "fixed"),
 )
+PADDED_LENGTH = Option(
+    "padded_length", 1000, "T: the rows of the image and the steps of noise after them", COUNT
+)
 
 CLASSES = 10
-PADDED_LENGTH = 1000
 
 Notes = dict[str, str | int]
 Order = Callable[["jax.Array"], "jax.Array"]
@@ -136,11 +138,18 @@ def _permuted(name: str, image_set: str, settings: Settings) -> Task:
 
 
 def _noise_padded(name: str, image_set: str, settings: Settings) -> Task:
-    """The rows of an image, then noise up to `PADDED_LENGTH` steps."""
+    """The rows of an image, then noise up to `padded_length` steps."""
     facts, options = IMAGE_SETS[image_set], settings.options
     read = read_pixels(sequences.rows, options, facts)
     height, width, channels = facts.shape
-    steps, size = PADDED_LENGTH - height // options["pool"], width // options["pool"] * channels
+    rows, size = height // options["pool"], width // options["pool"] * channels
+    length = options["padded_length"]
+    if length < rows:
+        raise ConfigError(
+            f"config.task.padded_length={length} is less than the {rows} rows of an image;"
+            f" give {rows} or more"
+        )
+    steps = length - rows
     notes: Notes = {"noise": options["noise"]}
     fixed: np.ndarray | None = None
     if options["noise"] == "fixed":
@@ -157,7 +166,7 @@ def _noise_padded(name: str, image_set: str, settings: Settings) -> Task:
 
     return Task(
         name,
-        PADDED_LENGTH,
+        length,
         size,
         CLASSES,
         _resident(image_set, settings, sequence),
@@ -180,5 +189,7 @@ IMAGE_TASKS: dict[str, TaskKind] = {
     "fashion_mnist": _kind("fashion_mnist", "fashion_mnist", _scanline),
     "cifar10": _kind("cifar10", "cifar10", _scanline),
     "permuted_cifar10": _kind("permuted_cifar10", "cifar10", _permuted, PERMUTATION_SEED),
-    "noise_padded_cifar10": _kind("noise_padded_cifar10", "cifar10", _noise_padded, NOISE),
+    "noise_padded_cifar10": _kind(
+        "noise_padded_cifar10", "cifar10", _noise_padded, NOISE, PADDED_LENGTH
+    ),
 }

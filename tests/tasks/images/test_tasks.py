@@ -127,6 +127,17 @@ def test_fresh_noise_changes_with_the_keys() -> None:
     assert not np.any(first[32:] == second[32:])
 
 
+def test_a_padded_sequence_has_the_length_that_is_asked_for() -> None:
+    short, long = (make_task("noise_padded_cifar10", padded_length=length) for length in (33, 50))
+    assert (short.length, long.length) == (33, 50)
+    found = [sequence(task, images(task.name)) for task in (short, long)]
+    assert [steps.shape[0] for steps in found] == [33, 50]
+    np.testing.assert_array_equal(found[0][:32], found[1][:32])
+    assert sequence(make_task("noise_padded_cifar10", padded_length=32), images(short.name)).any()
+    with pytest.raises(ConfigError, match=r"padded_length=15 is less than the 16 rows of an image"):
+        make_task("noise_padded_cifar10", pool=2, padded_length=15)
+
+
 def test_fixed_noise_changes_with_its_seed_only() -> None:
     task = make_task("noise_padded_cifar10", noise="fixed", seed=4)
     assert task.notes == {"noise": "fixed", "noise_seed": 4}

@@ -1,0 +1,183 @@
+"""Runs that start from the parameters of another, and the curriculum that this makes possible."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import jax
+import pytest
+from ml_collections import ConfigDict
+
+from asrnn.errors import CheckpointError, ConfigError
+from asrnn.runs.checkpoints import flat_leaves
+from asrnn.runs.provenance import sha256_of
+from asrnn.sweeps.sweep import Sweep, dry_run
+from asrnn.sweeps.trials import Trial
+from asrnn.trained import load
+from asrnn.training.experiment import make_experiment
+from asrnn.training.loop import train_and_evaluate
+from asrnn.training.saved import at_the_start
+from tests.sweeps.populations import assert_close, make_jobs
+from tests.sweeps.populations import run as run_population
+from tests.training.runs import (
+    arrays,
+    assert_same_run,
+    rows,
+    stop,
+    summary,
+    tiny_config,
+)
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    workdir = tmp_path_factory.mktemp("teacher")
+    train_and_evaluate(tiny_config(training__steps=14, optimizer__learning_rate=0.05), workdir)
+    return workdir
+
+
+def later(source: Path | str, **changes: Any) -> ConfigDict:
+    """A run with another seed, scheme and length, which are free to differ."""
+    fields = {"seed": 3, "model__discretization": "midpoint", "training__init_from": str(source)}
+    return tiny_config(**fields | changes)
+
+
+def initial_params(config: ConfigDict, workdir: Path) -> Any:
+    return at_the_start(make_experiment(config), workdir).initial_params
+
+
+def test_the_first_parameters_are_those_of_the_best_checkpoint(
+    teacher: Path, tmp_path: Path
+) -> None:
+    network = load(teacher)
+    found = initial_params(later(teacher), tmp_path)
+    assert arrays(found) == arrays(network.params)
+    assert arrays(found) != arrays(make_experiment(later(teacher)).initial_params)
+
+
+def test_the_average_of_the_parameters_is_what_a_run_is_started_from(tmp_path: Path) -> None:
+    """It is what the other run was judged by."""
+    train_and_evaluate(tiny_config(optimizer__ema_decay=0.9), tmp_path / "teacher")
+    found = initial_params(later(tmp_path / "teacher"), tmp_path / "new")
+    assert arrays(found) == arrays(load(tmp_path / "teacher").params)
+
+
+def test_a_network_that_ships_is_found_by_its_name(tmp_path: Path) -> None:
+    config = load("mnist-gated").config
+    config.training.init_from = "mnist-gated"
+    found = at_the_start(make_experiment(config), tmp_path)
+    assert arrays(found.initial_params) == arrays(load("mnist-gated").params)
+    assert found.init_from is not None and found.init_from["network"] == "mnist-gated"
+
+
+def test_a_run_goes_on_learning_where_the_other_ended(teacher: Path, tmp_path: Path) -> None:
+    train_and_evaluate(later(teacher, model__discretization="euler"), tmp_path / "later")
+    train_and_evaluate(later("", model__discretization="euler"), tmp_path / "new")
+    first, drawn = (rows(tmp_path / name)[0] for name in ("later", "new"))
+    last = [row for row in rows(teacher) if row["split"] == "train"][-1]
+    assert first["loss"] < 1.1 * last["loss"] < drawn["loss"]
+
+
+def test_the_summary_says_whose_parameters_they_were(teacher: Path, tmp_path: Path) -> None:
+    train_and_evaluate(later(teacher), tmp_path / "later")
+    network = load(teacher)
+    digest = sha256_of(jax.device_get(flat_leaves(network.params)))
+    expected = {"network": str(teacher), "step": network.step, "sha256": digest}
+    assert summary(tmp_path / "later")["init_from"] == expected
+    assert summary(teacher)["init_from"] is None
+
+
+def test_a_resumed_run_no_longer_needs_the_other(
+    teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "teacher"
+    shutil.copytree(teacher, source)
+    config = later(source)
+    train_and_evaluate(config, tmp_path / "whole")
+    stop(monkeypatch, tmp_path / "resumed", config, step=6)
+    shutil.rmtree(source)
+    train_and_evaluate(config, tmp_path / "resumed")
+    assert_same_run(tmp_path / "whole", tmp_path / "resumed")
+
+
+def test_a_longer_sequence_may_be_next(tmp_path: Path) -> None:
+    """The curriculum: the same network, a task with more steps."""
+    fields = {
+        "task__name": "adding",
+        "task__source": "generated",
+        "objective__name": "squared_error",
+    }
+    short = tiny_config(**fields, task__length=5)
+    train_and_evaluate(short, tmp_path / "short")
+    long = tiny_config(**fields, task__length=9, training__init_from=str(tmp_path / "short"))
+    train_and_evaluate(long, tmp_path / "long")
+    assert summary(tmp_path / "long")["status"] == "done"
+
+
+def test_members_of_a_population_start_from_networks_of_their_own(
+    teacher: Path, tmp_path: Path
+) -> None:
+    members: tuple[dict[str, Any], ...] = (
+        {"training__init_from": str(teacher)},
+        {"seed": 1},
+        {"seed": 2, "training__init_from": str(teacher)},
+    )
+    jobs = make_jobs(tmp_path, members)
+    run_population(jobs)
+    for i, job in enumerate(jobs):
+        train_and_evaluate(job.config, tmp_path / "alone" / str(i))
+        assert_close(job.workdir, tmp_path / "alone" / str(i))
+    named = [summary(job.workdir)["init_from"] is not None for job in jobs]
+    assert named == [True, False, True]
+
+
+# ---- refused
+
+
+@pytest.mark.parametrize(
+    ("changes", "difference"),
+    [
+        ({"model__hidden_size": 9}, "head.kernel is [8, 10] there and [9, 10] here"),
+        ({"model__cell": "gated_antisymmetric"}, " is absent there and [8] here"),
+        ({"model__num_layers": 2}, " is absent there and ["),
+    ],
+)
+def test_another_network_is_refused_before_anything_is_written(
+    changes: dict[str, Any], difference: str, teacher: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        train_and_evaluate(later(teacher, **changes), tmp_path / "new")
+    said = str(caught.value)
+    assert said.startswith(f"config.training.init_from={teacher} has another network: ")
+    assert difference in said and "\n" not in said
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_network_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(
+        ConfigError, match=r"^config\.training\.init_from: no folder mnist-gatd.*'mn"
+    ):
+        train_and_evaluate(later("mnist-gatd"), tmp_path / "new")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(
+        ConfigError, match=r"^config\.training\.init_from: .*config\.json not found"
+    ):
+        train_and_evaluate(later(tmp_path / "empty"), tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_damaged_network_is_refused(teacher: Path, tmp_path: Path) -> None:
+    source = tmp_path / "teacher"
+    shutil.copytree(teacher, source)
+    for manifest in (source / "checkpoints").glob("*.json"):
+        manifest.write_text("{}")
+    with pytest.raises(CheckpointError, match="damaged"):
+        train_and_evaluate(later(source), tmp_path / "new")
+
+
+def test_a_dry_run_looks_for_the_network(tmp_path: Path) -> None:
+    trial = Trial("000", {"training.init_from": "nowhere"})
+    with pytest.raises(ConfigError, match=r"^trial 000: config\.training\.init_from: no folder"):
+        dry_run(Sweep(tiny_config(), [trial], tmp_path))
