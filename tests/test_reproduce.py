@@ -169,6 +169,31 @@ def test_a_table_is_run_once_and_written_three_ways(reproduce: Any, tmp_path: Pa
     assert len(reproduce.engine.made) == len(RUNS)
 
 
+def test_stages_are_run_one_after_the_other(
+    reproduce: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = {
+        "mnist-gated": ({"task.pool": 4}, {"task.pool": 2}),
+        "mnist-lstm": ({"task.pool": 7},),
+    }
+
+    def with_stages(name: str) -> Table:
+        table = read_table_with_three_seeds(name)
+        rows = (row._replace(stages=chosen.get(row.name, ())) for row in table.rows)
+        return table._replace(rows=tuple(rows))
+
+    monkeypatch.setattr(table_definition, "read_table", with_stages)
+    result = reproduce("table1", "--rows=mnist-gated,mnist-lstm,mnist-antisymmetric")
+    assert result.code == 0, result.err
+    rounds = [name.replace("-seed", " ").split() for name in reproduce.engine.made]
+    assert [name for name, _ in rounds[::3]] == [
+        *("mnist-gated", "mnist-gated", "mnist-lstm"),
+        *("mnist-gated", "mnist-lstm", "mnist-antisymmetric"),
+    ]
+    assert [rest for _, rest in rounds[:9:3]] == ["0-stage1", "0-stage2", "0-stage1"]
+    assert [rest for _, rest in rounds[9::3]] == ["0", "0", "0"]
+
+
 def test_norun_only_reads_what_is_there(reproduce: Any, tmp_path: Path) -> None:
     reproduce("table1", "--rows=mnist-gated")
     (tmp_path / RESULTS / "table1.json").unlink()

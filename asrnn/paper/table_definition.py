@@ -45,6 +45,9 @@ class Row(NamedTuple):
     steps: int | None = None
     """If not those of the config file."""
     seeds: tuple[int, ...] = ()
+    stages: tuple[Overrides, ...] = ()
+    """What earlier runs change, each of which gives the next one its first parameters; the last of
+    them gives the row's own run its."""
 
 
 class Table(NamedTuple):
@@ -64,7 +67,7 @@ def read_table(name: str, folder: Path = FOLDER / "experiments") -> Table:
     path = folder / f"{name}.py"
     found = run(_found(path))
     try:
-        rows = tuple(Row(**{**fields, "seeds": _seeds(fields)}) for fields in found["ROWS"])
+        rows = tuple(Row(**fields | _tuples(fields)) for fields in found["ROWS"])
         title = str(found["TITLE"])
     except KeyError as error:
         raise ConfigError(f"{path} does not define {error}") from None
@@ -91,12 +94,12 @@ def choose_rows(table: Table, names: list[str]) -> list[Row]:
     return [runnable[name] for name in names or runnable]
 
 
-def jobs_of(row: Row, folder: Path, *, quick: bool, data: Overrides) -> list[Job]:
-    """The runs of a row, one a seed; none for a row that is only cited.
+def stages_of(row: Row, folder: Path, *, quick: bool, data: Overrides) -> list[list[Job]]:
+    """The runs of a row, one a seed in each stage; the last ones are its own.
 
     Args:
-      row: the row.
-      folder: of all runs; a workdir in it is named after row and seed.
+      row: the row; one that is only cited has no runs.
+      folder: of all runs; a workdir in it is named after row, seed and stage.
       quick: scales the runs down, in workdirs of their own.
       data: where the data are: `task.source`, `task.data_dir`.
 
@@ -104,15 +107,23 @@ def jobs_of(row: Row, folder: Path, *, quick: bool, data: Overrides) -> list[Job
       ConfigError: if its config file is missing or fails, or cannot take its overrides.
     """
     if row.config is None:
-        return []
+        return [[]]
     base = _config(row.config)
+    folder = folder / "quick" if quick else folder
     steps = {} if row.steps is None else {"training.steps": row.steps}
-    overrides = steps | (row.overrides or {}) | (QUICK if quick else {}) | data
-    trials = [
-        Trial(f"{row.name}-seed{seed}", overrides | {"seed": seed})
-        for seed in (row.seeds[:1] if quick else row.seeds)
-    ]
-    return [make_job(base, trial, folder / "quick" if quick else folder) for trial in trials]
+    common = steps | (row.overrides or {})
+    seeds = row.seeds[:1] if quick else row.seeds
+    found: list[list[Job]] = []
+    for number, stage in enumerate((*row.stages, {}), 1):
+        ending = f"-stage{number}" if number <= len(row.stages) else ""
+        jobs = []
+        for i, seed in enumerate(seeds):
+            overrides = common | stage | (QUICK if quick else {}) | data | {"seed": seed}
+            if found:
+                overrides |= {"training.init_from": str(found[-1][i].workdir)}
+            jobs.append(make_job(base, Trial(f"{row.name}-seed{seed}{ending}", overrides), folder))
+        found.append(jobs)
+    return found
 
 
 def _config(name: str) -> ConfigDict:
@@ -122,8 +133,8 @@ def _config(name: str) -> ConfigDict:
     return config
 
 
-def _seeds(fields: dict[str, Any]) -> tuple[int, ...]:
-    return tuple(fields.get("seeds", ()))
+def _tuples(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: tuple(fields.get(name, ())) for name in ("seeds", "stages")}
 
 
 def _found(path: Path) -> Path:

@@ -1,6 +1,7 @@
 """A table as files: what is missing is run, what is there is kept."""
 
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,11 @@ from asrnn.console import to_stderr
 from asrnn.files import write_atomically
 from asrnn.paper import table_definition
 from asrnn.paper.integrators import INTEGRATORS, draw_integrators, integrator_table
-from asrnn.paper.table_definition import choose_rows, jobs_of
+from asrnn.paper.table_definition import choose_rows, stages_of
 from asrnn.paper.table_results import check_workdirs, make_result, read_results, run_missing
 from asrnn.paper.table_text import csv_table, json_table, markdown_table
 from asrnn.sweeps import engines
+from asrnn.sweeps.trials import Job, Watch
 
 
 def make_table(
@@ -41,25 +43,22 @@ def make_table(
       The table, and a line on each file that was written.
     """
     table = table_definition.read_table(name)
-    jobs = {row.name: jobs_of(row, runs, quick=quick, data=data) for row in table.rows}
-    wanted = [job for row in choose_rows(table, list(rows)) for job in jobs[row.name]]
+    stages = {row.name: stages_of(row, runs, quick=quick, data=data) for row in table.rows}
+    chosen = [stages[row.name] for row in choose_rows(table, list(rows))]
     stem = f"{name}-quick" if quick else name
     read_results(out / f"{stem}.json")  # refuses a damaged one before anything runs
     if (out / f"{stem}.md").exists() and not (out / f"{stem}.json").exists():
         to_stderr(f"{out / stem}.json is gone: the table will hold only what is in {runs}")
     if run:
-        check_workdirs(wanted)
+        check_workdirs([job for jobs in chain(*chosen) for job in jobs])
     try:
         if run:
-            run_missing(
-                wanted,
-                lambda jobs, watch: engines.run_locally(jobs, workers=workers, watch=watch),
-            )
+            _run_stages(chosen, workers)
     finally:
         kept = read_results(out / f"{stem}.json")  # another reproduce may have written meanwhile
         results = [
             make_result(
-                name, row, jobs[row.name], kept.get(row.name), quick=quick, report=to_stderr
+                name, row, stages[row.name], kept.get(row.name), quick=quick, report=to_stderr
             )
             for row in table.rows
         ]
@@ -72,3 +71,14 @@ def make_table(
         if name == INTEGRATORS:
             written.append(draw_integrators(table.title, results, out / f"{stem}.png"))
     return [text, *(f"written: {path}" for path in written)]
+
+
+def _run_stages(rows: Sequence[Sequence[Sequence[Job]]], workers: int) -> None:
+    """Runs what is missing: the first stage of all rows that have one before their own runs, ..."""
+
+    def engine(jobs: Sequence[Job], watch: Watch) -> None:
+        engines.run_locally(jobs, workers=workers, watch=watch)
+
+    for before in range(max(map(len, rows)) - 1, -1, -1):
+        jobs = [job for stages in rows if len(stages) > before for job in stages[-1 - before]]
+        run_missing(jobs, engine)

@@ -29,16 +29,16 @@ Result = dict[str, Any]
 Run = dict[str, Any]
 """What one seed came to, in the `runs` of a row."""
 
-FREE = {*MAY_DIFFER, "seed", "task.source", "training.log_every"} - {
+FREE = {*MAY_DIFFER, "seed", "task.source", "training.log_every", "training.init_from"} - {
     *("training.steps", "training.patience")
 }
-"""Config fields that are no part of what a row measures."""
+"""Config fields that are no part of what a row measures; its stages say what it starts from."""
 
 
 def make_result(
     table: str,
     row: Row,
-    jobs: Sequence[Job],
+    stages: Sequence[Sequence[Job]],
     kept: Mapping[str, Any] | None,
     *,
     quick: bool,
@@ -49,14 +49,15 @@ def make_result(
     Args:
       table: its name, "table1" for example.
       row: its definition.
-      jobs: its runs, one a seed; none for a row that is only cited.
+      stages: its runs, one a seed in each stage; none for a row that is only cited.
       kept: the same row of an earlier JSON file.
       quick: whether the runs are scaled down.
       report: is told of kept results that cannot be used any more.
     """
+    jobs = stages[-1]
     config = jobs[0].config if jobs else None
-    settings = None if config is None else definition(config)
-    found = _kept_runs(row, kept, settings, report) | _present_runs(jobs)
+    settings = None if config is None else definition([jobs[0].config for jobs in stages])
+    found = _kept_runs(row, kept, settings, report) | _present_runs(stages)
     runs = [found[seed] for seed in (job.config.seed for job in jobs) if seed in found]
     done = [run for run in runs if run["status"] == "done"]
     command = f"python -m asrnn.reproduce {table} --rows={row.name}" + " --quick" * quick
@@ -78,7 +79,7 @@ def make_result(
         "units": row.units if config is None else config.model.hidden_size,
         "num_parameters": None if config is None else count_parameters(config),
         "printed_parameters": row.printed_parameters,
-        "steps": None if config is None else config.training.steps,
+        "steps": None if config is None else sum(jobs[0].config.training.steps for jobs in stages),
         "seconds": _mean([run["seconds"] for run in done]),
         "hardware": "; ".join(dict.fromkeys(run["hardware"] for run in done)) or None,
         "command": None if config is None else command,
@@ -145,13 +146,27 @@ def foreign(job: Job) -> str:
     now = flatten(job.config.to_dict())
     free = (FREE - {"seed"}) | {"training.steps"}
     changes = _differences(before, now, free)
+    sources = [fields.get("training.init_from", "") for fields in (before, now)]
+    if bool(sources[0]) != bool(sources[1]):
+        changes.append(f"training.init_from: {sources[0]!r} -> {sources[1]!r}")
     if summary is not None and summary["steps"] > job.config.training.steps:
         changes.append(f"training.steps: {summary['steps']} -> {job.config.training.steps}")
     return ", ".join(changes)
 
 
-def definition(config: ConfigDict) -> dict[str, Any]:
-    """The fields that decide what a row measures, by dotted name."""
+def definition(stages: Sequence[ConfigDict]) -> dict[str, Any]:
+    """The fields that decide what a row measures, by dotted name: those of its own runs.
+
+    Of the stages before them `stages` has the fields that differ.
+    """
+    *before, own = [_fields(config) for config in stages]
+    differing = [
+        {name: value for name, value in stage.items() if value != own[name]} for stage in before
+    ]
+    return own | ({"stages": differing} if differing else {})
+
+
+def _fields(config: ConfigDict) -> dict[str, Any]:
     fields = flatten(config.to_dict())
     return {name: value for name, value in sorted(fields.items()) if name not in FREE}
 
@@ -163,13 +178,14 @@ def count_parameters(config: ConfigDict) -> int:
     return num_parameters(jax.eval_shape(lambda: make_experiment(config).initial_params))
 
 
-def _present_runs(jobs: Sequence[Job]) -> dict[int, Run]:
-    """The finished runs of the workdirs, by seed."""
+def _present_runs(stages: Sequence[Sequence[Job]]) -> dict[int, Run]:
+    """The finished runs of the workdirs, by seed; their seconds are those of all stages."""
     runs = {}
-    for job in jobs:
+    for *before, job in zip(*stages, strict=True):
         summary = read_summary(job.workdir)
-        if summary is None or foreign(job):
+        if summary is None or any(foreign(each) for each in (*before, job)):
             continue
+        earlier = [read_summary(stage.workdir) or {"seconds": 0.0} for stage in before]
         training = job.config.training
         complete = is_finished(summary, training.steps, training.patience)
         if complete or summary["status"] == "diverged":
@@ -180,7 +196,7 @@ def _present_runs(jobs: Sequence[Job]) -> dict[int, Run]:
                 "test_accuracy": _percent(summary["test_accuracy"]),
                 "validation_accuracy": _percent(summary["validation_accuracy"]),
                 "best_step": summary["best_step"],
-                "seconds": summary["seconds"],
+                "seconds": round(sum(run["seconds"] for run in (*earlier, summary)), 3),
                 "hardware": f"{summary['device']}, {summary['backend']}",
             }
     return runs

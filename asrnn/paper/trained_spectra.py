@@ -49,9 +49,10 @@ def write_trained_spectra(out: Path, workdir: Path, data: Mapping[str, Any]) -> 
     """
     trained = read_trained(workdir, data)
     config = trained.experiment.config
+    first = "drawn" if config.training.init_from else "before"
     title = (
         f"{config.model.cell}, {config.model.hidden_size} units, on {EXAMPLES} test examples of"
-        f" {config.task.name}, before and after training"
+        f" {config.task.name}, {first} and after training"
     )
     name = workdir.resolve().name
     return write_points(trained_spectra(trained), out / f"spectra-{name}", title)

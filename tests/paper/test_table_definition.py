@@ -8,7 +8,7 @@ import pytest
 
 from asrnn.errors import ConfigError
 from asrnn.paper import table_definition
-from asrnn.paper.table_definition import QUICK, Row, Table, choose_rows, jobs_of, read_table
+from asrnn.paper.table_definition import QUICK, Row, Table, choose_rows, read_table, stages_of
 from asrnn.paper.table_results import count_parameters
 from asrnn.sweeps.trials import Job
 
@@ -77,7 +77,7 @@ SIZES = {
 
 
 def jobs(row: Row, *, quick: bool = False) -> list[Job]:
-    return jobs_of(row, Path("runs"), quick=quick, data={})
+    return stages_of(row, Path("runs"), quick=quick, data={})[-1]
 
 
 @pytest.mark.parametrize(
@@ -125,12 +125,40 @@ def test_overrides_seeds_and_the_place_of_the_data_reach_the_config() -> None:
     row = ROWS["mnist-gated"]._replace(
         overrides={"optimizer.learning_rate": 0.25}, steps=7, seeds=(5,)
     )
-    (job,) = jobs_of(row, Path("r"), quick=False, data={"task.data_dir": "here"})
+    ((job,),) = stages_of(row, Path("r"), quick=False, data={"task.data_dir": "here"})
     assert job.workdir == Path("r/mnist-gated-seed5")
     assert job.config.optimizer.learning_rate == 0.25
     assert job.config.training.steps == 7
     assert job.config.model.cell == "gated_antisymmetric"
     assert (job.config.seed, job.config.task.data_dir) == (5, "here")
+
+
+def test_each_stage_starts_from_the_one_before_and_the_row_from_the_last() -> None:
+    row = ROWS["noisy-cifar10-gated"]._replace(
+        overrides={"optimizer.learning_rate": 0.5, "model.cell": "gated_antisymmetric"},
+        steps=7,
+        seeds=(0, 4),
+        stages=(
+            {"task.padded_length": 50, "training.steps": 9},
+            {"task.padded_length": 99, "optimizer.learning_rate": 0.25},
+        ),
+    )
+    first, second, own = stages_of(row, Path("r"), quick=False, data={})
+    names = [[job.workdir.name for job in jobs] for jobs in (first, second, own)]
+    assert names == [
+        [f"noisy-cifar10-gated-seed{seed}{ending}" for seed in (0, 4)]
+        for ending in ("-stage1", "-stage2", "")
+    ]
+    for jobs in (first, second, own):
+        assert [job.config.seed for job in jobs] == [0, 4]
+    assert [job.config.training.init_from for job in first] == ["", ""]
+    for before, after in ((first, second), (second, own)):
+        sources = [job.config.training.init_from for job in after]
+        assert sources == [str(job.workdir) for job in before]
+    found = [jobs[0].config for jobs in (first, second, own)]
+    assert [config.task.padded_length for config in found] == [50, 99, 1000]
+    assert [config.training.steps for config in found] == [9, 7, 7]
+    assert [config.optimizer.learning_rate for config in found] == [0.5, 0.25, 0.5]
 
 
 def test_a_quick_run_is_smaller_and_elsewhere() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from asrnn.config import to_json
 from asrnn.errors import CheckpointError, ConfigError
-from asrnn.paper.table_definition import Row, jobs_of
+from asrnn.paper.table_definition import Row, stages_of
 from asrnn.paper.table_results import check_workdirs, foreign, make_result, read_results
 from asrnn.sweeps.trials import Job
 
@@ -26,13 +26,18 @@ def jobs(folder: Path, row: Row = ROW, **overrides: Any) -> list[Job]:
     """The jobs of a row with some overrides; `__` stands for the dot."""
     changes = {name.replace("__", "."): value for name, value in overrides.items()}
     row = row._replace(overrides=(row.overrides or {}) | changes)
-    return jobs_of(row, folder, quick=False, data={})
+    return stages_of(row, folder, quick=False, data={})[-1]
 
 
 def finish(job: Job, test: float | None, **changes: Any) -> None:
     """Writes what a finished run leaves behind."""
     summary = {
-        **{"status": "done", "steps": 60, "test_accuracy": test, "validation_accuracy": 0.5},
+        **{
+            "status": "done",
+            "steps": job.config.training.steps,
+            "test_accuracy": test,
+            "validation_accuracy": 0.5,
+        },
         **{"best_step": 40, "seconds": 10.0, "device": "cpu (2 cores)", "backend": "native"},
     }
     job.workdir.mkdir(parents=True)
@@ -43,7 +48,7 @@ def finish(job: Job, test: float | None, **changes: Any) -> None:
 def result(jobs: list[Job], kept: Any = None, row: Row = ROW) -> dict[str, Any]:
     """The row, and under `said` what was reported."""
     said: list[str] = []
-    found = make_result("table1", row, jobs, kept, quick=False, report=said.append)
+    found = make_result("table1", row, [jobs], kept, quick=False, report=said.append)
     return found | {"said": said}
 
 
@@ -223,6 +228,65 @@ def test_a_field_that_is_new_since_had_its_default(tmp_path: Path) -> None:
     assert result(jobs(tmp_path / "clone"), kept)["mean"] == 97.0
     changed = jobs(tmp_path / "clone", optimizer__epsilon=0.1)
     assert result(changed, kept)["mean"] is None
+
+
+# ---- rows of several stages
+
+
+STAGED = ROW._replace(
+    stages=({"task.pool": 2, "training.steps": 30}, {"task.pool": 4}), seeds=(0, 1)
+)
+
+
+def staged(folder: Path, row: Row = STAGED, kept: Any = None) -> dict[str, Any]:
+    said: list[str] = []
+    stages = stages_of(row, folder, quick=False, data={})
+    return make_result("table1", row, stages, kept, quick=False, report=said.append) | {
+        "said": said
+    }
+
+
+def test_steps_and_seconds_are_those_of_all_stages(tmp_path: Path) -> None:
+    for jobs in stages_of(STAGED, tmp_path, quick=False, data={}):
+        finish(jobs[0], 0.9, seconds=10.0)
+    found = staged(tmp_path)
+    assert (found["steps"], found["seconds"], found["seeds"]) == (150, 30.0, [0])
+    assert found["settings"]["stages"] == [{"task.pool": 2, "training.steps": 30}, {"task.pool": 4}]
+    assert found["settings"]["task.pool"] == 1
+    assert "training.init_from" not in found["settings"]  # a folder of some machine
+
+
+def test_a_clone_keeps_the_results_of_stages_until_one_of_them_changes(tmp_path: Path) -> None:
+    for jobs in stages_of(STAGED, tmp_path, quick=False, data={}):
+        finish(jobs[1], 0.9)
+    kept = json.loads(json.dumps(staged(tmp_path)))
+    assert staged(tmp_path / "clone", kept=kept)["seeds"] == [1]
+    changed = STAGED._replace(stages=({"task.pool": 2}, {"task.pool": 4}))
+    assert staged(tmp_path / "clone", changed, kept)["seeds"] == []
+    without = staged(tmp_path / "clone", ROW._replace(seeds=(0, 1)), kept)
+    assert without["seeds"] == [] and "stages" in without["said"][0]
+
+
+def test_a_run_that_started_from_drawn_parameters_is_not_that_of_stages(tmp_path: Path) -> None:
+    job = jobs(tmp_path)[0]
+    finish(job, 0.9)
+    assert staged(tmp_path)["seeds"] == []
+    own = stages_of(STAGED, tmp_path, quick=False, data={})[-1][0]
+    assert "training.init_from" in foreign(own)
+
+
+def test_the_run_of_another_stage_makes_the_result_another(tmp_path: Path) -> None:
+    first, second, own = stages_of(STAGED, tmp_path, quick=False, data={})
+    other = stages_of(
+        STAGED._replace(stages=({"task.pool": 7}, {"task.pool": 4})),
+        tmp_path,
+        quick=False,
+        data={},
+    )
+    for job in (other[0][0], second[0], own[0]):
+        finish(job, 0.9)
+    assert "task.pool: 7 -> 2" in foreign(first[0])
+    assert staged(tmp_path)["seeds"] == []
 
 
 def test_there_need_not_be_an_earlier_file(tmp_path: Path) -> None:
