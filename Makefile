@@ -7,7 +7,7 @@ LOCKED := requirements-locked.txt
 EDITABLE := --config-settings editable_mode=compat --editable
 
 .PHONY: help train test test-ci test-slow test-sanitized test-gpu test-gpu-sanitized lint wheel docs clean \
-	torture audit lock locked
+	torture fuzz audit lock locked
 
 help:
 	@echo "make train      train on the bundled digits: the main job, a minute"
@@ -63,6 +63,12 @@ torture: $(VENV)/installed-dev
 	$(BIN)/python experiments/damage.py --damages=500 --out=experiments/results/reliability/damage.json
 	$(BIN)/python experiments/fuzz.py --inputs=6000 --out=experiments/results/reliability/fuzz.json
 	$(BIN)/python experiments/scarcity.py --out=experiments/results/reliability/scarcity.json
+
+# An hour of the readers' bytes, led by the lines that they execute.
+fuzz: export JAX_PLATFORMS := cpu
+fuzz: $(VENV)/installed-dev
+	$(BIN)/python -m pip install --quiet atheris
+	$(BIN)/python experiments/coverage_fuzz.py --minutes=60 --out=experiments/results/reliability/coverage-fuzz.json
 
 # What is known against the locked packages; fails where the advisories cannot be reached, too.
 audit: $(VENV)/installed-dev
