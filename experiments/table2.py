@@ -144,8 +144,12 @@ ROWS = [
         "source": PAPER,
         "recipe": "ours",
         "config": "configs/noise_padded_cifar10.py:gated",
-        "overrides": {"training.eval_every": 1_000, "training.log_every": 200},
-        "steps": 13_000,
+        "stages": [
+            "configs/noise_padded_cifar10.py:gated_100",
+            "configs/noise_padded_cifar10.py:gated_300",
+        ],
+        "overrides": {"training.log_every": 200},
+        "steps": 5_000,
         "seeds": [0],
     },
 ]

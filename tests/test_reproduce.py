@@ -172,10 +172,8 @@ def test_a_table_is_run_once_and_written_three_ways(reproduce: Any, tmp_path: Pa
 def test_stages_are_run_one_after_the_other(
     reproduce: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    chosen = {
-        "mnist-gated": ({"task.pool": 4}, {"task.pool": 2}),
-        "mnist-lstm": ({"task.pool": 7},),
-    }
+    gated, lstm = "configs/mnist.py:paper", "configs/mnist.py:lstm"
+    chosen = {"mnist-gated": (gated, gated), "mnist-lstm": (lstm,)}
 
     def with_stages(name: str) -> Table:
         table = read_table_with_three_seeds(name)

@@ -45,9 +45,9 @@ class Row(NamedTuple):
     steps: int | None = None
     """If not those of the config file."""
     seeds: tuple[int, ...] = ()
-    stages: tuple[Overrides, ...] = ()
-    """What earlier runs change, each of which gives the next one its first parameters; the last of
-    them gives the row's own run its."""
+    stages: tuple[str, ...] = ()
+    """The configs of earlier runs, each of which gives the next one its first parameters; the last
+    of them gives the row's own run its."""
 
 
 class Table(NamedTuple):
@@ -108,20 +108,18 @@ def stages_of(row: Row, folder: Path, *, quick: bool, data: Overrides) -> list[l
     """
     if row.config is None:
         return [[]]
-    base = _config(row.config)
     folder = folder / "quick" if quick else folder
-    steps = {} if row.steps is None else {"training.steps": row.steps}
-    common = steps | (row.overrides or {})
     seeds = row.seeds[:1] if quick else row.seeds
     found: list[list[Job]] = []
-    for number, stage in enumerate((*row.stages, {}), 1):
-        ending = f"-stage{number}" if number <= len(row.stages) else ""
+    for number, config in enumerate((*row.stages, row.config), 1):
+        base, is_own = _config(config), number > len(row.stages)
+        steps = {"training.steps": row.steps} if is_own and row.steps is not None else {}
+        common = steps | (row.overrides or {}) | (QUICK if quick else {}) | data
         jobs = []
         for i, seed in enumerate(seeds):
-            overrides = common | stage | (QUICK if quick else {}) | data | {"seed": seed}
-            if found:
-                overrides |= {"training.init_from": str(found[-1][i].workdir)}
-            jobs.append(make_job(base, Trial(f"{row.name}-seed{seed}{ending}", overrides), folder))
+            name = f"{row.name}-seed{seed}" + ("" if is_own else f"-stage{number}")
+            source = {"training.init_from": str(found[-1][i].workdir)} if found else {}
+            jobs.append(make_job(base, Trial(name, common | source | {"seed": seed}), folder))
         found.append(jobs)
     return found
 

@@ -134,19 +134,17 @@ def test_overrides_seeds_and_the_place_of_the_data_reach_the_config() -> None:
 
 
 def test_each_stage_starts_from_the_one_before_and_the_row_from_the_last() -> None:
-    row = ROWS["noisy-cifar10-gated"]._replace(
-        overrides={"optimizer.learning_rate": 0.5, "model.cell": "gated_antisymmetric"},
+    file = "configs/noise_padded_cifar10.py"
+    row = ROWS["noisy-cifar10-gated-ours"]._replace(
+        overrides={"optimizer.clip_norm": 0.5},
         steps=7,
         seeds=(0, 4),
-        stages=(
-            {"task.padded_length": 50, "training.steps": 9},
-            {"task.padded_length": 99, "optimizer.learning_rate": 0.25},
-        ),
+        stages=(f"{file}:gated_100", f"{file}:gated_300"),
     )
     first, second, own = stages_of(row, Path("r"), quick=False, data={})
     names = [[job.workdir.name for job in jobs] for jobs in (first, second, own)]
     assert names == [
-        [f"noisy-cifar10-gated-seed{seed}{ending}" for seed in (0, 4)]
+        [f"noisy-cifar10-gated-ours-seed{seed}{ending}" for seed in (0, 4)]
         for ending in ("-stage1", "-stage2", "")
     ]
     for jobs in (first, second, own):
@@ -156,9 +154,9 @@ def test_each_stage_starts_from_the_one_before_and_the_row_from_the_last() -> No
         sources = [job.config.training.init_from for job in after]
         assert sources == [str(job.workdir) for job in before]
     found = [jobs[0].config for jobs in (first, second, own)]
-    assert [config.task.padded_length for config in found] == [50, 99, 1000]
-    assert [config.training.steps for config in found] == [9, 7, 7]
-    assert [config.optimizer.learning_rate for config in found] == [0.5, 0.25, 0.5]
+    assert [config.task.padded_length for config in found] == [100, 300, 1000]
+    assert found[0].training.steps > found[1].training.steps > found[2].training.steps == 7
+    assert [config.optimizer.clip_norm for config in found] == [0.5] * 3
 
 
 def test_a_quick_run_is_smaller_and_elsewhere() -> None:

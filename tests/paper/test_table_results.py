@@ -234,7 +234,7 @@ def test_a_field_that_is_new_since_had_its_default(tmp_path: Path) -> None:
 
 
 STAGED = ROW._replace(
-    stages=({"task.pool": 2, "training.steps": 30}, {"task.pool": 4}), seeds=(0, 1)
+    stages=("configs/mnist.py:paper,quick", "configs/mnist.py:paper"), seeds=(0, 1)
 )
 
 
@@ -250,9 +250,11 @@ def test_steps_and_seconds_are_those_of_all_stages(tmp_path: Path) -> None:
     for jobs in stages_of(STAGED, tmp_path, quick=False, data={}):
         finish(jobs[0], 0.9, seconds=10.0)
     found = staged(tmp_path)
-    assert (found["steps"], found["seconds"], found["seeds"]) == (150, 30.0, [0])
-    assert found["settings"]["stages"] == [{"task.pool": 2, "training.steps": 30}, {"task.pool": 4}]
-    assert found["settings"]["task.pool"] == 1
+    assert (found["steps"], found["seconds"], found["seeds"]) == (200 + 50_000 + 60, 30.0, [0])
+    first, second = found["settings"]["stages"]
+    assert (first["training.steps"], first["training.eval_every"]) == (200, 100)
+    assert second == {"training.steps": 50_000}
+    assert found["settings"]["training.steps"] == 60
     assert "training.init_from" not in found["settings"]  # a folder of some machine
 
 
@@ -261,7 +263,7 @@ def test_a_clone_keeps_the_results_of_stages_until_one_of_them_changes(tmp_path:
         finish(jobs[1], 0.9)
     kept = json.loads(json.dumps(staged(tmp_path)))
     assert staged(tmp_path / "clone", kept=kept)["seeds"] == [1]
-    changed = STAGED._replace(stages=({"task.pool": 2}, {"task.pool": 4}))
+    changed = STAGED._replace(stages=STAGED.stages[:1])
     assert staged(tmp_path / "clone", changed, kept)["seeds"] == []
     without = staged(tmp_path / "clone", ROW._replace(seeds=(0, 1)), kept)
     assert without["seeds"] == [] and "stages" in without["said"][0]
@@ -277,15 +279,11 @@ def test_a_run_that_started_from_drawn_parameters_is_not_that_of_stages(tmp_path
 
 def test_the_run_of_another_stage_makes_the_result_another(tmp_path: Path) -> None:
     first, second, own = stages_of(STAGED, tmp_path, quick=False, data={})
-    other = stages_of(
-        STAGED._replace(stages=({"task.pool": 7}, {"task.pool": 4})),
-        tmp_path,
-        quick=False,
-        data={},
-    )
-    for job in (other[0][0], second[0], own[0]):
+    config = first[0].config.copy_and_resolve_references()
+    config.task.pool = 2
+    for job in (first[0]._replace(config=config), second[0], own[0]):
         finish(job, 0.9)
-    assert "task.pool: 7 -> 2" in foreign(first[0])
+    assert "task.pool: 2 -> 1" in foreign(first[0])
     assert staged(tmp_path)["seeds"] == []
 
 
