@@ -2,7 +2,8 @@
 
 python -m asrnn.reproduce table1|table2 [--data_dir=DIR] [--source=files|tfds] [--rows=a,b]
                           [--norun] [--workers=2] [--quick] [--out=DIR] [--runs=DIR]
-python -m asrnn.reproduce integrators  (as a table; not in the paper: schemes on one field)
+python -m asrnn.reproduce integrators|trainability  (as a table; not in the paper: schemes on one
+                          field; where a network can be trained)
 python -m asrnn.reproduce spectra [--quick] [--out=DIR]
 python -m asrnn.reproduce spectra --workdir=DIR [--data_dir=DIR] [--source=files|tfds] [--out=DIR]
 python -m asrnn.reproduce figure1 [--steps=50] [--out=DIR]
@@ -19,7 +20,7 @@ from absl import flags
 from asrnn.command import goes_only, loading, run
 from asrnn.errors import CheckpointError, ConfigError
 
-TABLES = ("table1", "table2", "integrators")
+TABLES = ("table1", "table2", "integrators", "trainability")
 FIGURES = ("figure1", "spectra", "phase")
 CHOICES = (*TABLES, *FIGURES)
 

@@ -280,7 +280,7 @@ def test_spectra_of_a_trained_network_are_those_of_its_workdir(
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        ([], 2, "say which of table1, table2, integrators, figure1, spectra, phase"),
+        ([], 2, "say which of table1, table2, integrators, trainability, figure1, spectra, phase"),
         (["tabel1"], 2, "did you mean 'table1'?"),
         (["table1", "table2"], 2, "stray argument 'table2'"),
         (["table1", "--rows=mnist-gate"], 2, "did you mean 'mnist-gated'?"),

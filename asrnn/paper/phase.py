@@ -3,7 +3,8 @@
 Left, the factor by which a step of each scheme multiplies a mode of the imaginary axis, from the
 Jacobian of its step. In the middle and on the right, how much a small change of the first state
 grows or shrinks over a sequence, of networks at their initial parameters, over ε σ_w and γ/ε; the
-input is a white bar as a picture of 28 x 28 pixels. It needs no data and no runs.
+input is a white bar as a picture of 28 x 28 pixels. It needs no data and no runs; where the table
+`trainability` lies in its folder, the accuracies of that are written on the maps.
 """
 
 import csv
@@ -19,6 +20,7 @@ import numpy as np
 from asrnn.dynamics import SCHEMES, Coefficients, Scheme, make_cell
 from asrnn.dynamics.stability import largest_lyapunov_exponent, step_jacobian
 from asrnn.files import replacing, write_atomically
+from asrnn.paper.table_results import read_results
 from asrnn.typing import Array
 
 STEP_SIZE = 0.1  # ε; σ_w and γ follow from the axes
@@ -113,10 +115,30 @@ def write_phase(out: Path, *, quick: bool) -> list[Path]:
     writer.writerow(["what", "x", "y", "value"])
     writer.writerows(_rows(angles, curves, speeds, diffusions, maps))
     write_atomically(table, text.getvalue())
-    figure = _draw(angles, curves, speeds, diffusions, maps)
+    measured = accuracies(out)
+    figure = _draw(angles, curves, speeds, diffusions, maps, measured)
     with replacing(image) as temporary:
         figure.savefig(temporary, format="png", dpi=120)
     return [image, table]
+
+
+def accuracies(out: Path) -> dict[str, list[tuple[float, float, float]]]:
+    """By cell, ε σ_w, γ/ε and the test accuracy in % of each run of the table `trainability`.
+
+    Args:
+      out: the folder of the table; one without it has no accuracies.
+
+    Raises:
+      CheckpointError: if the table is damaged.
+    """
+    found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in CELLS}
+    for row in read_results(out / "trainability.json").values():
+        if row["mean"] is not None:
+            values = row["settings"]
+            speed = values["model.step_size"] * values["model.init_scale"]
+            diffusion = values["model.diffusion"] / values["model.step_size"]
+            found[row["cell"]].append((speed, diffusion, row["mean"]))
+    return found
 
 
 def _rows(
@@ -141,6 +163,7 @@ def _draw(
     speeds: np.ndarray,
     diffusions: np.ndarray,
     maps: dict[str, np.ndarray],
+    measured: dict[str, list[tuple[float, float, float]]],
 ) -> Any:
     from matplotlib.figure import Figure
 
@@ -166,6 +189,10 @@ def _draw(
         axis.plot(speeds, 2 * speeds**2 / STEP_SIZE**2, "k:", label="γ = εω²/2, ω = 2σ_w")
         axis.set(xscale="log", yscale="log", xlim=speeds[[0, -1]], ylim=diffusions[[0, -1]])
         axis.set(xlabel="ε σ_w", ylabel="γ/ε", title=f"{name}, Euler, T = 784")
+        box = {"boxstyle": "round,pad=0.2", "facecolor": "white", "alpha": 0.85, "linewidth": 0.0}
+        for speed, diffusion, accuracy in measured[name]:
+            text = f"{accuracy:.0f}"
+            axis.text(speed, diffusion, text, ha="center", va="center", fontsize=8, bbox=box)
     others[0].legend(loc="lower right", fontsize=8)
     label = "log10 of the growth of a random direction"
     figure.colorbar(colours, ax=others, label=label)

@@ -30,7 +30,7 @@ def make_table(
     """Runs what is missing and writes the table from what is there, also when it was stopped.
 
     Args:
-      name: "table1", "table2" or "integrators".
+      name: "table1", "table2", "integrators" or "trainability".
       out: the folder of the files.
       runs: the folder of the runs.
       data: the fields of a config that say where the data are, by dotted name.

@@ -7,7 +7,22 @@ import jax
 import numpy as np
 import pytest
 
-from asrnn.paper.phase import CELLS, SHOWN, bar, growth, growth_over_sequence, write_phase
+from asrnn.errors import CheckpointError
+from asrnn.paper.phase import (
+    CELLS,
+    DIFFUSIONS,
+    SHOWN,
+    SPEEDS,
+    accuracies,
+    bar,
+    growth,
+    growth_over_sequence,
+    write_phase,
+)
+from asrnn.paper.table_definition import read_table, stages_of
+from asrnn.paper.table_results import definition
+from asrnn.paper.table_text import json_table
+from asrnn.training.experiment import parameter_shapes
 
 
 @pytest.mark.parametrize(
@@ -40,6 +55,38 @@ def test_slow_modes_with_much_diffusion_die_and_fast_ones_with_little_explode(
 def test_the_bar_is_80_white_pixels_of_784() -> None:
     assert bar().shape == (784, 1)
     assert bar().sum() == 80
+
+
+# ---- the accuracies on the maps
+
+
+def test_the_points_that_are_trained_lie_on_the_maps(tmp_path: Path) -> None:
+    table = read_table("trainability")
+    for row in table.rows:
+        ((job,),) = stages_of(row, tmp_path, quick=False, data={"task.source": "tfds"})
+        assert parameter_shapes(job.config)
+        settings = definition([job.config])
+        speed = settings["model.step_size"] * settings["model.init_scale"]
+        diffusion = settings["model.diffusion"] / settings["model.step_size"]
+        assert SPEEDS[0] < speed < SPEEDS[-1]
+        assert DIFFUSIONS[0] < diffusion < DIFFUSIONS[-1]
+        assert f"ε σ_w = {speed:g}, γ/ε = {diffusion:g}" in row.method
+    assert {row.method.split(",")[0] for row in table.rows} == set(CELLS)
+
+
+def test_what_was_measured_is_found_and_only_that(tmp_path: Path) -> None:
+    assert accuracies(tmp_path) == {name: [] for name in CELLS}
+    fields = {"runs": [], "settings": {"model.step_size": 0.1, "model.init_scale": 0.5}}
+    fields["settings"] |= {"model.diffusion": 0.2}
+    rows = [
+        {"name": "a", "cell": CELLS[1], "mean": 91.5, **fields},
+        {"name": "b", "cell": CELLS[0], "mean": None, **fields},
+    ]
+    (tmp_path / "trainability.json").write_text(json_table(rows))
+    assert accuracies(tmp_path) == {CELLS[0]: [], CELLS[1]: [(0.05, 2.0, 91.5)]}
+    (tmp_path / "trainability.json").write_text("[{}]")
+    with pytest.raises(CheckpointError, match="is not a table of this command"):
+        accuracies(tmp_path)
 
 
 @pytest.mark.slow
