@@ -7,6 +7,7 @@ chosen ones do not read has to stay at its default.
 
 import hashlib
 import json
+import os
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -164,9 +165,11 @@ def _todays(field: str, value: Any) -> Any:
 
 
 def normalized(config: ConfigDict) -> ConfigDict:
-    """The config with every field that no component reads at its default."""
+    """The config with every field that no component reads at its default, and paths as short."""
     config = ConfigDict(config.to_dict())
     _reset_unread(config)
+    if config.training.init_from:
+        config.training.init_from = os.path.normpath(config.training.init_from)
     return config
 
 

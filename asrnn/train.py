@@ -50,13 +50,17 @@ def main() -> None:
         return
     loading("jax")
     from asrnn.training.devices import configure_jax, start_jax
-    from asrnn.training.experiment import parameter_shapes, parameter_table
+    from asrnn.training.experiment import make_experiment, parameter_shapes, parameter_table
     from asrnn.training.loop import train
     from asrnn.training.processes import is_first, join
+    from asrnn.training.saved import at_the_start
 
     configure_jax(alone=not DISTRIBUTED.value or DRY_RUN.value)
     if DRY_RUN.value:
-        print(to_json(config), parameter_table(parameter_shapes(config)), sep="\n")
+        shapes = parameter_shapes(config)
+        if config.training.init_from:
+            at_the_start(make_experiment(config), workdir)
+        print(to_json(config), parameter_table(shapes), sep="\n")
         return
     if DISTRIBUTED.value:
         join(COORDINATOR_ADDRESS.value, NUM_PROCESSES.value, PROCESS_ID.value)

@@ -214,8 +214,12 @@ def export(workdir: Path, name: str, command: str, note: str = "") -> Path:
         f"{part}_{metric.monitored}": summary[f"{part}_{metric.monitored}"]
         for part in ("validation", "test")
     }
+    origin = summary.get("init_from")
+    if origin is not None:
+        origin = origin | {"network": Path(origin["network"]).name}
     facts = {
         "command": command,
+        "init_from": origin,
         "note": note,
         "seed": config.seed,
         "step": trained.step,

@@ -2,13 +2,12 @@
 
 What `fuzz.py` reads of files (IDX, CIFAR, .npz, config.json, metrics.jsonl, ...), fuzzed by
 atheris, libFuzzer for Python (`make fuzz` installs it): inputs that execute new lines of asrnn,
-json, zipfile and NumPy's formats are kept and changed further. A reader returns, or raises an
+json, zipfile and NumPy are kept in --corpus and changed further. A reader returns, or raises an
 AsrnnError of one line; anything else, and whatever takes longer than 20 seconds or 2 GiB, is
-wrong, and ends the campaign with the input in --corpus and code 1.
+wrong: it ends the campaign with code 1, and the input is in --corpus too.
 """
 
 import argparse
-import json
 import re
 import subprocess
 import sys
@@ -25,11 +24,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--corpus", type=Path, help="kept from one campaign to the next")
+    parser.add_argument("--corpus", type=Path, default="runs/fuzz", help="of all campaigns")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="coverage-fuzz-") as name:
-        corpus = (given.corpus or Path(name) / "corpus").absolute()
+        corpus = given.corpus.absolute()
         corpus.mkdir(parents=True, exist_ok=True)
         flags = [
             *(f"-max_total_time={round(60 * given.minutes)}", f"-seed={given.seed}"),
@@ -44,7 +43,7 @@ def main() -> None:
             errors="replace",
             check=False,
         )
-        text = report(ended.stdout, ended.returncode, len(list(corpus.iterdir())))
+        text = report(ended.stdout, ended.returncode)
     print(text)
     if given.out is not None:
         given.out.parent.mkdir(parents=True, exist_ok=True)
@@ -52,17 +51,20 @@ def main() -> None:
     sys.exit(ended.returncode != 0)
 
 
-def report(log: str, code: int, kept: int) -> str:
-    """The figures of libFuzzer's log as JSON; all of its end if something was wrong."""
+def report(log: str, code: int) -> str:
+    """The figures of libFuzzer's log as JSON, and its end if something was wrong."""
+    import json  # not before the child has it instrumented
+
     inputs = re.findall(r"stat::number_of_executed_units:\s*(\d+)", log)
     progress = re.findall(r"cov: (\d+) ft: (\d+)", log)
+    kept = re.findall(r"corp: (\d+)/", log)
     seconds = re.findall(r"Done \d+ runs in (\d+) second", log)
     found = {
         "inputs": int(inputs[-1]) if inputs else None,
         "seconds": int(seconds[-1]) if seconds else None,
         "edges_at_the_start": int(progress[0][0]) if progress else None,
         "edges": int(progress[-1][0]) if progress else None,
-        "inputs_kept": kept,
+        "inputs_kept": int(kept[-1]) if kept else None,
         "wrong": log[-6000:] if code else None,
     }
     return json.dumps(found, indent=2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -183,13 +184,44 @@ def test_stages_are_run_one_after_the_other(
     monkeypatch.setattr(table_definition, "read_table", with_stages)
     result = reproduce("table1", "--rows=mnist-gated,mnist-lstm,mnist-antisymmetric")
     assert result.code == 0, result.err
-    rounds = [name.replace("-seed", " ").split() for name in reproduce.engine.made]
-    assert [name for name, _ in rounds[::3]] == [
-        *("mnist-gated", "mnist-gated", "mnist-lstm"),
-        *("mnist-gated", "mnist-lstm", "mnist-antisymmetric"),
+    made = [name for name in reproduce.engine.made if "seed1" in name]
+    assert made == [
+        *("mnist-gated-seed1-stage1", "mnist-lstm-seed1-stage1", "mnist-antisymmetric-seed1"),
+        *("mnist-gated-seed1-stage2", "mnist-lstm-seed1"),
+        "mnist-gated-seed1",
     ]
-    assert [rest for _, rest in rounds[:9:3]] == ["0-stage1", "0-stage2", "0-stage1"]
-    assert [rest for _, rest in rounds[9::3]] == ["0", "0", "0"]
+
+
+def test_a_stage_that_diverged_ends_its_seed_and_one_that_is_over_is_not_run_again(
+    reproduce: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def with_a_stage(name: str) -> Table:
+        table = read_table_with_three_seeds(name)
+        rows = [row for row in table.rows if row.name == "mnist-lstm"]
+        return table._replace(rows=(rows[0]._replace(stages=("configs/mnist.py:lstm",)),))
+
+    class Diverging(Pretender):
+        def make(self, job: Job) -> None:
+            super().make(job)
+            path = job.workdir / "summary.json"
+            if job.workdir.name == "mnist-lstm-seed1-stage1":
+                lost = {"status": "diverged", "test_accuracy": None, "validation_accuracy": None}
+                path.write_text(json.dumps(json.loads(path.read_text()) | lost))
+
+    monkeypatch.setattr(table_definition, "read_table", with_a_stage)
+    reproduce.engine = Diverging()
+    assert reproduce("table1").code == 0
+    made = [f"mnist-lstm-seed{seed}{end}" for end in ("-stage1", "") for seed in (0, 1, 2)]
+    assert reproduce.engine.made == [name for name in made if name != "mnist-lstm-seed1"]
+    (row,) = rows(tmp_path / RESULTS / "table1.json").values()
+    assert (row["seeds"], row["diverged"], row["seconds"]) == ([0, 2], [1], 120.0)
+
+    shutil.rmtree(tmp_path / "runs/reproduce/mnist-lstm-seed0-stage1")
+    assert reproduce("table1").code == 0
+    assert len(reproduce.engine.made) == 5
+    (row,) = rows(tmp_path / RESULTS / "table1.json").values()
+    assert row["seeds"] == [0, 2]
+    assert row["seconds"] == 120.0  # of those that are known
 
 
 def test_norun_only_reads_what_is_there(reproduce: Any, tmp_path: Path) -> None:

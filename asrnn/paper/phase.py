@@ -113,17 +113,23 @@ def write_phase(out: Path, *, quick: bool) -> list[Path]:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["what", "x", "y", "value"])
-    writer.writerows(_rows(angles, curves, speeds, diffusions, maps))
-    write_atomically(table, text.getvalue())
     measured = accuracies(out)
+    writer.writerows(_rows(angles, curves, speeds, diffusions, maps))
+    for name, points in measured.items():
+        writer.writerows([f"{name}, test accuracy in %", *point] for point in points)
+    write_atomically(table, text.getvalue())
     figure = _draw(angles, curves, speeds, diffusions, maps, measured)
     with replacing(image) as temporary:
         figure.savefig(temporary, format="png", dpi=120)
     return [image, table]
 
 
-def accuracies(out: Path) -> dict[str, list[tuple[float, float, float]]]:
-    """By cell, ε σ_w, γ/ε and the test accuracy in % of each run of the table `trainability`.
+Measured = dict[str, list[tuple[float, float, float]]]
+"""By cell, ε σ_w, γ/ε and the test accuracy in %; NaN of a run that diverged."""
+
+
+def accuracies(out: Path) -> Measured:
+    """What the table `trainability` measured.
 
     Args:
       out: the folder of the table; one without it has no accuracies.
@@ -131,13 +137,14 @@ def accuracies(out: Path) -> dict[str, list[tuple[float, float, float]]]:
     Raises:
       CheckpointError: if the table is damaged.
     """
-    found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in CELLS}
+    found: Measured = {name: [] for name in CELLS}
     for row in read_results(out / "trainability.json").values():
-        if row["mean"] is not None:
+        if row["mean"] is not None or row["diverged"]:
             values = row["settings"]
             speed = values["model.step_size"] * values["model.init_scale"]
             diffusion = values["model.diffusion"] / values["model.step_size"]
-            found[row["cell"]].append((speed, diffusion, row["mean"]))
+            accuracy = np.nan if row["mean"] is None else row["mean"]
+            found[row["cell"]].append((speed, diffusion, accuracy))
     return found
 
 
@@ -163,7 +170,7 @@ def _draw(
     speeds: np.ndarray,
     diffusions: np.ndarray,
     maps: dict[str, np.ndarray],
-    measured: dict[str, list[tuple[float, float, float]]],
+    measured: Measured,
 ) -> Any:
     from matplotlib.figure import Figure
 
@@ -191,7 +198,7 @@ def _draw(
         axis.set(xlabel="ε σ_w", ylabel="γ/ε", title=f"{name}, Euler, T = 784")
         box = {"boxstyle": "round,pad=0.2", "facecolor": "white", "alpha": 0.85, "linewidth": 0.0}
         for speed, diffusion, accuracy in measured[name]:
-            text = f"{accuracy:.0f}"
+            text = "×" if np.isnan(accuracy) else f"{accuracy:.0f}"
             axis.text(speed, diffusion, text, ha="center", va="center", fontsize=8, bbox=box)
     others[0].legend(loc="lower right", fontsize=8)
     label = "log10 of the growth of a random direction"

@@ -12,8 +12,11 @@ from asrnn.paper.integrators import INTEGRATORS, draw_integrators, integrator_ta
 from asrnn.paper.table_definition import choose_rows, stages_of
 from asrnn.paper.table_results import check_workdirs, make_result, read_results, run_missing
 from asrnn.paper.table_text import csv_table, json_table, markdown_table
+from asrnn.runs.checkpoints import Checkpoints
+from asrnn.runs.summary import DONE
+from asrnn.runs.workdir import CHECKPOINTS
 from asrnn.sweeps import engines
-from asrnn.sweeps.trials import Job, Watch
+from asrnn.sweeps.trials import Job, Watch, outcome
 
 
 def make_table(
@@ -74,11 +77,31 @@ def make_table(
 
 
 def _run_stages(rows: Sequence[Sequence[Sequence[Job]]], workers: int) -> None:
-    """Runs what is missing: the first stage of all rows that have one before their own runs, ..."""
+    """Runs what is missing, all first stages before all second ones, and so on."""
 
     def engine(jobs: Sequence[Job], watch: Watch) -> None:
         engines.run_locally(jobs, workers=workers, watch=watch)
 
-    for before in range(max(map(len, rows)) - 1, -1, -1):
-        jobs = [job for stages in rows if len(stages) > before for job in stages[-1 - before]]
-        run_missing(jobs, engine)
+    for number in range(max(map(len, rows))):
+        jobs = [
+            jobs[number]
+            for stages in rows
+            for jobs in zip(*stages, strict=True)
+            if number < len(jobs) and _wanted(jobs, number)
+        ]
+        if jobs:
+            run_missing(jobs, engine)
+
+
+def _wanted(jobs: Sequence[Job], number: int) -> bool:
+    """Whether a stage of a seed goes on, or can begin and is still needed."""
+    if _has_parameters(jobs[number]):
+        return True
+    if any(_has_parameters(job) for job in jobs[number + 1 :]):
+        return False
+    return number == 0 or outcome(jobs[number - 1]).status == DONE
+
+
+def _has_parameters(job: Job) -> bool:
+    """Whether a run is past its start, and needs those of an earlier one no more."""
+    return outcome(job).finished or bool(Checkpoints(job.workdir / CHECKPOINTS).steps())

@@ -17,7 +17,7 @@ from asrnn.errors import CheckpointError, ConfigError
 from asrnn.files import parse_json, read_sealed, unsealed
 from asrnn.models import num_parameters
 from asrnn.paper.table_definition import Row
-from asrnn.runs.summary import is_finished, read_summary
+from asrnn.runs.summary import DIVERGED, is_finished, read_summary
 from asrnn.runs.workdir import CONFIG, MAY_DIFFER
 from asrnn.sweeps.progress_table import ProgressTable
 from asrnn.sweeps.trials import Engine, Job, Trial, outcome
@@ -29,10 +29,11 @@ Result = dict[str, Any]
 Run = dict[str, Any]
 """What one seed came to, in the `runs` of a row."""
 
-FREE = {*MAY_DIFFER, "seed", "task.source", "training.log_every", "training.init_from"} - {
+INIT_FROM = "training.init_from"
+FREE = {*MAY_DIFFER, "seed", "task.source", "training.log_every"} - {
     *("training.steps", "training.patience")
 }
-"""Config fields that are no part of what a row measures; its stages say what it starts from."""
+"""Config fields that are no part of what a row measures."""
 
 
 def make_result(
@@ -144,11 +145,10 @@ def foreign(job: Job) -> str:
     except (OSError, ValueError):
         return "" if summary is None else f"it has no readable {CONFIG}"
     now = flatten(job.config.to_dict())
+    for fields in (before, now):  # the folder of all runs may be another
+        fields[INIT_FROM] = Path(fields.get(INIT_FROM, "")).name
     free = (FREE - {"seed"}) | {"training.steps"}
     changes = _differences(before, now, free)
-    sources = [fields.get("training.init_from", "") for fields in (before, now)]
-    if bool(sources[0]) != bool(sources[1]):
-        changes.append(f"training.init_from: {sources[0]!r} -> {sources[1]!r}")
     if summary is not None and summary["steps"] > job.config.training.steps:
         changes.append(f"training.steps: {summary['steps']} -> {job.config.training.steps}")
     return ", ".join(changes)
@@ -157,9 +157,12 @@ def foreign(job: Job) -> str:
 def definition(stages: Sequence[ConfigDict]) -> dict[str, Any]:
     """The fields that decide what a row measures, by dotted name: those of its own runs.
 
-    Of the stages before them `stages` has the fields that differ.
+    Of the stages before them `stages` has the fields that differ, in the place of a folder.
     """
     *before, own = [_fields(config) for config in stages]
+    if before:
+        for fields in (*before, own):
+            fields.pop(INIT_FROM)
     differing = [
         {name: value for name, value in stage.items() if value != own[name]} for stage in before
     ]
@@ -179,26 +182,34 @@ def count_parameters(config: ConfigDict) -> int:
 
 
 def _present_runs(stages: Sequence[Sequence[Job]]) -> dict[int, Run]:
-    """The finished runs of the workdirs, by seed; their seconds are those of all stages."""
+    """The finished runs of the workdirs, by seed; one that diverged ends a seed at any stage.
+
+    Seconds and hardware are those of all stages; the seconds are None where a stage is gone.
+    """
     runs = {}
-    for *before, job in zip(*stages, strict=True):
-        summary = read_summary(job.workdir)
-        if summary is None or any(foreign(each) for each in (*before, job)):
+    for jobs in zip(*stages, strict=True):
+        if any(foreign(job) for job in jobs):
             continue
-        earlier = [read_summary(stage.workdir) or {"seconds": 0.0} for stage in before]
+        summaries = [read_summary(job.workdir) for job in jobs]
+        known = [summary for summary in summaries if summary is not None]
+        diverged = [summary for summary in known if summary["status"] == DIVERGED]
+        summary, job = summaries[-1], jobs[-1]
         training = job.config.training
-        complete = is_finished(summary, training.steps, training.patience)
-        if complete or summary["status"] == "diverged":
-            runs[job.config.seed] = {
-                "seed": job.config.seed,
-                "status": summary["status"],
-                "steps": summary["steps"],
-                "test_accuracy": _percent(summary["test_accuracy"]),
-                "validation_accuracy": _percent(summary["validation_accuracy"]),
-                "best_step": summary["best_step"],
-                "seconds": round(sum(run["seconds"] for run in (*earlier, summary)), 3),
-                "hardware": f"{summary['device']}, {summary['backend']}",
-            }
+        if diverged:
+            summary = diverged[0]
+        elif summary is None or not is_finished(summary, training.steps, training.patience):
+            continue
+        hardware = dict.fromkeys(f"{each['device']}, {each['backend']}" for each in known)
+        runs[job.config.seed] = {
+            "seed": job.config.seed,
+            "status": summary["status"],
+            "steps": summary["steps"],
+            "test_accuracy": _percent(summary["test_accuracy"]),
+            "validation_accuracy": _percent(summary["validation_accuracy"]),
+            "best_step": summary["best_step"],
+            "seconds": None if None in summaries else round(sum(it["seconds"] for it in known), 3),
+            "hardware": "; ".join(hardware),
+        }
     return runs
 
 

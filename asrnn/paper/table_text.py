@@ -86,7 +86,7 @@ def _cells(row: Row, sources: Sequence[str]) -> list[str]:
         "" if row["num_parameters"] is None else f"{row['num_parameters']:,}",
         row["printed_parameters"],
         "" if row["steps"] is None else f"{row['steps']:,}",
-        duration(row["seconds"]) if measured else "",
+        "" if row["seconds"] is None else duration(row["seconds"]),
         row["hardware"] if measured else "",
     ]
 

@@ -49,10 +49,10 @@ def write_trained_spectra(out: Path, workdir: Path, data: Mapping[str, Any]) -> 
     """
     trained = read_trained(workdir, data)
     config = trained.experiment.config
-    first = "drawn" if config.training.init_from else "before"
+    when = "after" if config.training.init_from else "before and after"
     title = (
         f"{config.model.cell}, {config.model.hidden_size} units, on {EXAMPLES} test examples of"
-        f" {config.task.name}, {first} and after training"
+        f" {config.task.name}, {when} training"
     )
     name = workdir.resolve().name
     return write_points(trained_spectra(trained), out / f"spectra-{name}", title)
@@ -68,8 +68,11 @@ def trained_spectra(trained: Trained) -> list[Point]:
     times = [*range(every, len(inputs) + 1, every)]
     times += [len(inputs)] if times[-1] < len(inputs) else []
     points = []
+    drawn = (
+        {} if experiment.config.training.init_from else {"at the start": experiment.initial_params}
+    )
     states = {
-        "at the start": experiment.initial_params,
+        **drawn,
         f"after {trained.step:,} updates": trained.params,
     }
     for when, params in states.items():

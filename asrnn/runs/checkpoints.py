@@ -107,17 +107,40 @@ class Checkpoints:
         Raises:
           CheckpointError: if all are damaged, or shapes or dtypes differ.
         """
-        steps = self.steps()
-        for step in reversed(steps):
-            damage = self._damage(step)
-            if damage is None:
-                return self.load(step, template)
-            self.report(f"checkpoint {step} is damaged ({damage}); trying the one before")
-        if steps:
+        step = self._newest()
+        if step is not None:
+            return self.load(step, template)
+        if self.steps():
             raise CheckpointError(
                 f"every checkpoint in {self.directory} is damaged;"
                 " start again in another workdir, or remove that folder to start again here"
             )
+        return None
+
+    def arrays_to_judge(self) -> tuple[int, dict[str, jax.Array]] | None:
+        """The step and the arrays, by path, of the best checkpoint; None if none is undamaged.
+
+        Without a validation, or if the best is damaged, of the newest. They are what was saved,
+        whatever model it belongs to.
+        """
+        newest = self._newest()
+        if newest is None:
+            return None
+        best = self._read_manifest(newest)["best"]
+        if best not in (None, newest) and self._damage(best) is not None:
+            self.report(f"the best checkpoint, {best}, is damaged; taking the newest, {newest}")
+            best = None
+        step = newest if best is None else best
+        leaves = self._read_manifest(step)["leaves"]
+        return step, _orbax_restore(self.directory / str(step), _undescribed(leaves))
+
+    def _newest(self) -> int | None:
+        """The newest undamaged step; each damaged one that is passed over is reported."""
+        for step in reversed(self.steps()):
+            damage = self._damage(step)
+            if damage is None:
+                return step
+            self.report(f"checkpoint {step} is damaged ({damage}); trying the one before")
         return None
 
     def best(self, step: int, template: Any) -> Checkpoint | None:
@@ -154,8 +177,7 @@ class Checkpoints:
                     f" expected {expected.get(name, 'nothing')}; it belongs to another model"
                 )
         restored = _orbax_restore(self.directory / str(step), flat)
-        # What orbax gives is tied to a device, for which jit would compile once more.
-        leaves = [jnp.array(jax.device_get(restored[name])) for name in flat]
+        leaves = [restored[name] for name in flat]
         tree = jax.tree.unflatten(jax.tree.structure(template), leaves)
         return Checkpoint(step, tree, manifest["info"])
 
@@ -219,6 +241,15 @@ def _describe(flat: dict[str, Any]) -> dict[str, str]:
     return {name: f"{leaf.dtype}{list(leaf.shape)}" for name, leaf in flat.items()}
 
 
+def _undescribed(leaves: dict[str, str]) -> dict[str, jax.ShapeDtypeStruct]:
+    """The inverse of `_describe`."""
+    found = {}
+    for name, text in leaves.items():
+        dtype, _, shape = text.partition("[")
+        found[name] = jax.ShapeDtypeStruct(json.loads(f"[{shape}"), jnp.dtype(dtype))
+    return found
+
+
 def _hashes(directory: Path) -> dict[str, str]:
     if not directory.is_dir():
         raise FileNotFoundError(f"{directory.name}/ is missing")
@@ -250,7 +281,7 @@ def _orbax_save(path: Path, flat: dict[str, Any]) -> None:
     _checkpointer().save(path, args=ocp.args.StandardSave(arrays))
 
 
-def _orbax_restore(path: Path, flat: dict[str, Any]) -> Any:
+def _orbax_restore(path: Path, flat: dict[str, Any]) -> dict[str, jax.Array]:
     import orbax.checkpoint as ocp
 
     # Without a placement orbax wants the devices, as many, on which it was saved.
@@ -259,4 +290,6 @@ def _orbax_restore(path: Path, flat: dict[str, Any]) -> Any:
         name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here)
         for name, leaf in flat.items()
     }
-    return _checkpointer().restore(path, args=ocp.args.StandardRestore(abstract))
+    restored = _checkpointer().restore(path, args=ocp.args.StandardRestore(abstract))
+    # What orbax gives is tied to a device, for which jit would compile once more.
+    return {name: jnp.array(jax.device_get(restored[name])) for name in flat}

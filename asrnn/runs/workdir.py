@@ -206,6 +206,8 @@ def check_same_run(workdir: Path, config: ConfigDict) -> None:
     """
     before = flatten(read_config(workdir / CONFIG).to_dict())
     now = flatten(normalized(config).to_dict())
+    for fields in (before, now):  # its folder may have been moved
+        fields["training.init_from"] = Path(fields["training.init_from"]).name
     differing = [name for name in now if now[name] != before[name] and name not in MAY_DIFFER]
     steps = before["training.steps"], now["training.steps"]
     if not differing and now["optimizer.schedule"] == "cosine" and steps[0] != steps[1]:

@@ -106,8 +106,8 @@ def dry_run(sweep: Sweep, settings: int | None = None) -> str:
         job = sweep.job(trial)
         try:
             at_the_start(make_experiment(job.config), job.workdir)
-        except ConfigError as error:
-            raise ConfigError(f"trial {trial.id}: {error}") from None
+        except AsrnnError as error:
+            raise type(error)(f"trial {trial.id}: {error}") from None
     own = sweep.trials[sweep.shard.part :: sweep.shard.parts]
     first = next(iter(sweep.rungs), None)
     done = sum(outcome(sweep.job(trial, first)).finished for trial in own)

@@ -78,13 +78,27 @@ def train(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     """As `train_and_evaluate`, of a config that has been checked."""
     stop = StopRequest()
     with ProcessGroup(stop) as group:
-        experiment = at_the_start(make_experiment(config), workdir)
+        experiment = make_experiment(config)
         with open_workdir(workdir, config) if group.first else nullcontext():
             summary = group.share(_finished(workdir, config) if group.first else None)
             if summary is not None:
                 return cast(dict[str, Any], summary)
+            experiment = _start(experiment, workdir, group)
             with stop:
                 return _Run(experiment, workdir, group).run()
+
+
+def _start(experiment: Experiment, workdir: Path, group: ProcessGroup) -> Experiment:
+    """The experiment with its first parameters; those of another network are read by one process.
+
+    Raises:
+      AsrnnError: as `at_the_start`.
+    """
+    if not experiment.config.training.init_from:
+        return experiment
+    found = at_the_start(experiment, workdir) if group.first else experiment
+    origin, params = group.share(found.init_from), group.share_arrays(found.initial_params)
+    return experiment._replace(initial_params=params, init_from=origin)
 
 
 def _finished(workdir: Path, config: ConfigDict) -> dict[str, Any] | None:

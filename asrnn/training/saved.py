@@ -1,6 +1,7 @@
 """Trained parameters on disk, in a workdir or with the package: read, or started from."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,12 +13,17 @@ from asrnn import pretrained
 from asrnn.config import changed, check_config, fields_of
 from asrnn.console import to_stderr
 from asrnn.dynamics import SCHEMES
-from asrnn.errors import CheckpointError, ConfigError, check_choice, near_miss
+from asrnn.errors import AsrnnError, CheckpointError, ConfigError, check_choice, near_miss
 from asrnn.options import Use, union
 from asrnn.runs.checkpoints import Checkpoints, flat_leaves
 from asrnn.runs.provenance import sha256_of
+from asrnn.runs.summary import DONE, read_summary
 from asrnn.runs.workdir import CHECKPOINTS, CONFIG, TRIALS, read_config
+from asrnn.tasks import Resident
+from asrnn.tasks.paths import user_path
 from asrnn.training.experiment import Experiment, make_experiment
+
+INIT_FROM = "config.training.init_from"
 
 
 class Trained(NamedTuple):
@@ -112,15 +118,62 @@ def find_trained(network: str | Path, changes: Mapping[str, Any] | None = None) 
       ConfigError: if there is neither, or a change cannot be made.
       CheckpointError: if its files are damaged.
     """
-    names, workdir = pretrained.names(), Path(network)
-    if isinstance(network, str) and network in names:
+    if isinstance(network, str) and network in pretrained.names():
         return read_pretrained(network, changes)
-    if isinstance(network, str) and not workdir.is_dir():
-        raise ConfigError(
-            f"no folder {network}, and no trained network of that name ships with asrnn; these do:"
-            f" {', '.join(names) or 'none'}{near_miss(str(network), names)}"
-        )
-    return read_trained(workdir, changes)
+    if isinstance(network, str):
+        _check_folder(Path(network), network)
+    return read_trained(Path(network), changes)
+
+
+def _check_folder(folder: Path, given: str) -> None:
+    """Raises ConfigError unless the folder is one."""
+    with suppress(OSError):  # a name that is too long to be one
+        if folder.is_dir():
+            return
+    names = pretrained.names()
+    raise ConfigError(
+        f"no folder {given}, and no trained network of that name ships with asrnn; these do:"
+        f" {', '.join(names) or 'none'}{near_miss(given, names)}"
+    )
+
+
+class Source(NamedTuple):
+    """What `training.init_from` names."""
+
+    arrays: dict[str, Any]
+    """The parameters that it is judged by, by dotted name."""
+    step: int
+    config: ConfigDict
+
+
+def read_source(given: str) -> Source:
+    """The parameters of a workdir, or of a network that ships; its data and backend are not needed.
+
+    Raises:
+      ConfigError: if there is no such network, or it has not been trained.
+      CheckpointError: if its files are damaged.
+    """
+    if given in pretrained.names():
+        shipped = pretrained.read(given)
+        return Source(shipped.arrays, shipped.facts["step"], shipped.config)
+    workdir = user_path(given, INIT_FROM)
+    _check_folder(workdir, given)
+    config = read_config(workdir / CONFIG)
+    checkpoints = Checkpoints(workdir / CHECKPOINTS, report=to_stderr)
+    if not checkpoints.steps():
+        raise ConfigError(f"the run in {workdir} has no checkpoint yet; train it first")
+    summary = read_summary(workdir)
+    if summary is None or summary["status"] != DONE:
+        to_stderr(f"{INIT_FROM}: the run in {workdir} is not finished; taking its best so far")
+    found = checkpoints.arrays_to_judge()
+    if found is None:
+        raise CheckpointError(f"every checkpoint of {workdir} is damaged; give another network")
+    step, leaves = found
+    judged = "state.average." if config.optimizer.ema_decay else "state.params."
+    arrays = {
+        name.removeprefix(judged): leaf for name, leaf in leaves.items() if name.startswith(judged)
+    }
+    return Source(arrays, step, config)
 
 
 def at_the_start(experiment: Experiment, workdir: Path) -> Experiment:
@@ -133,27 +186,53 @@ def at_the_start(experiment: Experiment, workdir: Path) -> Experiment:
       workdir: of the run.
 
     Raises:
-      ConfigError: if there is no such network, or its parameters are not those of the experiment.
+      ConfigError: if there is no such network, or it is not one of the experiment's cell and sizes.
       CheckpointError: if its files are damaged.
     """
-    source = experiment.config.training.init_from
-    if not source or Checkpoints(workdir / CHECKPOINTS).steps():
+    given = experiment.config.training.init_from
+    if not given or Checkpoints(workdir / CHECKPOINTS).steps():
         return experiment
     try:
-        trained = find_trained(source)
-    except ConfigError as error:
-        raise ConfigError(f"config.training.init_from: {error}") from None
-    found, expected = flat_leaves(trained.params), flat_leaves(experiment.initial_params)
-    for name in sorted(found.keys() | expected.keys()):
-        shapes = [
-            list(tree[name].shape) if name in tree else "absent" for tree in (found, expected)
-        ]
-        if shapes[0] != shapes[1]:
-            raise ConfigError(
-                f"config.training.init_from={source} has another network: {name} is {shapes[0]}"
-                f" there and {shapes[1]} here; give one with the same cell, sizes and layers"
-            )
-    origin = {"network": source, "step": trained.step, "sha256": sha256_of(jax.device_get(found))}
-    leaves = [found[name] for name in expected]
+        source = read_source(given)
+    except AsrnnError as error:
+        raise type(error)(f"{INIT_FROM}: {error}") from None
+    expected = flat_leaves(experiment.initial_params)
+    _check_alike(given, source, experiment.config, expected)
+    _tell_of_known_examples(given, source.config, experiment)
+    leaves = [jnp.asarray(source.arrays[name]) for name in expected]
     params = jax.tree.unflatten(jax.tree.structure(experiment.initial_params), leaves)
+    digest = sha256_of(jax.device_get(source.arrays))
+    origin = {"network": given, "step": source.step, "sha256": digest}
     return experiment._replace(initial_params=params, init_from=origin)
+
+
+def _check_alike(
+    given: str, source: Source, config: ConfigDict, expected: Mapping[str, Any]
+) -> None:
+    """Raises ConfigError unless the other network is of the same cell, shapes and dtypes."""
+    cells = source.config.model.cell, config.model.cell
+    differences = [f"its cell is {cells[0]}, not {cells[1]}"] if cells[0] != cells[1] else []
+    for name in sorted(source.arrays.keys() | expected.keys()):
+        there, here = (
+            list(tree[name].shape) if name in tree else "absent"
+            for tree in (source.arrays, expected)
+        )
+        if there != here:
+            differences.append(f"{name} is {there} there and {here} here")
+    if differences:
+        raise ConfigError(
+            f"{INIT_FROM}={given} is another network: {differences[0]}; give one with the same"
+            " cell, sizes and layers"
+        )
+
+
+def _tell_of_known_examples(given: str, source: ConfigDict, experiment: Experiment) -> None:
+    """Of other seeds, the validation part may be what the other network was trained on."""
+    config = experiment.config
+    parts = [(it.task.name, it.seed, it.task.validation_size) for it in (source, config)]
+    same_data = parts[0][0] == parts[1][0] and isinstance(experiment.task.source, Resident)
+    if same_data and config.task.validation_size and parts[0] != parts[1]:
+        to_stderr(
+            f"{INIT_FROM}: {given} may have been trained on examples that validate here: its seed"
+            " or task.validation_size is another; only the test is of examples that it never saw"
+        )

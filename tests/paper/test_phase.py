@@ -79,11 +79,15 @@ def test_what_was_measured_is_found_and_only_that(tmp_path: Path) -> None:
     fields = {"runs": [], "settings": {"model.step_size": 0.1, "model.init_scale": 0.5}}
     fields["settings"] |= {"model.diffusion": 0.2}
     rows = [
-        {"name": "a", "cell": CELLS[1], "mean": 91.5, **fields},
-        {"name": "b", "cell": CELLS[0], "mean": None, **fields},
+        {"name": "a", "cell": CELLS[1], "mean": 91.5, "diverged": [], **fields},
+        {"name": "b", "cell": CELLS[0], "mean": None, "diverged": [], **fields},
     ]
     (tmp_path / "trainability.json").write_text(json_table(rows))
     assert accuracies(tmp_path) == {CELLS[0]: [], CELLS[1]: [(0.05, 2.0, 91.5)]}
+    rows[1]["diverged"] = [0]
+    (tmp_path / "trainability.json").write_text(json_table(rows))
+    ((speed, diffusion, accuracy),) = accuracies(tmp_path)[CELLS[0]]
+    assert (speed, diffusion) == (0.05, 2.0) and np.isnan(accuracy)
     (tmp_path / "trainability.json").write_text("[{}]")
     with pytest.raises(CheckpointError, match="is not a table of this command"):
         accuracies(tmp_path)
@@ -92,10 +96,16 @@ def test_what_was_measured_is_found_and_only_that(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_files_hold_every_curve_and_map(tmp_path: Path) -> None:
     before = jax.config.jax_enable_x64  # type: ignore[attr-defined]
+    fields = {"runs": [], "settings": {"model.step_size": 0.1, "model.init_scale": 0.5}}
+    fields["settings"] |= {"model.diffusion": 0.2}
+    rows = [{"name": "a", "cell": CELLS[1], "mean": 91.5, "diverged": [], **fields}]
+    (tmp_path / "trainability.json").write_text(json_table(rows))
     image, table = write_phase(tmp_path, quick=True)
     assert jax.config.jax_enable_x64 == before  # type: ignore[attr-defined]
     assert image.name == "phase-quick.png"
     assert image.read_bytes().startswith(b"\x89PNG")
     rows = list(csv.DictReader(table.read_text().splitlines()))
-    assert {row["what"] for row in rows} == {*SHOWN, *CELLS}
-    assert len(rows) == len(SHOWN) * 5 + len(CELLS) * 4 * 4
+    measured = f"{CELLS[1]}, test accuracy in %"
+    assert {row["what"] for row in rows} == {*SHOWN, *CELLS, measured}
+    assert len(rows) == len(SHOWN) * 5 + len(CELLS) * 4 * 4 + 1
+    assert list(rows[-1].values()) == [measured, "0.05", "2.0", "91.5"]
