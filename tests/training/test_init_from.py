@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
+from asrnn.config import default_workdir
 from asrnn.errors import CheckpointError, ConfigError
 from asrnn.runs.checkpoints import flat_leaves
 from asrnn.runs.provenance import sha256_of
+from asrnn.runs.workdir import read_config
 from asrnn.sweeps.sweep import Sweep, dry_run
 from asrnn.sweeps.trials import Trial
 from asrnn.trained import load
@@ -25,6 +28,7 @@ from tests.training.runs import (
     arrays,
     assert_same_run,
     rows,
+    steps_kept,
     stop,
     summary,
     tiny_config,
@@ -39,7 +43,7 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def later(source: Path | str, **changes: Any) -> ConfigDict:
-    """A run with another seed, scheme and length, which are free to differ."""
+    """A run with another seed and scheme, which are free to differ."""
     fields = {"seed": 3, "model__discretization": "midpoint", "training__init_from": str(source)}
     return tiny_config(**fields | changes)
 
@@ -133,6 +137,91 @@ def test_members_of_a_population_start_from_networks_of_their_own(
     assert named == [True, False, True]
 
 
+def test_a_finished_run_needs_the_other_no_more(teacher: Path, tmp_path: Path) -> None:
+    source = tmp_path / "teacher"
+    shutil.copytree(teacher, source)
+    done = train_and_evaluate(later(source), tmp_path / "later")
+    shutil.rmtree(source)
+    assert train_and_evaluate(later(source), tmp_path / "later") == done
+    assert load(tmp_path / "later").evaluate()["accuracy"] == done["test_accuracy"]
+
+
+def test_the_folder_of_the_other_may_be_moved(
+    teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same run by its name; which parameters they were is in the checkpoints."""
+    monkeypatch.chdir(teacher.parent)
+    config = later(f"./{teacher.name}/")
+    assert default_workdir(config) == default_workdir(later(teacher.name))
+    assert default_workdir(config) != default_workdir(later(""))
+    stop(monkeypatch, tmp_path / "run", config, step=6)
+    found = train_and_evaluate(later(teacher), tmp_path / "run")
+    assert found["init_from"]["network"] == f"./{teacher.name}/"
+    with pytest.raises(ConfigError, match=r"training\.init_from: .* -> another"):
+        train_and_evaluate(later("another"), tmp_path / "run")
+
+
+def test_a_network_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    golden = Path(__file__).parents[1] / "golden" / "antisymmetric"
+    config = read_config(golden / "config.json")
+    config.training.init_from = str(golden)
+    assert arrays(initial_params(config, tmp_path)) == arrays(load(golden).params)
+
+
+def test_only_arrays_are_read_of_the_other(tmp_path: Path) -> None:
+    """Its data may be gone, and its config may ask for what is not here."""
+    generator = np.random.default_rng(0)
+    data = {"inputs": generator.normal(size=(300, 5, 1)), "targets": np.arange(300) % 10}
+    np.savez(tmp_path / "own.npz", **data)
+    fields = {
+        "task__name": "npz",
+        "task__source": "npz",
+        "task__data_dir": str(tmp_path / "own.npz"),
+    }
+    config = tiny_config(**fields, task__test_size=50, training__batch_size=50)
+    train_and_evaluate(config, tmp_path / "teacher")
+    (tmp_path / "own.npz").unlink()
+    origin = at_the_start(make_experiment(later(tmp_path / "teacher")), tmp_path / "new").init_from
+    assert origin is not None and origin["step"] in (7, 12)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"), [({}, True), ({"seed": 0}, False), ({"task__validation_size": 0}, False)]
+)
+def test_examples_that_the_other_may_have_seen_are_told_of(
+    changes: dict[str, Any],
+    told: bool,
+    teacher: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    initial_params(later(teacher, **changes), tmp_path)
+    assert (
+        "may have been trained on examples that validate here" in capsys.readouterr().err
+    ) == told
+
+
+def test_a_run_that_is_not_finished_is_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stop(monkeypatch, tmp_path / "teacher", tiny_config(), step=6)
+    initial_params(later(tmp_path / "teacher", seed=0), tmp_path / "new")
+    assert "is not finished; taking its best so far" in capsys.readouterr().err
+
+
+def test_a_damaged_best_checkpoint_leaves_the_newest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, wild = tmp_path / "teacher", {"optimizer__learning_rate": 1.0, "training__steps": 20}
+    train_and_evaluate(tiny_config(**wild, training__eval_every=2), source)
+    best, newest = load(source).step, max(steps_kept(source))
+    assert best < newest
+    (source / "checkpoints" / f"{best}.json").write_text("{}")
+    found = at_the_start(make_experiment(later(source)), tmp_path / "new").init_from
+    assert found is not None and found["step"] == newest
+    assert f"the best checkpoint, {best}, is damaged; taking the newest" in capsys.readouterr().err
+
+
 # ---- refused
 
 
@@ -160,6 +249,10 @@ def test_a_network_that_is_not_there_is_refused(tmp_path: Path) -> None:
         ConfigError, match=r"^config\.training\.init_from: no folder mnist-gatd.*'mn"
     ):
         train_and_evaluate(later("mnist-gatd"), tmp_path / "new")
+    with pytest.raises(ConfigError, match=r"^config\.training\.init_from: no folder xxx"):
+        train_and_evaluate(later("x" * 300), tmp_path / "new")
+    with pytest.raises(ConfigError, match=r"init_from: .*=~nobody-of-that-name: there is no such"):
+        train_and_evaluate(later("~nobody-of-that-name"), tmp_path / "new")
     (tmp_path / "empty").mkdir()
     with pytest.raises(
         ConfigError, match=r"^config\.training\.init_from: .*config\.json not found"
@@ -173,8 +266,16 @@ def test_a_damaged_network_is_refused(teacher: Path, tmp_path: Path) -> None:
     shutil.copytree(teacher, source)
     for manifest in (source / "checkpoints").glob("*.json"):
         manifest.write_text("{}")
-    with pytest.raises(CheckpointError, match="damaged"):
+    with pytest.raises(
+        CheckpointError, match=r"^config\.training\.init_from: every .* is damaged;"
+    ):
         train_and_evaluate(later(source), tmp_path / "new")
+    shutil.rmtree(source / "checkpoints")
+    with pytest.raises(
+        ConfigError, match=r"^config\.training\.init_from: .* has no checkpoint yet"
+    ):
+        train_and_evaluate(later(source), tmp_path / "new")
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_dry_run_looks_for_the_network(tmp_path: Path) -> None:
