@@ -16,7 +16,7 @@ help:
 	@echo "make lint       ruff and mypy"
 	@echo "make wheel      dist/asrnn-VERSION-py3-none-any.whl, with configs and spaces"
 	@echo "make docs       site/, the pages of docs/ and the reference, to be opened in a browser"
-	@echo "make test-slow, make test-sanitized: what takes minutes"
+	@echo "make test-slow, make test-sanitized: what takes minutes; make torture, make fuzz: hours"
 	@echo "make test-gpu, make test-gpu-sanitized: what needs an NVIDIA GPU"
 
 train: $(VENV)/installed

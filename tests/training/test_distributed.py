@@ -55,7 +55,7 @@ def two_processes(
     processes = []
     for index in range(2):
         own = folder / f"process{index}"
-        own.mkdir(parents=True)
+        own.mkdir(parents=True, exist_ok=True)
         config = write_config(own, **changes[index % len(changes)])
         args = command(
             "train",
@@ -160,6 +160,21 @@ def test_two_processes_go_on_with_the_run_of_one(tmp_path: Path) -> None:
 
 
 # ---- what ends one ends the other
+
+
+@pytest.mark.slow
+def test_only_the_first_process_reads_the_network_that_both_start_from(tmp_path: Path) -> None:
+    """Each process has a folder of its own; the other network lies in that of the first."""
+    train_and_evaluate(tiny_config(**FIELDS), tmp_path / "process0" / "teacher")
+    fields = FIELDS | {"training__init_from": "teacher"}
+    with two_processes(tmp_path, fields) as processes:
+        codes = [process.code(PATIENCE) for process in processes]
+        assert codes == [0, 0], [process.stderr for process in processes]
+    source = str(tmp_path / "process0" / "teacher")
+    train_and_evaluate(tiny_config(**FIELDS, training__init_from=source), tmp_path / "alone")
+    assert_close(tmp_path / "run", tmp_path / "alone")
+    found = [summary(tmp_path / name)["init_from"] for name in ("run", "alone")]
+    assert found[0]["sha256"] == found[1]["sha256"]
 
 
 @pytest.mark.slow

@@ -33,7 +33,10 @@ NOISE = Option(
     one_of("fresh", "fixed"),
 )
 PADDED_LENGTH = Option(
-    "padded_length", 1000, "T: the rows of the image and the steps of noise after them", COUNT
+    "padded_length",
+    1000,
+    "T: the rows of the image plus the steps of noise; another T has other noise",
+    COUNT,
 )
 
 CLASSES = 10
