@@ -8,6 +8,7 @@ chosen ones do not read has to stay at its default.
 import hashlib
 import json
 import os
+import textwrap
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,8 @@ CHOICES: dict[str, Mapping[str, Component]] = {
 
 FORMER_VALUES = {"recurrence.remat": {False: "none", True: "segments"}}
 """Values in the configs of earlier versions, by field, and today's."""
+
+WIDTH = 79  # of the text for a terminal
 
 IN_EVERY_VERSION = ("seed", "task.name", "model.cell", "optimizer.name", "training.steps")
 """The fields without which a config.json is not that of a run."""
@@ -69,8 +72,10 @@ def field_table() -> str:
     lines = []
     for field, option in all_options().items():
         some = f" [{_reader_names(field)}]" if _readers(field) else ""
-        lines.append(f"  {field:<32}{option.default!s:<14} {option.help}{some}")
-    return "\n".join(lines)
+        default = "''" if option.default == "" else option.default
+        lines.append(f"  {field} = {default}")
+        lines += textwrap.wrap(f"{option.help}{some}", WIDTH - 6)
+    return "\n".join(line if line.startswith("  ") else f"      {line}" for line in lines)
 
 
 def check_config(config: ConfigDict) -> None:

@@ -40,7 +40,7 @@ FRAME: dict[str, tuple[Option, ...]] = {
     ),
     "model": (
         Option("cell", "antisymmetric", f"one of {', '.join(CELLS)}"),
-        Option("hidden_size", 128, "n", COUNT),
+        Option("hidden_size", 128, "n, the units of a layer", COUNT),
         Option("num_layers", 1, "layers of this cell; the states of one feed the next", COUNT),
         Option(
             "readout",
@@ -70,7 +70,7 @@ FRAME: dict[str, tuple[Option, ...]] = {
     "objective": (Option("name", "cross_entropy", f"one of {', '.join(OBJECTIVES)}"),),
     "optimizer": (
         Option("name", "adagrad", f"one of {', '.join(OPTIMIZERS)}"),
-        Option("learning_rate", 0.1, "η", POSITIVE, Use.RUN_TIME),
+        Option("learning_rate", 0.1, "η, before its schedule", POSITIVE, Use.RUN_TIME),
         Option("schedule", "constant", f"of the learning rate: {', '.join(SCHEDULES)}"),
         Option(
             "warmup_steps",
@@ -95,14 +95,7 @@ FRAME: dict[str, tuple[Option, ...]] = {
         ),
     ),
     "training": (
-        Option(
-            "init_from",
-            "",
-            "workdir, or name of a network that ships, whose parameters the run starts from;"
-            " empty: they are drawn",
-            use=Use.INITIAL,
-        ),
-        Option("batch_size", 128, "B", COUNT),
+        Option("batch_size", 128, "B, the examples of an update", COUNT),
         Option(
             "accumulate", 1, "parts that a batch is cut into, one after the other in memory", COUNT
         ),
@@ -127,6 +120,13 @@ FRAME: dict[str, tuple[Option, ...]] = {
             0,
             "updates between two rows on gradients through time and Lyapunov exponents; 0: none",
             COUNT_OR_ZERO,
+        ),
+        Option(
+            "init_from",
+            "",
+            "workdir, or name of a network that ships, whose parameters the run starts from;"
+            " empty: they are drawn",
+            use=Use.INITIAL,
         ),
         Option("tensorboard", False, "also write TensorBoard events (extra `tensorboard`)"),
         Option("wandb", False, "also log to Weights & Biases (extra `wandb`)"),

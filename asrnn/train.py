@@ -14,8 +14,9 @@ from ml_collections import ConfigDict
 
 from asrnn.command import define_config_flag, goes_only, loading, read_config_flag, run
 from asrnn.config import check_config, default_workdir, flatten, to_json
-from asrnn.errors import CheckpointError
-from asrnn.runs.workdir import finished
+from asrnn.errors import CheckpointError, ConfigError
+from asrnn.pretrained import check_network
+from asrnn.runs.workdir import anything_trained, finished
 
 CONFIG = define_config_flag()
 WORKDIR = flags.DEFINE_string(
@@ -48,6 +49,8 @@ def main() -> None:
     if not DRY_RUN.value and not DISTRIBUTED.value and (summary := finished(workdir, config)):
         show(summary, config, workdir)
         return
+    if config.training.init_from and not anything_trained(workdir):
+        _check_source(config.training.init_from)
     loading("jax")
     from asrnn.training.devices import configure_jax, start_jax
     from asrnn.training.experiment import make_experiment, parameter_shapes, parameter_table
@@ -68,6 +71,14 @@ def main() -> None:
     summary = train(config, workdir)
     if is_first():
         show(summary, config, workdir)
+
+
+def _check_source(network: str) -> None:
+    """Looks for the network before jax is loaded; its parameters are compared later."""
+    try:
+        check_network(network)
+    except ConfigError as error:
+        raise ConfigError(f"config.training.init_from: {error}") from None
 
 
 def show(summary: dict[str, Any], config: ConfigDict, workdir: Path) -> None:

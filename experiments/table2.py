@@ -77,9 +77,10 @@ ROWS = [
         "method": "Gated Hamiltonian, symplectic Euler",
         "units": 256,
         "recipe": "beyond",
+        "stages": ["configs/cifar10.py:gated_hamiltonian_pooled"],
         "config": "configs/cifar10.py:gated_hamiltonian",
         "overrides": {"training.log_every": 200},
-        "steps": 40_000,
+        "steps": 6_000,
         "seeds": [0],
     },
     {

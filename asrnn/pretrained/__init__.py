@@ -9,6 +9,7 @@ import io
 import json
 import re
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from asrnn.config import completed, flatten
-from asrnn.errors import CheckpointError, ConfigError, check_choice, one_line
+from asrnn.errors import CheckpointError, ConfigError, check_choice, near_miss, one_line
 from asrnn.files import cannot_write, replacing, write_atomically
 
 FOLDER = Path(__file__).parent
@@ -36,6 +37,24 @@ class Pretrained(NamedTuple):
 def names() -> list[str]:
     """The networks that ship."""
     return sorted(path.stem for path in FOLDER.glob("*.json"))
+
+
+def check_network(given: str) -> None:
+    """Checks that a network of that name ships, or that there is such a folder; ~ is the home.
+
+    Raises:
+      ConfigError: if there is neither.
+    """
+    shipped = names()
+    if given in shipped:
+        return
+    with suppress(OSError, RuntimeError):  # a name that is too long to be one; nobody's home
+        if Path(given).expanduser().is_dir():
+            return
+    raise ConfigError(
+        f"no folder {given}, and no trained network of that name ships with asrnn; these do:"
+        f" {', '.join(shipped) or 'none'}{near_miss(given, shipped)}"
+    )
 
 
 def read(name: str) -> Pretrained:

@@ -4,8 +4,16 @@ import time
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Column
+from rich.text import Text
 
 from asrnn.console import duration, terminal, to_stderr
 from asrnn.objectives import Metric, Objective
@@ -73,7 +81,12 @@ class Display:
                 self._scores[name] = _short(metric, row[name])
         else:
             value = row[self._objective.monitored]
-            self._scores[row["split"]] = _short(self._objective.metric, value)
+            score = {row["split"]: _short(self._objective.metric, value)}
+            # What is shown first is cut last; the training scores are of no use beside the test's.
+            kept = (
+                {"validation": self._scores.get("validation")} if "test" in score else self._scores
+            )
+            self._scores = {name: text for name, text in (kept | score).items() if text}
         if self._bar is not None:
             self._bar.update(self._task, scores=self._scores_text())
 
@@ -114,6 +127,15 @@ def _short(metric: Metric, value: float) -> str:
     return f"{value:.1%}" if metric.percent else metric.text(value)
 
 
+class _ScoresColumn(TextColumn):
+    """The one column that gives way: rich shrinks those that may wrap before all others."""
+
+    def render(self, task: Task) -> Text:
+        text = super().render(task)
+        text.no_wrap, text.overflow = True, "ellipsis"
+        return text
+
+
 def _progress_bar(console: Console) -> Progress:
     # On a narrow terminal the scores are cut off, never the step or the time that is left.
     return Progress(
@@ -121,7 +143,7 @@ def _progress_bar(console: Console) -> Progress:
         MofNCompleteColumn(table_column=Column(no_wrap=True)),
         TextColumn("{task.fields[speed]}", table_column=Column(no_wrap=True)),
         TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True)),
-        TextColumn("{task.fields[scores]}", table_column=Column(no_wrap=True, ratio=1)),
+        _ScoresColumn("{task.fields[scores]}"),
         console=console,
         redirect_stdout=False,
         redirect_stderr=False,

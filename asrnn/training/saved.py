@@ -1,7 +1,6 @@
 """Trained parameters on disk, in a workdir or with the package: read, or started from."""
 
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +12,7 @@ from asrnn import pretrained
 from asrnn.config import changed, check_config, fields_of
 from asrnn.console import to_stderr
 from asrnn.dynamics import SCHEMES
-from asrnn.errors import AsrnnError, CheckpointError, ConfigError, check_choice, near_miss
+from asrnn.errors import AsrnnError, CheckpointError, ConfigError, check_choice
 from asrnn.options import Use, union
 from asrnn.runs.checkpoints import Checkpoints, flat_leaves
 from asrnn.runs.provenance import sha256_of
@@ -121,20 +120,8 @@ def find_trained(network: str | Path, changes: Mapping[str, Any] | None = None) 
     if isinstance(network, str) and network in pretrained.names():
         return read_pretrained(network, changes)
     if isinstance(network, str):
-        _check_folder(Path(network), network)
-    return read_trained(Path(network), changes)
-
-
-def _check_folder(folder: Path, given: str) -> None:
-    """Raises ConfigError unless the folder is one."""
-    with suppress(OSError):  # a name that is too long to be one
-        if folder.is_dir():
-            return
-    names = pretrained.names()
-    raise ConfigError(
-        f"no folder {given}, and no trained network of that name ships with asrnn; these do:"
-        f" {', '.join(names) or 'none'}{near_miss(given, names)}"
-    )
+        pretrained.check_network(network)
+    return read_trained(Path(network).expanduser(), changes)
 
 
 class Source(NamedTuple):
@@ -156,8 +143,8 @@ def read_source(given: str) -> Source:
     if given in pretrained.names():
         shipped = pretrained.read(given)
         return Source(shipped.arrays, shipped.facts["step"], shipped.config)
+    pretrained.check_network(given)
     workdir = user_path(given, INIT_FROM)
-    _check_folder(workdir, given)
     config = read_config(workdir / CONFIG)
     checkpoints = Checkpoints(workdir / CHECKPOINTS, report=to_stderr)
     if not checkpoints.steps():

@@ -27,6 +27,7 @@ from tests.command.calls import DIGITS, SWEEP, config_file
         ([DIGITS, "--config.optimizer=adam"], ["did you mean --config.optimizer.name=adam?"]),
         ([DIGITS, "--config.model=lstm"], ["did you mean --config.model.cell=lstm? It has cell,"]),
         ([DIGITS, "--config.training=5"], ["did you mean --config.training.batch_size=5? It has"]),
+        ([DIGITS, "--config.training.init_from=x/y"], ["config.training.init_from: no folder x/y"]),
         ([DIGITS, "--learning_rate=0.1"], ["did you mean --config.optimizer.learning_rate=0.1?"]),
         ([DIGITS, "--model.cell=lstm"], ["did you mean --config.model.cell=lstm?"]),
         (["digits:quick"], ["did you mean --config=digits:quick?"]),

@@ -98,11 +98,19 @@ def test_a_new_component_brings_its_fields_by_one_line_in_its_table(monkeypatch)
 
 def test_every_field_is_in_the_table_with_its_default_and_its_readers():
     lines = field_table().splitlines()
-    assert [line.split()[0] for line in lines] == list(OPTIONS)
-    lines = {line.split()[0]: line for line in lines}
-    assert lines["training.steps"].split()[1:] == ["50000", "updates"]
-    assert lines["optimizer.momentum"].split()[1] == "0.9"
-    assert lines["optimizer.momentum"].endswith(" [sgd]")
+    assert max(map(len, lines)) < 80
+    found: dict[str, str] = {}
+    for line in lines:
+        field, equals, default = line.strip().partition(" = ")
+        if equals and not line.startswith("   "):
+            found[field], last = default, field
+        else:
+            found[last] += f" {line.strip()}"
+    assert list(found) == list(OPTIONS)
+    assert found["training.steps"] == "50000 updates"
+    assert found["training.init_from"].startswith("'' workdir, or name of a network that ships")
+    assert found["optimizer.momentum"].startswith("0.9 ")
+    assert found["optimizer.momentum"].endswith(" [sgd]")
 
 
 def test_normalizing_resets_what_nobody_reads_in_a_copy():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import sys
@@ -10,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from asrnn.objectives import CROSS_ENTROPY
 from asrnn.training import display as module
@@ -54,6 +56,26 @@ class Terminal:
         self.stream.close()
         self._reader.join()
         os.close(self._ours)
+
+
+def test_on_a_narrow_terminal_only_the_scores_are_cut() -> None:
+    console = Console(width=80, file=io.StringIO(), force_terminal=True, color_system=None)
+    bar = module._progress_bar(console)
+    scores = "loss 0.0065  accuracy 100.0%  validation 92.5%  and one more 0.12345"
+    bar.add_task("", total=40_000, completed=30_000, speed="92.1 steps/s", scores=scores)
+    console.print(bar.get_renderable())
+    line = console.file.getvalue().strip()  # type: ignore[attr-defined]
+    assert "30000/40000 92.1 steps/s" in line and "loss 0.0065  accuracy" in line
+    assert line.endswith("…") and len(line) <= 80
+
+
+def test_the_score_of_the_test_stands_beside_that_of_the_validation_alone() -> None:
+    display = Display(CROSS_ENTROPY, total=9, first=0, silent=True)
+    display.show({"split": "train", "loss": 0.5, "accuracy": 0.75})
+    display.show({"split": "validation", "loss": 0.5, "accuracy": 0.5})
+    assert display._scores_text() == "loss 0.5000  accuracy 75.0%  validation 50.0%"
+    display.show({"split": "test", "loss": 0.5, "accuracy": 0.25})
+    assert display._scores_text() == "validation 50.0%  test 25.0%"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
