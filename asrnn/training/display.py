@@ -143,7 +143,7 @@ def _progress_bar(console: Console) -> Progress:
         MofNCompleteColumn(table_column=Column(no_wrap=True)),
         TextColumn("{task.fields[speed]}", table_column=Column(no_wrap=True)),
         TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True)),
-        _ScoresColumn("{task.fields[scores]}"),
+        _ScoresColumn("{task.fields[scores]}", table_column=Column()),
         console=console,
         redirect_stdout=False,
         redirect_stderr=False,
