@@ -17,7 +17,7 @@ from tests.training.runs import tiny_config
 OWN = {
     *("seed", "model.step_size", "model.diffusion", "model.init_scale"),
     *("model.input_scale", "model.gate_bias", "model.forget_bias"),
-    *("model.stiffness", "model.damping", "model.beta"),
+    *("model.stiffness", "model.damping", "model.beta", "training.init_from"),
     *(f"optimizer.{name}" for name in ("learning_rate", "momentum", "initial_accumulator")),
     *(f"optimizer.{name}" for name in ("epsilon", "beta1", "beta2", "decay_factor")),
 }
@@ -40,6 +40,7 @@ OTHER_VALUES: dict[str, Any] = {
     "optimizer.function": "adan",
     "optimizer.arguments": "b1=0.5",
     "training.monitored": "loss",
+    "training.init_from": "elsewhere",
 }
 
 
