@@ -21,6 +21,7 @@ from asrnn.frame import FRAME, SEED_OPTION
 from asrnn.objectives import OBJECTIVES, objective_of
 from asrnn.optimizers import OPTIMIZERS, SCHEDULES, check_optimizer
 from asrnn.options import Component, Option, Use, Value, check_value, union, values_of
+from asrnn.shipped import WIDTH
 from asrnn.tasks import TASKS
 
 Variants = Mapping[str, Mapping[str, Any]]
@@ -38,8 +39,6 @@ CHOICES: dict[str, Mapping[str, Component]] = {
 
 FORMER_VALUES = {"recurrence.remat": {False: "none", True: "segments"}}
 """Values in the configs of earlier versions, by field, and today's."""
-
-WIDTH = 79  # of the text for a terminal
 
 IN_EVERY_VERSION = ("seed", "task.name", "model.cell", "optimizer.name", "training.steps")
 """The fields without which a config.json is not that of a run."""

@@ -38,8 +38,8 @@ HAMILTONIAN: dict[str, Any] = {
     "training.steps": 6_000,
     "training.eval_every": 500,
 }
-"""From the parameters of the variant on pooled images, at a quarter of its step size: a quarter of
-the steps takes the same time of the ODE."""
+"""From the parameters of the variant on pooled images, which has four times the step size and a
+quarter of the steps: an image takes the same time of the ODE."""
 
 VARIANTS: Variants = {
     "gated": {"model.cell": "gated_antisymmetric"},

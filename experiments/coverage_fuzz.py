@@ -84,7 +84,7 @@ def child(folder: Path, corpus: Path, flags: list[str]) -> None:
         from asrnn.errors import AsrnnError
 
         folder.mkdir()
-        readers = list(fuzz._readers(folder).values())
+        readers = list(fuzz.all_readers(folder).values())
     for number, (_, whole, _) in enumerate(readers):
         (corpus / f"whole-{number}").write_bytes(bytes([number]) + whole)
 

@@ -195,7 +195,7 @@ def _read(folder: Path, draw: random.Random, count: int) -> Fed:
 
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    readers = list(_readers(folder).items())
+    readers = list(all_readers(folder).items())
     signal.signal(signal.SIGALRM, _hang)
     for _ in range(count):
         name, (path, whole, read) = draw.choice(readers)
@@ -220,7 +220,7 @@ def _hang(number: int, frame: Any) -> None:
     raise TimeoutError("it hangs")
 
 
-def _readers(folder: Path) -> dict[str, tuple[Path, bytes, Callable[[], Any]]]:
+def all_readers(folder: Path) -> dict[str, tuple[Path, bytes, Callable[[], Any]]]:
     """By name: a file, what is in it, and what reads it. Without digests, so that all is read."""
     import csv
     import io

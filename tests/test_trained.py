@@ -279,17 +279,6 @@ def test_what_is_exported_is_loaded_by_name(
     assert (facts["seed"], facts["config"]["recurrence"]["backend"]) == (0, "auto")
 
 
-def test_an_exported_config_names_no_folder_of_this_machine(
-    run: Path, tmp_path: Path, shelf: Path
-) -> None:
-    config = read_config(run / "config.json")
-    config.training.init_from = str(run)
-    train_and_evaluate(config, tmp_path / "later")
-    facts = json.loads(export(tmp_path / "later", "y", "command").with_suffix(".json").read_text())
-    assert str(run) not in json.dumps(facts)
-    assert facts["config"]["training"]["init_from"] == ""
-
-
 @pytest.mark.parametrize("name", ["", "Digits", "a/b", "../x", "-x"])
 def test_a_name_that_is_no_file_name_everywhere_is_refused(
     name: str, run: Path, shelf: Path

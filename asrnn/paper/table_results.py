@@ -157,7 +157,8 @@ def foreign(job: Job) -> str:
 def definition(stages: Sequence[ConfigDict]) -> dict[str, Any]:
     """The fields that decide what a row measures, by dotted name: those of its own runs.
 
-    Of the stages before them `stages` has the fields that differ, in the place of a folder.
+    Of the stages before them `stages` has the fields that differ; the folder
+    that a run starts from is left out.
     """
     *before, own = [_fields(config) for config in stages]
     if before:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
+from asrnn import pretrained
 from asrnn.config import default_workdir
 from asrnn.errors import CheckpointError, ConfigError
 from asrnn.runs.checkpoints import flat_leaves
@@ -18,7 +20,7 @@ from asrnn.runs.provenance import sha256_of
 from asrnn.runs.workdir import read_config
 from asrnn.sweeps.sweep import Sweep, dry_run
 from asrnn.sweeps.trials import Trial
-from asrnn.trained import load
+from asrnn.trained import export, load
 from asrnn.training.experiment import make_experiment
 from asrnn.training.loop import train_and_evaluate
 from asrnn.training.saved import at_the_start
@@ -104,6 +106,17 @@ def test_a_resumed_run_no_longer_needs_the_other(
     shutil.rmtree(source)
     train_and_evaluate(config, tmp_path / "resumed")
     assert_same_run(tmp_path / "whole", tmp_path / "resumed")
+
+
+def test_an_exported_config_names_no_folder_of_this_machine(
+    teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pretrained, "FOLDER", tmp_path)
+    train_and_evaluate(later(teacher), tmp_path / "later")
+    facts = json.loads(export(tmp_path / "later", "y", "command").with_suffix(".json").read_text())
+    assert str(teacher) not in json.dumps(facts)
+    assert facts["config"]["training"]["init_from"] == ""
+    assert facts["init_from"]["network"] == teacher.name
 
 
 def test_a_longer_sequence_may_be_next(tmp_path: Path) -> None:
