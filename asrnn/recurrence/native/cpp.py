@@ -46,11 +46,15 @@ SANITIZER_FLAGS = ("-O1", "-g", "-fno-omit-frame-pointer", "-fno-sanitize-recove
 
 
 class Unit(NamedTuple):
-    """One compilation: a source file under the flags of an instruction set."""
+    """One compilation: a source file under the flags of an instruction set.
+
+    Flags that an older compiler may not know are left out where it refuses them.
+    """
 
     name: str
     source: str
     flags: tuple[str, ...]
+    if_known: tuple[str, ...] = ()
 
 
 def find_compiler() -> list[str]:
@@ -144,9 +148,12 @@ def _build(
 
         def compile_unit(unit: Unit) -> subprocess.CompletedProcess[str]:
             source = str(sources / unit.source)
-            return run_compiler(
-                [*compiler, *flags, *unit.flags, "-c", source, "-o", f"{unit.name}.o"], folder
-            )
+            command = [*compiler, *flags, *unit.flags]
+            files = ["-c", source, "-o", f"{unit.name}.o"]
+            done = run_compiler([*command, *unit.if_known, *files], folder)
+            if done.returncode and unit.if_known:
+                done = run_compiler([*command, *files], folder)
+            return done
 
         with ThreadPoolExecutor() as pool:
             for done in pool.map(compile_unit, units):

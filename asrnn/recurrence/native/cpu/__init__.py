@@ -171,7 +171,7 @@ def _checked_run(
         gated=operands.gate_input_kernel is not None,
         return_states=return_states,
         threads=threads or 0,
-        isa=library.instruction_set(),
+        kernel=library.kernel_number(),
         trace_limit=0 if remat else calls.trace_limit(),
         reverse=remat == "reverse",
     )

@@ -26,7 +26,7 @@
 #include "forward.h"
 #include "panels.h"
 #include "problem.h"
-#include "tile.h"
+#include "products.h"
 
 namespace {
 
@@ -70,7 +70,7 @@ struct BackwardPass {
   const int64_t traced;  // floats of trace per part and step
   float *cotangent, *later, *slope_cotangent;  // of the state; a step later; of the last slope
   float *states, *delta, *candidate_delta, *gate_delta;
-  float *drive, *inputs_delta, *chunk_trace, *forward_scratch;
+  float *drive, *inputs_delta, *chunk_trace, *outer_scratch, *forward_scratch;
 
   explicit BackwardPass(const asrnn::BackwardSlice& slice_)
       : slice(slice_),
@@ -94,7 +94,8 @@ struct BackwardPass {
     candidate_delta = kGated ? gated : delta;
     gate_delta = gated + shape.chunk * all;
     chunk_trace = gated + (kGated ? 2 : 0) * shape.chunk * all;
-    forward_scratch = chunk_trace + shape.chunk * kParts * traced;
+    outer_scratch = chunk_trace + shape.chunk * shape.trace_step();
+    forward_scratch = outer_scratch + shape.outer_scratch();
   }
 
   // One part among those of the cotangent, of the states of a chunk, of its deltas.
@@ -246,7 +247,7 @@ struct BackwardPass {
         Ahead ahead;
         if (slice.trace != nullptr && first > 0)
           ahead = {slice.trace + ((t - shape.chunk) * kParts + part) * traced, traced};
-        product_panels({{back}, 1, source, source, stride}, rows, width, ahead);
+        multiply({{back}, 1, source, source, stride}, rows, width, ahead);
       }
     }
   }
@@ -260,18 +261,19 @@ struct BackwardPass {
       const int64_t part = stage.target;
       const float *slopes = of(delta, part), *source = source_of(stage);
       if (stage.adjoint) {
-        outer_panels({source, slopes, taller, tall, slice.recurrent_gradient, -1.0f}, depth, width,
-                     width);
+        add_outer({source, slopes, taller, tall, slice.recurrent_gradient, -1.0f}, depth, width,
+                  width, outer_scratch);
       } else {
-        outer_panels({slopes, source, tall, taller, slice.recurrent_gradient}, depth, width, width);
+        add_outer({slopes, source, tall, taller, slice.recurrent_gradient}, depth, width, width,
+                  outer_scratch);
       }
-      outer_panels({drive, of(candidate_delta, part), tall, tall,
-                    slice.drive_gradient + part * shape.drive_size()},
-                   depth, shape.drive(), width);
+      add_outer({drive, of(candidate_delta, part), tall, tall,
+                 slice.drive_gradient + part * shape.drive_size()},
+                depth, shape.drive(), width, outer_scratch);
       if (kGated)
-        outer_panels({drive, of(gate_delta, part), tall, tall,
-                      slice.gate_drive_gradient + part * shape.drive_size()},
-                     depth, shape.drive(), width);
+        add_outer({drive, of(gate_delta, part), tall, tall,
+                   slice.gate_drive_gradient + part * shape.drive_size()},
+                  depth, shape.drive(), width, outer_scratch);
     }
   }
 
@@ -300,7 +302,7 @@ struct BackwardPass {
         product.terms[product.term_count++] = {of(gate_delta, part), tall,
                                                slice.weights.gate_drive + skipped, width};
     }
-    product_panels(product, count * rows, shape.inputs);
+    multiply(product, count * rows, shape.inputs);
     for (int64_t i = 0; i < count; ++i)
       from_panels(inputs_delta + i * stride, tall, rows, shape.inputs,
                   slice.inputs_cotangent + first_row(first + i) * shape.inputs, shape.inputs);

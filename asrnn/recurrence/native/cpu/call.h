@@ -6,6 +6,12 @@
 #include <cstdint>
 #include <string>
 
+#if defined(__x86_64__) && defined(__linux__)
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 #include "operands.h"
 #include "problem.h"
 #include "workers.h"
@@ -13,9 +19,27 @@
 
 namespace asrnn {
 
-// Which kernels this machine can run, best first; the order of the names in library.py.
+#if defined(__x86_64__) && defined(__linux__)
+// Has this processor a tile unit for bfloat16, and may this process use it? The system has to be
+// asked once, as it then saves the unit's registers with each thread's others.
+inline bool tile_unit_usable() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  constexpr unsigned kRoundsToBfloat16 = 1u << 5, kTiles = 1u << 24, kMultiplies = 1u << 22;
+  if (!__get_cpuid_count(7, 1, &a, &b, &c, &d) || !(a & kRoundsToBfloat16)) return false;
+  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(d & kTiles) || !(d & kMultiplies))
+    return false;
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+}
+#else
+inline bool tile_unit_usable() { return false; }
+#endif
+
+// Which kernels this machine can run; the order of the names in library.py.
 inline const Kernel* usable_kernel(int64_t index) {
   switch (index) {
+    case 2:
+      return portable_kernel();
 #if defined(__x86_64__)
     case 0:
       return __builtin_cpu_supports("avx512f") ? avx512_kernel() : nullptr;
@@ -23,8 +47,12 @@ inline const Kernel* usable_kernel(int64_t index) {
       return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? avx2_kernel()
                                                                              : nullptr;
 #endif
-    case 2:
-      return portable_kernel();
+    case 3:
+    case 4: {
+      static const bool usable = __builtin_cpu_supports("avx512f") && tile_unit_usable();
+      if (!usable) return nullptr;
+      return index == 3 ? bfloat16_kernel() : bfloat16_3x_kernel();
+    }
     default:
       return nullptr;
   }
@@ -43,7 +71,7 @@ struct Call {
 
   Call(xla::ffi::ThreadPool pool, xla::ffi::Dictionary attributes)
       : shape(read_shape(attributes)),
-        kernel(chosen_kernel(number(attributes, "isa"))),
+        kernel(chosen_kernel(number(attributes, "kernel"))),
         workers(pool, number(attributes, "threads")) {}
 
   static int64_t number(const xla::ffi::Dictionary& attributes, const char* name) {

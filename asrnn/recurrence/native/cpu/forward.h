@@ -8,7 +8,7 @@
 #include "activations.h"
 #include "panels.h"
 #include "problem.h"
-#include "tile.h"
+#include "products.h"
 
 namespace {
 
@@ -75,13 +75,13 @@ struct ForwardPass {
     const Term candidates = driven(slice.weights.drive, stage.target);
     if (!kGated) {
       const Product both{{candidates, recurrent}, 2, nullptr, candidate, stride};
-      product_panels<true>(both, rows, width, ahead);
+      multiply<true>(both, rows, width, ahead);
       return;
     }
     const Term gates = driven(slice.weights.gate_drive, stage.target);
-    product_panels<true>({{recurrent}, 1, nullptr, shared, stride}, rows, width, ahead);
-    product_panels({{candidates}, 1, shared, candidate, stride}, rows, width);
-    product_panels({{gates}, 1, shared, gate, stride}, rows, width);
+    multiply<true>({{recurrent}, 1, nullptr, shared, stride}, rows, width, ahead);
+    multiply({{candidates}, 1, shared, candidate, stride}, rows, width);
+    multiply({{gates}, 1, shared, gate, stride}, rows, width);
   }
 
   // Calls body(panel, place inside, step, count, activations, state) for the whole target.
@@ -192,6 +192,7 @@ struct ForwardPass {
 // Runs one of the six passes.
 template <template <bool, int, bool> class Pass, typename Slice>
 void run(const Slice& slice) {
+  const TileUnit ready;
   const bool gated = slice.shape->gated;
   if (slice.shape->adams_bashforth) {
     gated ? Pass<true, 1, true>(slice).run() : Pass<false, 1, true>(slice).run();

@@ -1,10 +1,26 @@
-// One instruction set's kernel: compiled with ASRNN_ISA, ASRNN_LANES and the matching flags.
+// One instruction set's kernel: compiled with ASRNN_ISA, ASRNN_LANES and the matching flags, for
+// products in bfloat16 with ASRNN_BFLOAT16, the number of parts of each operand.
+
+#include "problem.h"
+
+#define ASRNN_JOIN_(a, b) a##b
+#define ASRNN_JOIN(a, b) ASRNN_JOIN_(a, b)
+
+#if defined(ASRNN_BFLOAT16) && !defined(__AMX_BF16__)
+
+namespace asrnn {
+
+const Kernel* ASRNN_JOIN(ASRNN_ISA, _kernel)() { return nullptr; }
+
+}  // namespace asrnn
+
+#else
 
 #include "activations.h"
 #include "backward.h"
 #include "forward.h"
 #include "panels.h"
-#include "problem.h"
+#include "products.h"
 
 namespace {
 
@@ -28,14 +44,14 @@ void activations(const float* values, float* tanh, float* sigmoid, int64_t count
 
 }  // namespace
 
-#define ASRNN_JOIN_(a, b) a##b
-#define ASRNN_JOIN(a, b) ASRNN_JOIN_(a, b)
-
 namespace asrnn {
 
 const Kernel* ASRNN_JOIN(ASRNN_ISA, _kernel)() {
-  static const Kernel kernel = {kPanel, pack, pack_drive, forward, backward, activations};
+  static const Kernel kernel = {kPanel,  pack_right_operand, pack_right_drive,
+                                forward, backward,           activations};
   return &kernel;
 }
 
 }  // namespace asrnn
+
+#endif

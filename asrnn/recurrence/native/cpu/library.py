@@ -16,8 +16,15 @@ from asrnn.recurrence.native.cpp import Unit
 SOURCES = Path(__file__).parent
 FORWARD = "asrnn_cpu_forward"
 BACKWARD = "asrnn_cpu_backward"
-# Best first; the position is the kernel's number for it.
+# The kernels in float32, best first, and those that round the operands of products; the position is
+# a kernel's number.
 INSTRUCTION_SETS = ("avx512", "avx2", "portable")
+ROUNDED = ("bfloat16", "bfloat16_3x")
+KERNELS = (*INSTRUCTION_SETS, *ROUNDED)
+PRECISIONS = {"bfloat16": "bfloat16", "BF16_BF16_F32": "bfloat16"} | dict.fromkeys(
+    ("high", "tensorfloat32", "BF16_BF16_F32_X3"), "bfloat16_3x"
+)
+"""`jax_default_matmul_precision` -> the kernel that rounds so."""
 
 
 def units() -> tuple[Unit, ...]:
@@ -27,6 +34,10 @@ def units() -> tuple[Unit, ...]:
         avx2 = ("-DASRNN_ISA=avx2", "-DASRNN_LANES=8", "-mavx2", "-mfma")
         avx512 = ("-DASRNN_ISA=avx512", "-DASRNN_LANES=16", "-mavx512f", "-mfma")
         kernels += [Unit("avx512", "kernel.cc", avx512), Unit("avx2", "kernel.cc", avx2)]
+        tiles = ("-mavx512bf16", "-mamx-tile", "-mamx-bf16")
+        for parts, name in enumerate(ROUNDED, start=1):
+            chosen = (f"-DASRNN_ISA={name}", f"-DASRNN_BFLOAT16={parts}", *avx512[1:])
+            kernels.append(Unit(name, "kernel.cc", chosen, if_known=tiles))
     return (*kernels, Unit("handler", "handler.cc", ()))
 
 
@@ -79,15 +90,28 @@ def loaded_library() -> ctypes.CDLL:
 
 
 @functools.cache
-def usable_instruction_sets() -> tuple[str, ...]:
-    """The instruction sets this machine can run, best first."""
+def usable_kernels() -> tuple[str, ...]:
+    """The kernels this machine can run, in the order of `KERNELS`."""
     supports = loaded_library().asrnn_cpu_supports
-    return tuple(name for i, name in enumerate(INSTRUCTION_SETS) if supports(i))
+    return tuple(name for i, name in enumerate(KERNELS) if supports(i))
 
 
-def instruction_set() -> int:
-    """The number of the instruction set to use: the best, or $ASRNN_NATIVE_ISA."""
+def usable_instruction_sets() -> tuple[str, ...]:
+    """Those of the kernels in float32, best first."""
+    return tuple(name for name in usable_kernels() if name in INSTRUCTION_SETS)
+
+
+def kernel_number() -> int:
+    """The number of the kernel to use, which `jax_default_matmul_precision` decides.
+
+    "bfloat16" rounds the operands of products so, "high", "tensorfloat32" and "BF16_BF16_F32_X3" to
+    two such numbers each, where the machine has a unit for it; else it is the best in float32, or
+    $ASRNN_NATIVE_ISA, which is that for certain.
+    """
     usable = usable_instruction_sets()
-    chosen = os.environ.get("ASRNN_NATIVE_ISA") or usable[0]
-    check_choice("ASRNN_NATIVE_ISA on this machine", chosen, usable)
-    return INSTRUCTION_SETS.index(chosen)
+    if chosen := os.environ.get("ASRNN_NATIVE_ISA"):
+        check_choice("ASRNN_NATIVE_ISA on this machine", chosen, usable)
+        return KERNELS.index(chosen)
+    precision: str | None = jax.config.jax_default_matmul_precision  # type: ignore[attr-defined]
+    rounded = PRECISIONS.get(precision or "")
+    return KERNELS.index(rounded if rounded in usable_kernels() else usable[0])

@@ -85,10 +85,11 @@ struct Shape {
   ASRNN_INLINE int64_t trace_step() const { return slice_rows() * padded_units() * gates(); }
   ASRNN_INLINE int64_t trace_size() const { return steps * trace_step(); }
   ASRNN_INLINE int64_t anchor_size() const { return chunks() * slice_rows() * padded_carried(); }
-  // Floats of packed operands and weight gradients, per member (and slice), for one part.
-  ASRNN_INLINE int64_t recurrent_size() const { return width() * padded_width(); }
-  ASRNN_INLINE int64_t drive_size() const { return drive() * padded_width(); }
-  ASRNN_INLINE int64_t back_drive_size() const { return width() * padded_drive(); }
+  // Floats of packed operands and weight gradients, per member (and slice), for one part. Enough
+  // for tiles of bfloat16 too, which are padded in depth.
+  ASRNN_INLINE int64_t recurrent_size() const { return padded_width() * padded_width(); }
+  ASRNN_INLINE int64_t drive_size() const { return padded_drive() * padded_width(); }
+  ASRNN_INLINE int64_t back_drive_size() const { return padded_width() * padded_drive(); }
   // The same for a whole member.
   ASRNN_INLINE int64_t forward_weights() const {
     return parts * (recurrent_size() + gates() * drive_size());
@@ -108,7 +109,12 @@ struct Shape {
         slice_rows() * (padded_units() * (gated ? 4 : 2) + 2 * padded_drive());
     const int64_t cotangents = padded_units() + (adams_bashforth ? 2 * padded_width() : 0);
     return slice_rows() * (cotangents + padded_units()) + chunk * per_step +
-           chunk * trace_step() + forward_scratch();
+           chunk * trace_step() + outer_scratch() + forward_scratch();
+  }
+  // For both operands of a chunk's weight gradient, as tiles.
+  ASRNN_INLINE int64_t outer_scratch() const {
+    const int64_t left = padded_drive() > padded_width() ? padded_drive() : padded_width();
+    return round_up(chunk * slice_rows(), kWidestPanel) * (left + padded_width());
   }
 };
 // The parameters of one member, packed part by part; gate_drive is null for a plain cell.
@@ -171,6 +177,9 @@ struct Kernel {
 const Kernel* portable_kernel();
 const Kernel* avx2_kernel();
 const Kernel* avx512_kernel();
+// Null where the compiler knew no such instructions.
+const Kernel* bfloat16_kernel();
+const Kernel* bfloat16_3x_kernel();
 
 }  // namespace asrnn
 
