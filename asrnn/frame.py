@@ -66,6 +66,12 @@ FRAME: dict[str, tuple[Option, ...]] = {
             "computed again in the backward pass: none, segments (O(√T) memory), reverse (O(1))",
             one_of("none", "segments", "reverse"),
         ),
+        Option(
+            "precision",
+            "default",
+            "of its products: float32, bfloat16_3x, bfloat16; default: as jax is set, float32 here",
+            one_of("default", "float32", "bfloat16_3x", "bfloat16"),
+        ),
     ),
     "objective": (Option("name", "cross_entropy", f"one of {', '.join(OBJECTIVES)}"),),
     "optimizer": (

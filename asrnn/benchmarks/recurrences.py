@@ -39,11 +39,16 @@ def native_obstacle() -> str | None:
     return scheme_obstacle("native", "antisymmetric", "euler")
 
 
-def scheme_obstacle(backend: str, cell: str, scheme: str) -> str | None:
+def rounding_obstacle(precision: str) -> str | None:
+    """Why the native recurrence is not in this precision when it is asked for."""
+    return scheme_obstacle("native", "antisymmetric", "euler", precision)
+
+
+def scheme_obstacle(backend: str, cell: str, scheme: str, precision: str = "default") -> str | None:
     """Why a backend is not the one that runs a cell and scheme when it is asked for."""
     made = make_cell(cell, scheme)
     params = made.init(jax.random.key(0), 1, 2, init_scale=1.0)
-    return choose_backend(backend, made, params).note
+    return choose_backend(backend, made, params, precision).note
 
 
 def prepare_backend(backend: str, workload: Workload, options: Options | None = None) -> Prepared:

@@ -7,12 +7,14 @@
 | `native`  | CPU, float32     | the pairs of `KERNELS`, where a C++ compiler is at hand  |
 | `native`  | NVIDIA, float32  | `TanhField` under Euler, up to 256 units, where asked for |
 
-All agree with `scan` to rounding, in values and gradients.
+All agree with `scan` to rounding, in values and gradients. The operands of products may be rounded
+to bfloat16 (`PRECISIONS`); states, sums and everything elementwise are float32 then too.
 """
 
 import functools
 import logging
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import jax
@@ -34,6 +36,13 @@ FORMER_NAMES = {"fused": "adjoint"}
 """Names of backends in the configs of earlier versions, and today's."""
 REMATS = ("none", "segments", "reverse")
 """What the backward pass computes again, so that it need not be kept."""
+
+PRECISIONS = {"bfloat16": "BF16_BF16_F32", "bfloat16_3x": "BF16_BF16_F32_X3", "float32": "float32"}
+"""What the operands of products are rounded to, and jax's name for it.
+
+bfloat16 has 8 significant bits. bfloat16_3x makes each operand a sum of two such numbers and adds
+three of their products, which is right to about 16 bits.
+"""
 
 Result = tuple[Carry, Array | None]
 
@@ -152,6 +161,22 @@ ADJOINTS: dict[tuple[type, str], Callable[..., Result]] = {(TanhField, "euler"):
 """(type of field, scheme) -> recurrence with a backward pass by hand, in JAX; as `Kernel.run`."""
 
 
+def rounding_products(precision: str) -> AbstractContextManager[None]:
+    """Where what is traced has products of a precision; those of jax's own setting for "default".
+
+    Args:
+      precision: "default" or a name of `PRECISIONS`.
+
+    Raises:
+      ConfigError: for an unknown name.
+    """
+    check_choice("recurrence.precision", precision, ("default", *PRECISIONS))
+    if precision == "default":
+        return nullcontext()
+    setting: AbstractContextManager[None] = jax.default_matmul_precision(PRECISIONS[precision])
+    return setting
+
+
 class Choice(NamedTuple):
     """A backend, and one line where it is not the one that was asked for."""
 
@@ -159,13 +184,14 @@ class Choice(NamedTuple):
     note: str | None = None
 
 
-def choose_backend(wanted: str, cell: Cell, params: Params) -> Choice:
+def choose_backend(wanted: str, cell: Cell, params: Params, precision: str = "default") -> Choice:
     """The backend that will run a cell: the fastest that is there and right for "auto".
 
     Args:
       wanted: "auto" or a name of `BACKENDS`; a former name stands for today's.
       cell: the cell.
       params: its parameters.
+      precision: of its products, which may be higher where the machine has no unit for it.
 
     Raises:
       ConfigError: for an unknown name.
@@ -188,7 +214,8 @@ def choose_backend(wanted: str, cell: Cell, params: Params) -> Choice:
         f"there is none for {jax.default_backend()}" if kernel is None else kernel.obstacle(field)
     )
     if obstacle is None:
-        return Choice("native")
+        with rounding_products(precision):
+            return Choice("native", native.precision_note())
     return Choice(fallback, f"no native recurrence ({obstacle}); running {fallback} instead")
 
 
@@ -210,6 +237,7 @@ def unroll(
     backend: str = "auto",
     unroll: int = 1,
     remat: str = "none",
+    precision: str = "default",
     return_states: bool = False,
 ) -> Result:
     """Steps a cell along a batch of sequences.
@@ -230,6 +258,10 @@ def unroll(
         every √T steps only (`native` on a CPU: every 32 at most), for one more forward pass.
         "reverse" keeps the last state alone, whatever T, and takes the others back from it, each
         with a rounding error of its own; for the cells and schemes of `reversible.py`.
+      precision: what the operands of products are rounded to, "float32", "bfloat16_3x" or
+        "bfloat16"; "default" is as `jax_default_matmul_precision` says. On a CPU `native` rounds,
+        where the processor has a unit for it (AMX), and is faster then; the other backends, whose
+        products XLA makes, stay in float32 there. The backward pass of `adjoint` is as jax is set.
       return_states: whether to return all hidden states, not only the last.
 
     Returns:
@@ -239,6 +271,24 @@ def unroll(
       ConfigError: for an unknown backend, a coefficient that is missing, not a scalar or not
         finite, arrays whose shapes do not fit, or `remat` that is unknown or not for this cell.
     """
+    with rounding_products(precision):
+        return _unroll(
+            cell, params, coefficients, inputs, initial_carry, backend, unroll, remat, return_states
+        )
+
+
+def _unroll(
+    cell: Cell,
+    params: Params,
+    coefficients: Scalars,
+    inputs: Array,
+    initial_carry: Carry,
+    backend: str,
+    unroll: int,
+    remat: str,
+    return_states: bool,
+) -> Result:
+    """As `unroll`, with products as jax is set."""
     check_choice("recurrence.remat", remat, REMATS)
     params, coefficients, inputs, initial_carry = checked(
         cell, params, coefficients, inputs, initial_carry, unroll

@@ -88,13 +88,15 @@ def make_experiment(config: ConfigDict) -> Experiment:
     )
     graphdef, split = nnx.split(module)
     params = nnx.to_pure_dict(split)
-    choice = choose_backend(config.recurrence.backend, module.cell, params["recurrent"])
+    recurrence = config.recurrence.to_dict()
+    choice = choose_backend(
+        config.recurrence.backend, module.cell, params["recurrent"], config.recurrence.precision
+    )
     if config.recurrence.remat == "reverse":
         check_reversible(module.cell, hyper.coefficients)
-    recurrence = config.recurrence.to_dict() | {"backend": choice.backend}
     training = config.training
     mesh = batch_mesh(training.batch_size, choice.backend, training.accumulate)
-    model = Model(graphdef, recurrence, mesh)
+    model = Model(graphdef, recurrence | {"backend": choice.backend}, mesh)
     return Experiment(config, task, objective, model, params, hyper, settings, choice.note)
 
 

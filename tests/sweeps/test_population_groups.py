@@ -35,6 +35,7 @@ OTHER_VALUES: dict[str, Any] = {
     "objective.name": "squared_error",
     "recurrence.backend": "adjoint",
     "recurrence.remat": "segments",
+    "recurrence.precision": "bfloat16",
     "optimizer.name": "sgd",
     "optimizer.schedule": "cosine",
     "optimizer.function": "adan",

@@ -19,7 +19,9 @@ each with its own columns of V and b, and gated with sigmoid(-Kᵀ y_{t-1} + Vz 
 sigmoid(K z_t + Vz x_t + bz).
 
 The kernel is C++, compiled at first use for the machine at hand; `available()` says
-whether that is possible. float32 only; the results do not depend on the number of threads.
+whether that is possible. float32 only; the results do not depend on the number of threads. As
+`jax_default_matmul_precision` says, the operands of products are rounded to bfloat16, where the
+processor has a unit for them.
 """
 
 from typing import Literal
@@ -33,7 +35,7 @@ from asrnn.recurrence.native.cpu.derivative import AnyOperands, run, run_compile
 from asrnn.recurrence.native.members import vary_alike, within_shard_map
 from asrnn.recurrence.native.operands import Operands, Result, SplitOperands, check
 
-__all__ = ["available", "hamiltonian_unroll", "unroll"]
+__all__ = ["available", "hamiltonian_unroll", "precision_note", "unroll"]
 
 
 def available() -> str | None:
@@ -42,6 +44,17 @@ def available() -> str | None:
     The first call compiles the kernel unless it is in the user's cache.
     """
     return library.reason_unavailable()
+
+
+def precision_note() -> str | None:
+    """One line where products are in float32 though `jax_default_matmul_precision` admits less."""
+    wanted = library.wanted_rounding()
+    if wanted is None or library.KERNELS[library.kernel_number()] == wanted:
+        return None
+    return (
+        f"no products in {wanted} on this machine (it takes a processor with AMX, such as Intel's"
+        " Xeon since 2023, and a compiler that knows it); they are in float32"
+    )
 
 
 def unroll(

@@ -21,7 +21,7 @@ from asrnn.recurrence.native.operands import NeededGradients
 # the register tile (at most 14), and few enough of them that all threads find work.
 SLICE_ROWS = 16
 # What the backward pass keeps in the second-level cache per chunk of time steps.
-CHUNK_BYTES = 1280 * 1024
+CHUNK_BYTES = 384 * 1024
 MAX_CHUNK_STEPS = 32
 # How much the kernel may keep of forward passes for their backward passes, in megabytes, beyond
 # which the backward pass computes activations again: $ASRNN_NATIVE_TRACE_MB.

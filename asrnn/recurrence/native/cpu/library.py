@@ -101,17 +101,20 @@ def usable_instruction_sets() -> tuple[str, ...]:
     return tuple(name for name in usable_kernels() if name in INSTRUCTION_SETS)
 
 
-def kernel_number() -> int:
-    """The number of the kernel to use, which `jax_default_matmul_precision` decides.
-
-    "bfloat16" rounds the operands of products so, "high", "tensorfloat32" and "BF16_BF16_F32_X3" to
-    two such numbers each, where the machine has a unit for it; else it is the best in float32, or
-    $ASRNN_NATIVE_ISA, which is that for certain.
-    """
-    usable = usable_instruction_sets()
-    if chosen := os.environ.get("ASRNN_NATIVE_ISA"):
-        check_choice("ASRNN_NATIVE_ISA on this machine", chosen, usable)
-        return KERNELS.index(chosen)
+def wanted_rounding() -> str | None:
+    """The name in `ROUNDED` that `jax_default_matmul_precision` asks for; None for float32."""
     precision: str | None = jax.config.jax_default_matmul_precision  # type: ignore[attr-defined]
-    rounded = PRECISIONS.get(precision or "")
-    return KERNELS.index(rounded if rounded in usable_kernels() else usable[0])
+    return PRECISIONS.get(precision or "")
+
+
+def kernel_number() -> int:
+    """The number of the kernel to use: the wanted one, else the best in float32.
+
+    $ASRNN_NATIVE_ISA names one in float32, for certain.
+    """
+    usable = usable_kernels()
+    if chosen := os.environ.get("ASRNN_NATIVE_ISA"):
+        check_choice("ASRNN_NATIVE_ISA on this machine", chosen, usable_instruction_sets())
+        return KERNELS.index(chosen)
+    wanted = wanted_rounding()
+    return KERNELS.index(wanted if wanted in usable else usable[0])

@@ -1,9 +1,12 @@
 """Tests of the kernel run where there is a compiler."""
 
 import os
+from collections.abc import Iterator
 
+import jax
 import pytest
 
+from asrnn.recurrence import PRECISIONS
 from asrnn.recurrence.native.cpu import library
 
 
@@ -26,3 +29,13 @@ def instruction_set(
         pytest.skip(f"this machine cannot run {name}")
     monkeypatch.setenv("ASRNN_NATIVE_ISA", name)
     return name
+
+
+@pytest.fixture(params=library.ROUNDED)
+def rounding(request: pytest.FixtureRequest, kernel: None) -> Iterator[str]:
+    """Each rounding of products in turn, where the machine has a unit for it."""
+    name: str = request.param
+    if name not in library.usable_kernels():
+        pytest.skip(f"this machine has no products in {name}")
+    with jax.default_matmul_precision(PRECISIONS[name]):
+        yield name
