@@ -14,6 +14,7 @@ from asrnn.lazy import jax
 from asrnn.options import COUNT, SEED, Option, one_of
 from asrnn.tasks import streams
 from asrnn.tasks.images import sequences
+from asrnn.tasks.images.noise import fresh_noise, shared_noise
 from asrnn.tasks.images.sets import IMAGE_SETS, Facts, Split
 from asrnn.tasks.images.sources import load_image_set, sources
 from asrnn.tasks.task import Data, DataSet, Report, Resident, Settings, Task, TaskKind
@@ -161,9 +162,7 @@ def _noise_padded(name: str, image_set: str, settings: Settings) -> Task:
 
     def sequence(images: jax.Array, keys: jax.Array) -> jax.Array:
         noise = (
-            sequences.fresh_noise(keys, steps, size)
-            if fixed is None
-            else sequences.shared_noise(fixed, len(images))
+            fresh_noise(keys, steps, size) if fixed is None else shared_noise(fixed, len(images))
         )
         return jax.numpy.concatenate([read(images), noise])
 

@@ -86,28 +86,3 @@ def test_a_row_has_its_channels_innermost() -> None:
         for w in range(5):
             for c in range(3):
                 np.testing.assert_array_equal(steps[t, :, 3 * w + c], IMAGES[:, t, w, c])
-
-
-def test_fresh_noise_is_standard_normal_and_other_for_each_example() -> None:
-    noise = np.asarray(sequences.fresh_noise(keys(8), 1000, 15))
-    assert noise.shape == (1000, 8, 15) and noise.dtype == np.float32
-    assert abs(noise.mean()) < 4 / noise.size**0.5
-    assert abs(noise.var() - 1) < 4 * (2 / noise.size) ** 0.5
-    correlation = np.corrcoef(noise.transpose(1, 0, 2).reshape(8, -1)) - np.eye(8)
-    assert np.abs(correlation).max() < 5 / noise[:, 0].size ** 0.5
-
-
-def test_fresh_noise_depends_on_the_key_of_the_example_only() -> None:
-    together = sequences.fresh_noise(keys(6), 10, 15)
-    swapped = sequences.fresh_noise(keys(6)[::-1], 10, 15)
-    alone = sequences.fresh_noise(keys(6)[2:3], 10, 15)
-    np.testing.assert_array_equal(together, swapped[:, ::-1])
-    np.testing.assert_array_equal(together[:, 2:3], alone)
-
-
-def test_shared_noise_is_the_same_for_every_example() -> None:
-    noise = np.random.default_rng(0).standard_normal((7, 15)).astype(np.float32)
-    steps = sequences.shared_noise(noise, 6)
-    assert steps.shape == (7, 6, 15) and steps.dtype == jnp.float32
-    for example in range(6):
-        np.testing.assert_array_equal(steps[:, example], noise)
