@@ -56,12 +56,15 @@ class Resident:
         keys are for noise; that of an example must depend on its own key only.
       has_validation: whether they have a validation part of their own.
       image_shape: (H, W, Ch) where the inputs are images of uint8; None where they are sequences.
+      augment: (inputs [B, ...], typed PRNG keys [B]) -> inputs: changes those of training in ways
+        that leave the targets right; None for as they are.
     """
 
     load: Callable[[Report], DataSet]
     sequence: Callable[[Array, Array], Array]
     has_validation: bool = False
     image_shape: tuple[int, int, int] | None = None
+    augment: Callable[[Array, Array], Array] | None = None
 
 
 @dataclass(frozen=True)

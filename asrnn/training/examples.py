@@ -36,6 +36,10 @@ TEST_SEED = 0
 """Of generated examples, so that runs of different seeds are tested on the same."""
 
 
+AUGMENTATION_STREAM = 2**31 - 2
+"""Folded into an example's key, so that its augmentation shares no bits with its noise."""
+
+
 def purpose_key(seed: int, purpose: KeyPurpose) -> Key:
     """The key of one of the random streams of a run."""
     key: Key = jax.random.fold_in(jax.random.key(seed), purpose)
@@ -80,7 +84,9 @@ class Parts(NamedTuple):
     test: Examples
 
 
-def take(task: Task, examples: Examples, indices: Array, keys: Array) -> Batch:
+def take(
+    task: Task, examples: Examples, indices: Array, keys: Array, *, training: bool = False
+) -> Batch:
     """The examples at some positions in a part.
 
     Args:
@@ -88,6 +94,7 @@ def take(task: Task, examples: Examples, indices: Array, keys: Array) -> Batch:
       examples: the part.
       indices: int32 [B].
       keys: typed PRNG keys [B], for noise.
+      training: whether they are to be trained on, and so augmented if the task says so.
     """
     at = indices if examples.rows is None else examples.rows[indices]
     if isinstance(task.source, Generated):
@@ -98,7 +105,11 @@ def take(task: Task, examples: Examples, indices: Array, keys: Array) -> Batch:
     else:
         assert isinstance(examples.data, dict)
         data = {name: array[at] for name, array in examples.data.items()}
-        inputs = task.source.sequence(data["inputs"], keys)
+        inputs = data["inputs"]
+        if training and task.source.augment is not None:
+            own = jax.vmap(jax.random.fold_in, (0, None))(keys, AUGMENTATION_STREAM)
+            inputs = task.source.augment(inputs, own)
+        inputs = task.source.sequence(inputs, keys)
     return Batch(inputs, data["targets"], data.get("mask"))
 
 

@@ -141,7 +141,7 @@ def train_steps_function(
     def means_and_gradients(
         params: Any, hyper: Hyperparameters, examples: Examples, indices: Array, keys: Array
     ) -> Any:
-        batch = take(task, examples, indices, keys)
+        batch = take(task, examples, indices, keys, training=True)
         dropout = None
         if settings["readout_dropout"]:
             dropout = Dropout(hyper.readout_dropout, keys)

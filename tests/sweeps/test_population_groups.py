@@ -26,6 +26,7 @@ OTHER_VALUES: dict[str, Any] = {
     "task.data_dir": "elsewhere",
     "task.pixels": "standardized",
     "task.noise": "fixed",
+    "task.augment": "shift",
     "model.cell": "vanilla",
     "model.discretization": "midpoint",
     "model.solver": "newton",

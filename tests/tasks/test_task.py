@@ -45,6 +45,7 @@ def test_an_unknown_source_is_refused() -> None:
         ("noise_padded_cifar10", "noise", "fixd"),
         ("mnist", "pixels", "raw"),
         ("mnist", "pool", 0),
+        ("cifar10", "augment", "crop"),
         ("adding", "length", 0),
         ("adding", "test_size", 0),
         ("pmnist", "permutation_seed", -1),

@@ -13,7 +13,7 @@ import pytest
 
 from asrnn.models import Dropout
 from asrnn.tasks import Data, Generated, Task
-from asrnn.training.examples import KeyPurpose, place_examples
+from asrnn.training.examples import KeyPurpose, place_examples, take
 from asrnn.training.experiment import make_experiment
 from asrnn.training.step import Snapshot, make_train_steps, newest_weight
 from asrnn.typing import Key
@@ -114,4 +114,19 @@ def test_dropout_keeps_the_mean_and_is_an_examples_own() -> None:
 
 def test_dropout_is_part_of_the_loss_that_is_trained() -> None:
     losses = {float(updates(model__readout_dropout=rate)(1).window["loss"]) for rate in (0.0, 0.5)}
+    assert len(losses) == 2
+
+
+def test_images_are_augmented_in_training_only() -> None:
+    experiment = make_experiment(tiny_config(task__augment="shift"))
+    task = experiment.task
+    train = place_examples(task, task.source.load(lambda line: None), 0, 0).train
+    indices, keys = np.arange(8), jax.random.split(jax.random.key(0), 8)
+    assert isinstance(train.data, dict)
+    plain = task.source.sequence(train.data["inputs"][:8], keys)  # type: ignore[union-attr]
+    np.testing.assert_array_equal(take(task, train, indices, keys).inputs, plain)
+    moved = np.any(take(task, train, indices, keys, training=True).inputs != plain, axis=(0, 2))
+    assert moved.sum() > 4  # one in nine stays where it is
+
+    losses = {float(updates(task__augment=how)(1).window["loss"]) for how in ("none", "shift")}
     assert len(losses) == 2

@@ -1,6 +1,7 @@
 """From images to sequences: pure functions on the device, images [B, H, W, Ch] to [T, B, m].
 
-The images stay uint8 until they are in their order; `scaled` makes numbers of them.
+Before that, training images may be `augmented`. The images stay uint8 until they are in their
+order; `scaled` makes numbers of them.
 """
 
 from __future__ import annotations
@@ -27,6 +28,29 @@ def pooled(images: jax.Array, size: int) -> jax.Array:
     batch, height, width, channels = images.shape
     squares = images.reshape(batch, height // size, size, width // size, size, channels)
     return squares.astype(jnp.float32).mean((2, 4))
+
+
+def augmented(images: jax.Array, keys: jax.Array, *, flip: bool, reach: int) -> jax.Array:
+    """Images as they might have been taken: mirrored in every second case, moved by some pixels.
+
+    Args:
+      images: [B, H, W, Ch] of any dtype.
+      keys: typed PRNG keys [B].
+      flip: whether left and right may change places.
+      reach: by how many pixels at most an image moves, up or down and to a side; what comes in
+        from outside is 0.
+    """
+    size = images.shape[1:]
+
+    def one(image: jax.Array, key: jax.Array) -> jax.Array:
+        side, places = jax.random.split(key)
+        if flip:
+            image = jnp.where(jax.random.bernoulli(side), image[:, ::-1], image)
+        down, right = jax.random.randint(places, (2,), 0, 2 * reach + 1)
+        wide = jnp.pad(image, ((reach, reach), (reach, reach), (0, 0)))
+        return jax.lax.dynamic_slice(wide, (down, right, 0), size)
+
+    return jax.vmap(one)(images, keys)
 
 
 def pixels(images: jax.Array) -> jax.Array:

@@ -26,6 +26,12 @@ PIXELS = Option(
     one_of("unit", "standardized"),
 )
 POOL = Option("pool", 1, "k: each pixel is the mean of k x k pixels of the image", COUNT)
+AUGMENT = Option(
+    "augment",
+    "none",
+    "training images: none, shift (by up to an eighth of a side), flip (mirrored), flip_and_shift",
+    one_of("none", "shift", "flip", "flip_and_shift"),
+)
 PERMUTATION_SEED = Option("permutation_seed", 0, "which fixed order of the pixels", SEED)
 NOISE = Option(
     "noise",
@@ -80,8 +86,8 @@ def pixel_notes(options: Any) -> Notes:
     """The options for pixels that are not at their defaults."""
     return {
         option.name: options[option.name]
-        for option in (PIXELS, POOL)
-        if options[option.name] != option.default
+        for option in (PIXELS, POOL, AUGMENT)
+        if options.get(option.name, option.default) != option.default
     }
 
 
@@ -97,7 +103,15 @@ def _resident(
         images = load_image_set(image_set, settings.source, settings.data_dir, report=report)
         return DataSet(as_data(images.train), as_data(images.test), images.origin)
 
-    return Resident(load, sequence, image_shape=IMAGE_SETS[image_set].shape)
+    shape, chosen = IMAGE_SETS[image_set].shape, settings.options["augment"]
+    augment = partial(
+        sequences.augmented,
+        flip=chosen.startswith("flip"),
+        reach=shape[0] // 8 if chosen.endswith("shift") else 0,
+    )
+    return Resident(
+        load, sequence, image_shape=shape, augment=None if chosen == "none" else augment
+    )
 
 
 def _pixel_task(
@@ -180,7 +194,7 @@ def _kind(
     name: str, image_set: str, make: Callable[[str, str, Settings], Task], *own: Option
 ) -> TaskKind:
     return TaskKind(
-        partial(make, name, image_set), sources(image_set), (PIXELS, POOL, *own), image_set
+        partial(make, name, image_set), sources(image_set), (PIXELS, POOL, AUGMENT, *own), image_set
     )
 
 

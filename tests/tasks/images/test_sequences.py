@@ -86,3 +86,33 @@ def test_a_row_has_its_channels_innermost() -> None:
         for w in range(5):
             for c in range(3):
                 np.testing.assert_array_equal(steps[t, :, 3 * w + c], IMAGES[:, t, w, c])
+
+
+def test_a_flipped_image_is_the_image_or_its_mirror() -> None:
+    images = np.tile(IMAGES[:1], (40, 1, 1, 1))
+    found = np.asarray(sequences.augmented(images, keys(40), flip=True, reach=0))
+    mirrored = [np.array_equal(image, images[0][:, ::-1]) for image in found]
+    assert all(
+        same or np.array_equal(image, images[0])
+        for same, image in zip(mirrored, found, strict=True)
+    )
+    assert 10 < sum(mirrored) < 30
+
+
+def test_a_shifted_image_is_moved_and_zeros_come_in() -> None:
+    images = np.ones((60, 4, 5, 3), np.uint8)
+    found = np.asarray(sequences.augmented(images, keys(60), flip=False, reach=1))
+    assert found.shape == images.shape and found.dtype == np.uint8
+    places = set()
+    for image in found:
+        rows, columns = image.any((1, 2)), image.any((0, 2))
+        np.testing.assert_array_equal(image[..., 0], np.outer(rows, columns))
+        places.add((tuple(rows), tuple(columns)))
+    assert len(places) == 9  # up, down, neither; left, right, neither
+
+
+def test_what_an_image_becomes_depends_on_its_own_key_only() -> None:
+    images = np.tile(IMAGES[:1], (6, 1, 1, 1))
+    together = sequences.augmented(images, keys(6), flip=True, reach=1)
+    alone = sequences.augmented(images[:1], keys(6)[4:5], flip=True, reach=1)
+    np.testing.assert_array_equal(together[4:5], alone)

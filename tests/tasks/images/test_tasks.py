@@ -63,6 +63,23 @@ def test_pooled_images_make_shorter_sequences(name: str, length: int, input_size
     assert task.notes["pool"] == 2
 
 
+@pytest.mark.parametrize(
+    ("augment", "flips", "shifts"),
+    [("flip", True, False), ("shift", False, True), ("flip_and_shift", True, True)],
+)
+def test_training_images_are_augmented_as_the_task_says(
+    augment: str, flips: bool, shifts: bool
+) -> None:
+    task = make_task("cifar10", augment=augment)
+    assert isinstance(task.source, Resident) and task.source.augment is not None
+    ramp = np.tile(np.arange(1, 33, dtype=np.uint8)[None, None, :, None], (40, 32, 1, 3))
+    found = np.asarray(task.source.augment(ramp, jax.random.split(jax.random.key(0), 40)))
+    middle = found[:, 16, 14:18, 0].astype(int)
+    assert set(np.sign(np.diff(middle)).ravel()) == ({-1, 1} if flips else {1})
+    assert ((found == 0).any((1, 2, 3)).sum() > 30) == shifts
+    assert task.notes == {"augment": augment}
+
+
 def test_pooled_pixels_are_scaled_after_their_mean() -> None:
     found = sequence(make_task("mnist", pool=4), images("mnist"))
     means = np.asarray(images("mnist"), np.float64).reshape(3, 7, 4, 7, 4).mean((2, 4))
