@@ -46,15 +46,11 @@ SANITIZER_FLAGS = ("-O1", "-g", "-fno-omit-frame-pointer", "-fno-sanitize-recove
 
 
 class Unit(NamedTuple):
-    """One compilation: a source file under the flags of an instruction set.
-
-    Flags that an older compiler may not know are left out where it refuses them.
-    """
+    """One compilation: a source file under the flags of an instruction set."""
 
     name: str
     source: str
     flags: tuple[str, ...]
-    if_known: tuple[str, ...] = ()
 
 
 def find_compiler() -> list[str]:
@@ -148,12 +144,9 @@ def _build(
 
         def compile_unit(unit: Unit) -> subprocess.CompletedProcess[str]:
             source = str(sources / unit.source)
-            command = [*compiler, *flags, *unit.flags]
-            files = ["-c", source, "-o", f"{unit.name}.o"]
-            done = run_compiler([*command, *unit.if_known, *files], folder)
-            if done.returncode and unit.if_known:
-                done = run_compiler([*command, *files], folder)
-            return done
+            return run_compiler(
+                [*compiler, *flags, *unit.flags, "-c", source, "-o", f"{unit.name}.o"], folder
+            )
 
         with ThreadPoolExecutor() as pool:
             for done in pool.map(compile_unit, units):

@@ -49,12 +49,9 @@ def available() -> str | None:
 def precision_note() -> str | None:
     """One line where products are in float32 though `jax_default_matmul_precision` admits less."""
     wanted = library.wanted_rounding()
-    if wanted is None or library.KERNELS[library.kernel_number()] == wanted:
+    if wanted is None or (reason := library.reason_not_rounded()) is None:
         return None
-    return (
-        f"no products in {wanted} on this machine (it takes a processor with AMX, such as Intel's"
-        " Xeon since 2023, and a compiler that knows it); they are in float32"
-    )
+    return f"no products in {wanted} ({reason}); they are in float32"
 
 
 def unroll(

@@ -22,7 +22,8 @@ namespace asrnn {
 #if defined(__x86_64__) && defined(__linux__)
 // Has this processor a tile unit for bfloat16, and may this process use it? The system has to be
 // asked once, as it then saves the unit's registers with each thread's others.
-inline bool tile_unit_usable() {
+inline bool has_tile_unit() {
+  if (!__builtin_cpu_supports("avx512f")) return false;
   unsigned a = 0, b = 0, c = 0, d = 0;
   constexpr unsigned kRoundsToBfloat16 = 1u << 5, kTiles = 1u << 24, kMultiplies = 1u << 22;
   if (!__get_cpuid_count(7, 1, &a, &b, &c, &d) || !(a & kRoundsToBfloat16)) return false;
@@ -32,14 +33,18 @@ inline bool tile_unit_usable() {
   return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
 }
 #else
-inline bool tile_unit_usable() { return false; }
+inline bool has_tile_unit() { return false; }
 #endif
 
-// Which kernels this machine can run; the order of the names in library.py.
+// Which kernels of this library the machine can run; the order of the names in library.py.
 inline const Kernel* usable_kernel(int64_t index) {
   switch (index) {
-    case 2:
-      return portable_kernel();
+#if defined(ASRNN_ROUNDED)
+    case 3:
+      return bfloat16_kernel();
+    case 4:
+      return bfloat16_3x_kernel();
+#else
 #if defined(__x86_64__)
     case 0:
       return __builtin_cpu_supports("avx512f") ? avx512_kernel() : nullptr;
@@ -47,12 +52,9 @@ inline const Kernel* usable_kernel(int64_t index) {
       return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? avx2_kernel()
                                                                              : nullptr;
 #endif
-    case 3:
-    case 4: {
-      static const bool usable = __builtin_cpu_supports("avx512f") && tile_unit_usable();
-      if (!usable) return nullptr;
-      return index == 3 ? bfloat16_kernel() : bfloat16_3x_kernel();
-    }
+    case 2:
+      return portable_kernel();
+#endif
     default:
       return nullptr;
   }

@@ -144,7 +144,9 @@ def forward(
         jax.ShapeDtypeStruct((2 if traced else 0,), jnp.int32),
         floats(*static.anchors_shape) if traced else NOTHING,
     ]
-    return call(library.FORWARD, static.attributes(), results, operands)
+    return call(
+        library.target(library.FORWARD, static.kernel), static.attributes(), results, operands
+    )
 
 
 def backward(
@@ -170,7 +172,9 @@ def backward(
         "initial_state": (floats(static.batch, static.lines * width), True),
     }
     types = [kind if is_wanted else NOTHING for kind, is_wanted in results.values()]
-    found = call(library.BACKWARD, static.attributes(), types, operands)
+    found = call(
+        library.target(library.BACKWARD, static.kernel), static.attributes(), types, operands
+    )
     return {
         name: array[0]
         for (name, (_, is_wanted)), array in zip(results.items(), found, strict=True)

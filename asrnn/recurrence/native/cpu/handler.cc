@@ -288,6 +288,9 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(asrnn_cpu_backward, asrnn::backward,
 // Can this machine run the instruction set of that index?
 int asrnn_cpu_supports(int64_t isa) { return asrnn::usable_kernel(isa) != nullptr; }
 
+// Can this machine run the kernels that round?
+int asrnn_cpu_has_tile_unit() { return asrnn::has_tile_unit(); }
+
 // tanh[2 i] and tanh[2 i + 1]: as the plain and as the gated cell compute it.
 void asrnn_cpu_activations(int64_t isa, const float* values, float* tanh, float* sigmoid,
                            int64_t count) {

@@ -1,25 +1,11 @@
 // One instruction set's kernel: compiled with ASRNN_ISA, ASRNN_LANES and the matching flags, for
 // products in bfloat16 with ASRNN_BFLOAT16, the number of parts of each operand.
 
-#include "problem.h"
-
-#define ASRNN_JOIN_(a, b) a##b
-#define ASRNN_JOIN(a, b) ASRNN_JOIN_(a, b)
-
-#if defined(ASRNN_BFLOAT16) && !defined(__AMX_BF16__)
-
-namespace asrnn {
-
-const Kernel* ASRNN_JOIN(ASRNN_ISA, _kernel)() { return nullptr; }
-
-}  // namespace asrnn
-
-#else
-
 #include "activations.h"
 #include "backward.h"
 #include "forward.h"
 #include "panels.h"
+#include "problem.h"
 #include "products.h"
 
 namespace {
@@ -44,6 +30,9 @@ void activations(const float* values, float* tanh, float* sigmoid, int64_t count
 
 }  // namespace
 
+#define ASRNN_JOIN_(a, b) a##b
+#define ASRNN_JOIN(a, b) ASRNN_JOIN_(a, b)
+
 namespace asrnn {
 
 const Kernel* ASRNN_JOIN(ASRNN_ISA, _kernel)() {
@@ -53,5 +42,3 @@ const Kernel* ASRNN_JOIN(ASRNN_ISA, _kernel)() {
 }
 
 }  // namespace asrnn
-
-#endif

@@ -16,8 +16,8 @@ from asrnn.recurrence.native.cpp import Unit
 SOURCES = Path(__file__).parent
 FORWARD = "asrnn_cpu_forward"
 BACKWARD = "asrnn_cpu_backward"
-# The kernels in float32, best first, and those that round the operands of products; the position is
-# a kernel's number.
+# The kernels in float32, best first, and those that round the operands of products, in a library of
+# their own that is built when one is asked for; the position is a kernel's number.
 INSTRUCTION_SETS = ("avx512", "avx2", "portable")
 ROUNDED = ("bfloat16", "bfloat16_3x")
 KERNELS = (*INSTRUCTION_SETS, *ROUNDED)
@@ -25,6 +25,8 @@ PRECISIONS = {"bfloat16": "bfloat16", "BF16_BF16_F32": "bfloat16"} | dict.fromke
     ("high", "tensorfloat32", "BF16_BF16_F32_X3"), "bfloat16_3x"
 )
 """`jax_default_matmul_precision` -> the kernel that rounds so."""
+AVX512 = ("-DASRNN_LANES=16", "-mavx512f", "-mfma")
+TILES = ("-mavx512bf16", "-mamx-tile", "-mamx-bf16")
 
 
 def units() -> tuple[Unit, ...]:
@@ -32,13 +34,22 @@ def units() -> tuple[Unit, ...]:
     kernels = [Unit("portable", "kernel.cc", ("-DASRNN_ISA=portable", "-DASRNN_LANES=4"))]
     if platform.machine() in ("x86_64", "AMD64"):
         avx2 = ("-DASRNN_ISA=avx2", "-DASRNN_LANES=8", "-mavx2", "-mfma")
-        avx512 = ("-DASRNN_ISA=avx512", "-DASRNN_LANES=16", "-mavx512f", "-mfma")
+        avx512 = ("-DASRNN_ISA=avx512", *AVX512)
         kernels += [Unit("avx512", "kernel.cc", avx512), Unit("avx2", "kernel.cc", avx2)]
-        tiles = ("-mavx512bf16", "-mamx-tile", "-mamx-bf16")
-        for parts, name in enumerate(ROUNDED, start=1):
-            chosen = (f"-DASRNN_ISA={name}", f"-DASRNN_BFLOAT16={parts}", *avx512[1:])
-            kernels.append(Unit(name, "kernel.cc", chosen, if_known=tiles))
     return (*kernels, Unit("handler", "handler.cc", ()))
+
+
+def rounded_units() -> tuple[Unit, ...]:
+    """The same for the kernels that round."""
+    kernels = [
+        Unit(
+            name,
+            "kernel.cc",
+            (f"-DASRNN_ISA={name}", f"-DASRNN_BFLOAT16={parts}", *AVX512, *TILES),
+        )
+        for parts, name in enumerate(ROUNDED, start=1)
+    ]
+    return (*kernels, Unit("handler", "handler.cc", ("-DASRNN_ROUNDED",)))
 
 
 def library_path() -> Path:
@@ -50,19 +61,35 @@ def library_path() -> Path:
     return cpp.shared_library(SOURCES, units())
 
 
+def target(name: str, kernel: int) -> str:
+    """What jax knows FORWARD or BACKWARD of a kernel by."""
+    return f"{name}_rounded" if KERNELS[kernel] in ROUNDED else name
+
+
 @functools.cache
 def _load() -> ctypes.CDLL | str:
     """The library with its targets registered, or the reason why there is none."""
+    return _loaded(units(), 0)
+
+
+@functools.cache
+def _load_rounded() -> ctypes.CDLL | str:
+    """The same for the kernels that round."""
+    if not loaded_library().asrnn_cpu_has_tile_unit():
+        return "the processor has no unit for them (AMX, as Intel's Xeons have since 2023)"
+    return _loaded(rounded_units(), len(INSTRUCTION_SETS))
+
+
+def _loaded(units: tuple[Unit, ...], kernel: int) -> ctypes.CDLL | str:
     try:
-        path = library_path()
-        loaded = ctypes.CDLL(str(path))
+        loaded = ctypes.CDLL(str(cpp.shared_library(SOURCES, units)))
     except Unavailable as reason:
         return str(reason)
     except OSError as error:
         return f"cannot load the compiled kernel: {error}"
-    for target in (FORWARD, BACKWARD):
-        capsule = jax.ffi.pycapsule(getattr(loaded, target))
-        jax.ffi.register_ffi_target(target, capsule, platform="cpu")
+    for name in (FORWARD, BACKWARD):
+        capsule = jax.ffi.pycapsule(getattr(loaded, name))
+        jax.ffi.register_ffi_target(target(name, kernel), capsule, platform="cpu")
     loaded.asrnn_cpu_supports.argtypes = [ctypes.c_int64]
     pointer = ctypes.POINTER(ctypes.c_float)
     loaded.asrnn_cpu_activations.argtypes = [
@@ -81,6 +108,12 @@ def reason_unavailable() -> str | None:
     return loaded if isinstance(loaded, str) else None
 
 
+def reason_not_rounded() -> str | None:
+    """None if the kernels that round are compiled and loaded, else why not, in one line."""
+    loaded = _load_rounded()
+    return loaded if isinstance(loaded, str) else None
+
+
 def loaded_library() -> ctypes.CDLL:
     """The library; RuntimeError with the reason if there is none."""
     loaded = _load()
@@ -90,19 +123,19 @@ def loaded_library() -> ctypes.CDLL:
 
 
 @functools.cache
-def usable_kernels() -> tuple[str, ...]:
-    """The kernels this machine can run, in the order of `KERNELS`."""
-    supports = loaded_library().asrnn_cpu_supports
-    return tuple(name for i, name in enumerate(KERNELS) if supports(i))
-
-
 def usable_instruction_sets() -> tuple[str, ...]:
-    """Those of the kernels in float32, best first."""
-    return tuple(name for name in usable_kernels() if name in INSTRUCTION_SETS)
+    """The instruction sets this machine can run, best first."""
+    supports = loaded_library().asrnn_cpu_supports
+    return tuple(name for i, name in enumerate(INSTRUCTION_SETS) if supports(i))
 
 
 def wanted_rounding() -> str | None:
-    """The name in `ROUNDED` that `jax_default_matmul_precision` asks for; None for float32."""
+    """The name in `ROUNDED` that `jax_default_matmul_precision` asks for; None for float32.
+
+    $ASRNN_NATIVE_ISA asks for float32.
+    """
+    if os.environ.get("ASRNN_NATIVE_ISA"):
+        return None
     precision: str | None = jax.config.jax_default_matmul_precision  # type: ignore[attr-defined]
     return PRECISIONS.get(precision or "")
 
@@ -110,11 +143,12 @@ def wanted_rounding() -> str | None:
 def kernel_number() -> int:
     """The number of the kernel to use: the wanted one, else the best in float32.
 
-    $ASRNN_NATIVE_ISA names one in float32, for certain.
+    $ASRNN_NATIVE_ISA names another of those.
     """
-    usable = usable_kernels()
-    if chosen := os.environ.get("ASRNN_NATIVE_ISA"):
-        check_choice("ASRNN_NATIVE_ISA on this machine", chosen, usable_instruction_sets())
-        return KERNELS.index(chosen)
     wanted = wanted_rounding()
-    return KERNELS.index(wanted if wanted in usable else usable[0])
+    if wanted is not None and reason_not_rounded() is None:
+        return KERNELS.index(wanted)
+    usable = usable_instruction_sets()
+    chosen = os.environ.get("ASRNN_NATIVE_ISA") or usable[0]
+    check_choice("ASRNN_NATIVE_ISA on this machine", chosen, usable)
+    return KERNELS.index(chosen)

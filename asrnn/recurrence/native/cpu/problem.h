@@ -177,7 +177,6 @@ struct Kernel {
 const Kernel* portable_kernel();
 const Kernel* avx2_kernel();
 const Kernel* avx512_kernel();
-// Null where the compiler knew no such instructions.
 const Kernel* bfloat16_kernel();
 const Kernel* bfloat16_3x_kernel();
 

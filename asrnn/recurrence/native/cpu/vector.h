@@ -22,7 +22,11 @@ namespace {
 constexpr int kLanes = ASRNN_LANES;
 // Rows of a register tile two vectors wide: the accumulators must leave room for two columns and a
 // broadcast, in 32 registers (AVX-512) or in 16.
+#if defined(ASRNN_BFLOAT16)
+constexpr int kTileRows = 8;  // only shallow products are left for such tiles
+#else
 constexpr int kTileRows = ASRNN_LANES == 16 ? 14 : 6;
+#endif
 // Vectors that elementwise loops treat in step, again by the number of registers.
 constexpr int kAbreast = ASRNN_LANES == 16 ? 4 : 2;
 // Buffers of a slice are panels [panel][row][kPanel], kPanel the columns of a register tile: inside

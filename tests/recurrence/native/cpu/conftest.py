@@ -35,7 +35,7 @@ def instruction_set(
 def rounding(request: pytest.FixtureRequest, kernel: None) -> Iterator[str]:
     """Each rounding of products in turn, where the machine has a unit for it."""
     name: str = request.param
-    if name not in library.usable_kernels():
-        pytest.skip(f"this machine has no products in {name}")
+    if reason := library.reason_not_rounded():
+        pytest.skip(reason)
     with jax.default_matmul_precision(PRECISIONS[name]):
         yield name

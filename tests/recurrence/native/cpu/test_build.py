@@ -139,17 +139,6 @@ def test_a_compiler_may_have_a_launcher_and_arguments(
         cpp.find_compiler()
 
 
-def test_flags_that_the_compiler_does_not_know_are_left_out(
-    kernel: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("ASRNN_CACHE_DIR", str(tmp_path))
-    monkeypatch.delenv("ASRNN_NATIVE_SANITIZE", raising=False)
-    (tmp_path / "small.cc").write_text(SMALL_SOURCE.replace("x + 1", "x + STEP"))
-    for flags, expected in (("-DSTEP=1",), 2), (("-DSTEP=1", "-mno-such-instructions"), 1):
-        unit = cpp.Unit("small", "small.cc", ("-DSTEP=0",), if_known=("-USTEP", *flags))
-        assert answer(cpp.shared_library(tmp_path, (unit,))) == expected
-
-
 def test_the_driver_of_c_makes_a_library_that_can_be_loaded(
     small: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
