@@ -20,6 +20,8 @@ from asrnn.recurrence.native.operands import NeededGradients
 # A slice of the batch runs the whole sequence on one thread. It should have about as many rows as
 # the register tile (at most 14), and few enough of them that all threads find work.
 SLICE_ROWS = 16
+# With weights as tiles, which are read from the second-level cache, two tiles of rows share them.
+ROUNDED_SLICE_ROWS = 32
 # What the backward pass keeps in the second-level cache per chunk of time steps.
 CHUNK_BYTES = 384 * 1024
 MAX_CHUNK_STEPS = 32
@@ -54,7 +56,8 @@ class StaticArguments:
     def slices(self) -> int:
         """Into how many slices the batch is cut. Independent of the number of threads, so that
         the sums over the batch are too."""
-        return _slices(self.batch)
+        rounds = library.KERNELS[self.kernel] in library.ROUNDED
+        return max(1, math.ceil(self.batch / (ROUNDED_SLICE_ROWS if rounds else SLICE_ROWS)))
 
     @property
     def chunk(self) -> int:
@@ -111,10 +114,6 @@ def trace_limit() -> int:
     if not megabytes.isdecimal():
         raise ConfigError(f"ASRNN_NATIVE_TRACE_MB must be a whole number, found {megabytes!r}")
     return int(megabytes) * 2**18
-
-
-def _slices(batch: int) -> int:
-    return max(1, math.ceil(batch / SLICE_ROWS))
 
 
 class Kept(NamedTuple):

@@ -14,7 +14,7 @@
 // by the other and adds to a tile of 16 x 16 float32. Rows, columns and depth beyond those of the
 // operands are zeros there.
 //
-// Packed right operands: [panel][block of 32 of depth][half of the panel][part] tiles.
+// Packed right operands: [panel][half of the panel][block of 32 of depth][part] tiles.
 
 #ifndef ASRNN_CPU_PRODUCTS_H_
 #define ASRNN_CPU_PRODUCTS_H_
@@ -185,90 +185,71 @@ inline void pack_transposed(const float* half, int64_t rows, float sign, Tile* t
   }
 }
 
-// Sums[c] += the tile in register `a` times a right operand, which goes through register 6 or 7.
-#define ASRNN_ADD_TILE(c, a, b, right)         \
-  do {                                         \
-    _tile_loadd(b, (right)->at, 64);           \
-    _tile_dpbf16ps(c, a, b);                   \
-  } while (false)
-
-// The terms of (1) or (2) for one block of depth, left parts in registers 4 and 5.
-#define ASRNN_ADD_TERMS(c, free, right)                          \
-  do {                                                           \
-    if constexpr (kPrecision > 1) {                              \
-      ASRNN_ADD_TILE(c, 4, 6, right);                            \
-      _tile_dpbf16ps(c, 5, 6);                                   \
-      ASRNN_ADD_TILE(c, 4, 7, (right) + 1);                      \
-    } else {                                                     \
-      ASRNN_ADD_TILE(c, 4, free, right);                         \
-    }                                                            \
-  } while (false)
-
-// `left` [block][part] times one or two panels of a right operand, `apart` tiles from each other.
-template <int kPanels>
-void multiply_tiles(const Tile* left, int64_t blocks, const Tile* right, int64_t apart,
-                    Sums* sums) {
+// Two tiles of rows times the two halves of a panel, in the order of a row of the result: sums[0] and
+// [1] of the first rows, [2] and [3] of the others. `left` and `right` are [2][block][part] tiles, the
+// second of the two `left_apart` and `right_apart` behind the first.
+inline void multiply_tiles(const Tile* left, int64_t left_apart, const Tile* right,
+                           int64_t right_apart, int64_t blocks, Sums* sums) {
+  constexpr int kTerms[3][2] = {{0, 0}, {0, 1}, {1, 0}};
   settle();
   _tile_zero(0);
   _tile_zero(1);
   _tile_zero(2);
   _tile_zero(3);
-  for (int64_t k = 0; k < blocks; ++k, left += kPrecision, right += 2 * kPrecision) {
-    _tile_loadd(4, left->at, 64);
-    if constexpr (kPrecision > 1) _tile_loadd(5, (left + 1)->at, 64);
-    ASRNN_ADD_TERMS(0, 5, right);
-    ASRNN_ADD_TERMS(1, 6, right + kPrecision);
-    if constexpr (kPanels > 1) {
-      ASRNN_ADD_TERMS(2, 7, right + apart);
-      ASRNN_ADD_TERMS(3, 6, right + apart + kPrecision);
+  for (int64_t k = 0; k < blocks; ++k, left += kPrecision, right += kPrecision)
+    for (int term = 0; term < (kPrecision > 1 ? 3 : 1); ++term) {
+      const Tile *a = left + kTerms[term][0], *b = right + kTerms[term][1];
+      _tile_loadd(4, a->at, 64);
+      _tile_loadd(6, b->at, 64);
+      _tile_dpbf16ps(0, 4, 6);
+      _tile_loadd(7, (b + right_apart)->at, 64);
+      _tile_dpbf16ps(1, 4, 7);
+      _tile_loadd(5, (a + left_apart)->at, 64);
+      _tile_dpbf16ps(2, 5, 6);
+      _tile_dpbf16ps(3, 5, 7);
     }
-  }
   _tile_stored(0, sums[0].at, 64);
   _tile_stored(1, sums[1].at, 64);
-  if constexpr (kPanels > 1) {
-    _tile_stored(2, sums[2].at, 64);
-    _tile_stored(3, sums[3].at, 64);
-  }
+  _tile_stored(2, sums[2].at, 64);
+  _tile_stored(3, sums[3].at, 64);
 }
 
-// out <- start + sums, for up to 16 rows of a panel; `start` may be null.
+// out <- start + sums, for up to 32 rows of a panel; `start` may be null.
 inline void add_sums(const Sums* sums, int64_t rows, const float* start, float* out) {
   for (int64_t r = 0; r < rows; ++r)
     for (int v = 0; v < 2; ++v) {
       const int64_t at = r * kPanel + v * kLanes;
-      const Vector sum = load(sums[v].at + r * kTile);
+      const Vector sum = load(sums[2 * (r / kTile) + v].at + r % kTile * kTile);
       store(out + at, start == nullptr ? sum : load(start + at) + sum);
     }
 }
 
+constexpr int64_t kRowsAtOnce = 2 * kTile;
 constexpr int64_t kDepthAtOnce = 8;  // blocks of a left operand that are packed together
 
-// One term for up to 16 rows from `row` on.
+// One term for up to 32 rows from `row` on.
 template <bool kWrite>
 ASRNN_INLINE void product_rows(const Term& term, const float* start, const Product& product,
                                int64_t row, int64_t rows, int64_t columns, Ahead& ahead,
                                int64_t share) {
-  const int64_t blocks = ceil_div(term.depth, kTileDepth), panels = ceil_div(columns, kPanel);
-  const int64_t apart = 2 * kPrecision * blocks;
-  Tile left[kDepthAtOnce * kPrecision];
+  const int64_t blocks = ceil_div(term.depth, kTileDepth);
+  Tile left[2 * kDepthAtOnce * kPrecision];
   Sums sums[4];
   for (int64_t done = 0; done < blocks; done += kDepthAtOnce) {
     const int64_t count = smaller(kDepthAtOnce, blocks - done);
-    for (int64_t k = 0; k < count; ++k)
-      pack_left(term.left + (done + k) * term.panel_stride + row * kPanel, rows,
-                term.depth - (done + k) * kTileDepth, left + k * kPrecision);
+    for (int64_t first = 0; first < kRowsAtOnce; first += kTile)
+      for (int64_t k = 0; k < count; ++k)
+        pack_left(term.left + (done + k) * term.panel_stride + (row + first) * kPanel,
+                  smaller(kTile, rows - first), term.depth - (done + k) * kTileDepth,
+                  left + (first / kTile * count + k) * kPrecision);
     const float* from = done > 0 ? product.out : start;
-    const Tile* right =
-        reinterpret_cast<const Tile*>(term.right) + done * 2 * kPrecision;
-    for (int64_t panel = 0; panel < panels; panel += 2) {
+    const Tile* right = reinterpret_cast<const Tile*>(term.right) + done * kPrecision;
+    for (int64_t panel = 0; panel < ceil_div(columns, kPanel); ++panel) {
       ahead.fetch<kWrite>(share);
-      const bool two = panel + 1 < panels;
-      (two ? multiply_tiles<2> : multiply_tiles<1>)(left, count, right + panel * apart, apart,
-                                                    sums);
-      for (int64_t i = 0; i < (two ? 2 : 1); ++i) {
-        const int64_t at = (panel + i) * product.out_stride + row * kPanel;
-        add_sums(sums + 2 * i, rows, from == nullptr ? nullptr : from + at, product.out + at);
-      }
+      multiply_tiles(left, count * kPrecision, right + 2 * panel * blocks * kPrecision,
+                     blocks * kPrecision, count, sums);
+      const int64_t at = panel * product.out_stride + row * kPanel;
+      add_sums(sums, rows, from == nullptr ? nullptr : from + at, product.out + at);
     }
   }
 }
@@ -278,16 +259,16 @@ template <bool kWrite = false>
 inline void multiply(const Product& product, int64_t rows, int64_t columns,
                      Ahead ahead = Ahead()) {
   Product shallow{{}, 0, product.start, product.out, product.out_stride};
-  const int64_t share = ahead.size / ceil_div(columns, 2 * kPanel) / ceil_div(rows, kTile) + 1;
+  const int64_t share = ahead.size / ceil_div(columns, kPanel) / ceil_div(rows, kRowsAtOnce) + 1;
   for (int i = 0; i < product.term_count; ++i) {
     const Term& term = product.terms[i];
     if (term.depth <= kShallow) {
       shallow.terms[shallow.term_count++] = term;
       continue;
     }
-    for (int64_t row = 0; row < rows; row += kTile)
-      product_rows<kWrite>(term, shallow.start, product, row, smaller(kTile, rows - row), columns,
-                           ahead, share);
+    for (int64_t row = 0; row < rows; row += kRowsAtOnce)
+      product_rows<kWrite>(term, shallow.start, product, row, smaller(kRowsAtOnce, rows - row),
+                           columns, ahead, share);
     shallow.start = product.out;
   }
   if (shallow.term_count > 0) product_panels(shallow, rows, columns);
@@ -320,35 +301,12 @@ inline void add_outer(const Outer& outer, int64_t rows, int64_t left_columns, in
             [&](const float* from, int64_t count, int64_t at) {
               pack_right(from, count, right + at);
             });
-  settle();
-  constexpr int kTerms[3][2] = {{0, 0}, {0, 1}, {1, 0}};
   for (int64_t panel = 0; panel < across; ++panel)
     for (int64_t i = 0; i < above; ++i) {
-      const Tile *a = left + 2 * i * tiles, *b = right + 2 * panel * tiles;
       Sums sums[4];
-      _tile_zero(0);
-      _tile_zero(1);
-      _tile_zero(2);
-      _tile_zero(3);
-      for (int64_t k = 0; k < blocks; ++k, a += kPrecision, b += kPrecision)
-        for (int term = 0; term < (kPrecision > 1 ? 3 : 1); ++term) {
-          const Tile *one = a + kTerms[term][0], *other = b + kTerms[term][1];
-          _tile_loadd(4, one->at, 64);
-          _tile_loadd(5, (one + tiles)->at, 64);
-          ASRNN_ADD_TILE(0, 4, 6, other);
-          ASRNN_ADD_TILE(1, 4, 7, other + tiles);
-          _tile_dpbf16ps(2, 5, 6);
-          _tile_dpbf16ps(3, 5, 7);
-        }
-      _tile_stored(0, sums[0].at, 64);
-      _tile_stored(1, sums[1].at, 64);
-      _tile_stored(2, sums[2].at, 64);
-      _tile_stored(3, sums[3].at, 64);
-      for (int64_t half = 0; half < 2; ++half) {
-        const int64_t first = i * kPanel + half * kTile;
-        float* out = outer.out + (panel * left_columns + first) * kPanel;
-        add_sums(sums + 2 * half, smaller(kTile, left_columns - first), out, out);
-      }
+      multiply_tiles(left + 2 * i * tiles, tiles, right + 2 * panel * tiles, tiles, blocks, sums);
+      float* out = outer.out + (panel * left_columns + i * kPanel) * kPanel;
+      add_sums(sums, smaller(kPanel, left_columns - i * kPanel), out, out);
     }
 }
 
@@ -356,19 +314,20 @@ inline void add_outer(const Outer& outer, int64_t rows, int64_t left_columns, in
 // row.
 inline void pack_tiles(const float* matrix, int64_t row, int64_t column, int64_t rows,
                        int64_t columns, float sign, const float* last, float* packed) {
-  const int64_t depth = rows + (last == nullptr ? 0 : 1);
+  const int64_t depth = rows + (last == nullptr ? 0 : 1), blocks = ceil_div(depth, kTileDepth);
   Tile* tiles = reinterpret_cast<Tile*>(packed);
-  for (int64_t first = 0; first < columns; first += kPanel)
-    for (int64_t k = 0; k < depth; k += kTileDepth, tiles += 2 * kPrecision) {
+  for (int64_t first = 0; first < columns; first += kPanel, tiles += 2 * blocks * kPrecision)
+    for (int64_t i = 0; i < blocks; ++i) {
       float block[kTileDepth * kPanel];
-      const int64_t width = smaller(kPanel, columns - first);
+      const int64_t k = i * kTileDepth, width = smaller(kPanel, columns - first);
       const int64_t inside = smaller(kTileDepth, rows - k);
       if (inside > 0)
         pack(matrix + k * row + first * column, row, column, inside, width, sign, block);
-      if (k + kTileDepth >= depth && last != nullptr)
+      if (last != nullptr && i + 1 == blocks)
         pack(last + first, 0, 1, 1, width, 1.0f, block + (depth - 1 - k) * kPanel);
-      for (int v = 0; v < 2; ++v)
-        pack_right(block + v * kLanes, smaller(kTileDepth, depth - k), tiles + v * kPrecision);
+      for (int half = 0; half < 2; ++half)
+        pack_right(block + half * kLanes, smaller(kTileDepth, depth - k),
+                   tiles + (half * blocks + i) * kPrecision);
     }
 }
 
