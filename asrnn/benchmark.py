@@ -3,8 +3,7 @@
 python -m asrnn.benchmark [--cases=A,B,N] [--cells=antisymmetric,gated_antisymmetric]
                           [--work=forward,forward+backward,train-step,evaluation]
                           [--systems=scan,scan-graph,scan-ab2,adjoint,native,native-hamiltonian,
-                           native-ab2,native-bfloat16,native-bfloat16_3x,
-                           native-hamiltonian-bfloat16,flax-lstm,torch-rnn,torch-gru,torch-lstm,torch-rnn-tf32,
+                           native-ab2,native-bfloat16,native-bfloat16_3x,flax-lstm,torch-rnn,torch-gru,torch-lstm,torch-rnn-tf32,
                            torch-lstm-tf32,gemm-floor]
                           [--repeats=7] [--scaling] [--nomemory] [--out=FILE.json]
 python -m asrnn.benchmark --population=8,32,128 [--cases=D32,D128,A,B]

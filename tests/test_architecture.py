@@ -5,6 +5,7 @@ postpone a cost, not a dependency.
 """
 
 import ast
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -97,8 +98,13 @@ def module_name(path):
 FILES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
 
 
+@functools.cache
 def imported_names(module):
     """Every dotted name that a file imports, "a.b.c" also for `from a.b import c`."""
+    return tuple(_imported_names(module))
+
+
+def _imported_names(module):
     path = FILES[module]
     package = ("asrnn", *path.relative_to(PACKAGE).parent.parts)
     for node in ast.walk(ast.parse(path.read_text())):

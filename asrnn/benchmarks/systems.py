@@ -40,16 +40,16 @@ def _prepare_backend(backend: str, options: Options | None, workload: Workload) 
     return recurrences.prepare_backend(backend, workload, options)
 
 
-def _prepare_rounded(system: System, precision: str, workload: Workload) -> Prepared:
+def _prepare_rounded(precision: str, workload: Workload) -> Prepared:
     with rounding_products(precision):
-        return system.prepare(workload)
+        return _prepare_backend("native", None, workload)
 
 
-def _rounded(system: System, precision: str) -> System:
-    """A native recurrence with the operands of its products rounded."""
+def _rounded(precision: str) -> System:
+    """The native recurrence with the operands of its products rounded."""
     return System(
-        system.works,
-        partial(_prepare_rounded, system, precision),
+        WORKS,
+        partial(_prepare_rounded, precision),
         partial(recurrences.rounding_obstacle, precision),
     )
 
@@ -73,18 +73,14 @@ def _torch(module: str, precision: str = EXACT) -> System:
     return System(RECURRENCE_WORKS, prepare, partial(torch_modules.obstacle, precision))
 
 
-NATIVE = _backend("native", obstacle=recurrences.native_obstacle)
-NATIVE_HAMILTONIAN = _scheme("native", "hamiltonian", "symplectic_euler")
-
 SYSTEMS: dict[str, System] = {
     "scan": _backend("scan"),
     "scan-graph": _backend("scan", GRAPH, gpu_obstacle),
     "adjoint": _backend("adjoint"),
-    "native": NATIVE,
-    "native-bfloat16": _rounded(NATIVE, "bfloat16"),
-    "native-bfloat16_3x": _rounded(NATIVE, "bfloat16_3x"),
-    "native-hamiltonian": NATIVE_HAMILTONIAN,
-    "native-hamiltonian-bfloat16": _rounded(NATIVE_HAMILTONIAN, "bfloat16"),
+    "native": _backend("native", obstacle=recurrences.native_obstacle),
+    "native-bfloat16": _rounded("bfloat16"),
+    "native-bfloat16_3x": _rounded("bfloat16_3x"),
+    "native-hamiltonian": _scheme("native", "hamiltonian", "symplectic_euler"),
     "native-ab2": _scheme("native", "antisymmetric", "ab2"),
     "scan-ab2": _scheme("scan", "antisymmetric", "ab2"),
     "flax-lstm": System(RECURRENCE_WORKS, recurrences.prepare_flax_lstm),

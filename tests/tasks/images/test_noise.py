@@ -39,10 +39,10 @@ def test_shared_noise_is_the_same_for_every_example() -> None:
 
 @pytest.mark.parametrize("shape", [(), (1,), (7, 3), (968, 96)], ids=str)
 def test_numbers_are_those_of_jax(shape: tuple[int, ...]) -> None:
-    for key in keys(3):
-        np.testing.assert_array_equal(
-            jax.jit(normal, static_argnums=1)(key, shape), jax.random.normal(key, shape)
-        )
+    (key,) = keys(1)
+    np.testing.assert_array_equal(
+        jax.jit(normal, static_argnums=1)(key, shape), jax.random.normal(key, shape)
+    )
 
 
 @pytest.mark.parametrize("size", [1, 5])

@@ -52,17 +52,6 @@ def test_says_that_the_compiler_failed_and_keeps_the_log(tmp_path: Path) -> None
     assert "too old" in log.read_text()
 
 
-def test_a_finished_library_is_not_built_again(
-    kernel: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*_: object) -> None:
-        raise AssertionError("built again")
-
-    path = library.library_path()  # another test may have loaded one from another cache
-    monkeypatch.setattr(cpp, "_build", fail)
-    assert library.library_path() == path
-
-
 SMALL = (cpp.Unit("small", "small.cc", ()),)
 SMALL_SOURCE = """#include <stdexcept>
 #include <string>
@@ -86,6 +75,17 @@ def small(kernel: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call
 
 def answer(library: Path) -> int:
     return int(ctypes.CDLL(str(library)).answer(1))
+
+
+def test_a_finished_library_is_not_built_again(
+    small: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise AssertionError("built again")
+
+    path = small()
+    monkeypatch.setattr(cpp, "_build", fail)
+    assert small() == path
 
 
 @pytest.mark.parametrize(
