@@ -10,7 +10,7 @@ python -m asrnn.benchmark --population=8,32,128 [--cases=D32,D128,A,B]
                           [--systems=scan,adjoint,native] [--repeats=7] [--out=FILE.json]
 
 All runs of a case and cell are interleaved. What each system does: asrnn/benchmarks/. Only a GPU
-has scan-graph and those with tf32; bfloat16 takes a processor with AMX.
+has scan-graph and those with tf32; on a CPU bfloat16 takes one with AMX.
 """
 
 from absl import flags

@@ -69,7 +69,8 @@ FRAME: dict[str, tuple[Option, ...]] = {
         Option(
             "precision",
             "default",
-            "of its products: float32, bfloat16_3x, bfloat16; default: as jax is set, float32 here",
+            "of its products: float32, bfloat16_3x, bfloat16; default: as"
+            " jax_default_matmul_precision is, float32 if nobody sets it",
             one_of("default", "float32", "bfloat16_3x", "bfloat16"),
         ),
     ),

@@ -16,7 +16,7 @@ from asrnn.benchmarks.cases import (
 from asrnn.benchmarks.repetition import gpu_obstacle
 from asrnn.benchmarks.system import Options, Prepared, System
 from asrnn.benchmarks.torch_modules import EXACT, ROUNDED
-from asrnn.recurrence import rounding_products
+from asrnn.recurrence import products_in
 
 RECURRENCE_WORKS = (FORWARD, FORWARD_BACKWARD)
 
@@ -41,7 +41,7 @@ def _prepare_backend(backend: str, options: Options | None, workload: Workload) 
 
 
 def _prepare_rounded(precision: str, workload: Workload) -> Prepared:
-    with rounding_products(precision):
+    with products_in(precision):
         return _prepare_backend("native", None, workload)
 
 

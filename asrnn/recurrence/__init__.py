@@ -3,12 +3,12 @@
 from asrnn.recurrence.kernels import (
     BACKENDS,
     FORMER_NAMES,
-    PRECISIONS,
     Choice,
+    check_rounding,
     choose_backend,
-    rounding_products,
     unroll,
 )
+from asrnn.recurrence.precision import PRECISIONS, products_in
 from asrnn.recurrence.reversible import check_reversible
 
 __all__ = [
@@ -17,7 +17,8 @@ __all__ = [
     "PRECISIONS",
     "Choice",
     "check_reversible",
+    "check_rounding",
     "choose_backend",
-    "rounding_products",
+    "products_in",
     "unroll",
 ]

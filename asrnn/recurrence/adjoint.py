@@ -27,6 +27,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from asrnn.dynamics import TanhField
+from asrnn.recurrence.precision import jax_precision, multiplying
 from asrnn.typing import Array
 
 
@@ -101,7 +102,8 @@ def adjoint(
     """
     field = TanhField(recurrent_matrix, input_kernel, bias, gate_input_kernel, gate_bias)
     step_size = jnp.asarray(step_size, initial_state.dtype)
-    last, states = _sequence(return_states, Operands(field, step_size, inputs, initial_state.T))
+    operands = Operands(field, step_size, inputs, initial_state.T)
+    last, states = _sequence(return_states, jax_precision(), operands)
     return last.T, None if states is None else states.swapaxes(1, 2)
 
 
@@ -120,15 +122,19 @@ def _affine(kernel: Array, x: Array, bias: Array) -> Array:
     return lax.dot_general(kernel.T, x, (((1,), (1,)), ((), ()))) + bias[:, None]
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _sequence(return_states: bool, operands: Operands) -> tuple[Array, Array | None]:
-    results, _ = _forward(return_states, operands, keep=False)
+@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _sequence(
+    return_states: bool, precision: str | None, operands: Operands
+) -> tuple[Array, Array | None]:
+    results, _ = _forward(return_states, precision, operands, keep=False)
     return results
 
 
 def _forward(
-    return_states: bool, operands: Operands, *, keep: bool = True
+    return_states: bool, precision: str | None, operands: Operands, *, keep: bool = True
 ) -> tuple[tuple[Array, Array | None], tuple[Operands, Array, FieldParts | None]]:
+    del precision  # that of the trace, for the backward pass
+
     def body(h: Array, x: Array) -> tuple[Array, tuple[Array | None, FieldParts | None]]:
         parts = _field_parts(operands.field, h, x)
         h = h + operands.step_size * parts.value
@@ -140,10 +146,18 @@ def _forward(
 
 def _backward(
     return_states: bool,
+    precision: str | None,
     saved: tuple[Operands, Array, FieldParts],
     cotangents: tuple[Array, Array | None],
 ) -> tuple[Operands]:
     del return_states
+    with multiplying(precision):
+        return (_gradients(saved, cotangents),)
+
+
+def _gradients(
+    saved: tuple[Operands, Array, FieldParts], cotangents: tuple[Array, Array | None]
+) -> Operands:
     operands, last, all_parts = saved
     field, step_size = operands.field, operands.step_size
     transposed = field.recurrent_matrix.T
@@ -171,7 +185,7 @@ def _backward(
     if not in_loop:
         slopes, states = factors
         sums = _field_gradient(slopes, states, operands.inputs)
-    return (Operands(sums, step_size_sum, dx, g),)
+    return Operands(sums, step_size_sum, dx, g)
 
 
 _sequence.defvjp(_forward, _backward)

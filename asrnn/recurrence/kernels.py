@@ -7,25 +7,25 @@
 | `native`  | CPU, float32     | the pairs of `KERNELS`, where a C++ compiler is at hand  |
 | `native`  | NVIDIA, float32  | `TanhField` under Euler, up to 256 units, where asked for |
 
-All agree with `scan` to rounding, in values and gradients. The operands of products may be rounded
-to bfloat16 (`PRECISIONS`); states, sums and everything elementwise are float32 then too.
+All agree with `scan` to rounding, in values and gradients. On a CPU only `native` can round the
+operands of products to bfloat16 (precision.py).
 """
 
 import functools
 import logging
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from asrnn.dynamics import Cell, OdeCell, Scalars, SplitTanhField, TanhField
-from asrnn.errors import check_choice
+from asrnn.errors import ConfigError, check_choice
 from asrnn.options import Use, values_of
 from asrnn.recurrence import native
 from asrnn.recurrence.adjoint import adjoint
 from asrnn.recurrence.arguments import checked
+from asrnn.recurrence.precision import DEFAULT, check_precision, products_in
 from asrnn.recurrence.reversible import check_reversible, reversible
 from asrnn.recurrence.scan import scan
 from asrnn.recurrence.segments import by_segments
@@ -36,13 +36,6 @@ FORMER_NAMES = {"fused": "adjoint"}
 """Names of backends in the configs of earlier versions, and today's."""
 REMATS = ("none", "segments", "reverse")
 """What the backward pass computes again, so that it need not be kept."""
-
-PRECISIONS = {"bfloat16": "BF16_BF16_F32", "bfloat16_3x": "BF16_BF16_F32_X3", "float32": "float32"}
-"""What the operands of products are rounded to, and jax's name for it.
-
-bfloat16 has 8 significant bits. bfloat16_3x makes each operand a sum of two such numbers and adds
-three of their products, which is right to about 16 bits.
-"""
 
 Result = tuple[Carry, Array | None]
 
@@ -86,7 +79,7 @@ def _native_adams_bashforth(
     steps = inputs.shape[0]
     if steps > 0:
         # 3/2 f - 1/2 f = f: with this slope before it the first step is the one of Euler. XLA
-        # computes it, so that under vmap results are equal to rounding, not bit for bit.
+        # computes it, in float32, so under vmap results are equal to rounding, not bit for bit.
         slope = jnp.where(age == 0, field(state, inputs[0]), slope)
     last, states = native.cpu.unroll(
         *field,
@@ -161,41 +154,43 @@ ADJOINTS: dict[tuple[type, str], Callable[..., Result]] = {(TanhField, "euler"):
 """(type of field, scheme) -> recurrence with a backward pass by hand, in JAX; as `Kernel.run`."""
 
 
-def rounding_products(precision: str) -> AbstractContextManager[None]:
-    """Where what is traced has products of a precision; those of jax's own setting for "default".
-
-    Args:
-      precision: "default" or a name of `PRECISIONS`.
-
-    Raises:
-      ConfigError: for an unknown name.
-    """
-    check_choice("recurrence.precision", precision, ("default", *PRECISIONS))
-    if precision == "default":
-        return nullcontext()
-    setting: AbstractContextManager[None] = jax.default_matmul_precision(PRECISIONS[precision])
-    return setting
-
-
 class Choice(NamedTuple):
-    """A backend, and one line where it is not the one that was asked for."""
+    """A backend and a precision of products, and one line where one is not what was asked for."""
 
     backend: str
     note: str | None = None
+    precision: str = DEFAULT
 
 
-def choose_backend(wanted: str, cell: Cell, params: Params, precision: str = "default") -> Choice:
+def choose_backend(wanted: str, cell: Cell, params: Params, precision: str = DEFAULT) -> Choice:
     """The backend that will run a cell: the fastest that is there and right for "auto".
 
     Args:
       wanted: "auto" or a name of `BACKENDS`; a former name stands for today's.
       cell: the cell.
       params: its parameters.
-      precision: of its products, which may be higher where the machine has no unit for it.
+      precision: of its products, a name of `PRECISIONS` or "default". What is chosen is float32
+        where the machine does not round.
 
     Raises:
       ConfigError: for an unknown name.
     """
+    check_precision(precision)
+    choice = _choose_backend(wanted, cell, params)
+    if jax.default_backend() != "cpu" or precision in (DEFAULT, "float32"):
+        return choice._replace(precision=precision)
+    if choice.backend != "native":
+        obstacle: str | None = f"on a CPU {choice.backend} multiplies in float32"
+    else:
+        obstacle = native.cpu.obstacle_to_rounding()
+    if obstacle is None:
+        return choice._replace(precision=precision)
+    notes = [choice.note] if choice.note else []
+    note = "; ".join([*notes, f"no products in {precision} ({obstacle}); they are in float32"])
+    return Choice(choice.backend, note, "float32")
+
+
+def _choose_backend(wanted: str, cell: Cell, params: Params) -> Choice:
     wanted = FORMER_NAMES.get(wanted, wanted)
     check_choice("recurrence.backend", wanted, ("auto", *BACKENDS))
     if wanted == "scan" or not isinstance(cell, OdeCell) or not cell.plain:
@@ -214,8 +209,7 @@ def choose_backend(wanted: str, cell: Cell, params: Params, precision: str = "de
         f"there is none for {jax.default_backend()}" if kernel is None else kernel.obstacle(field)
     )
     if obstacle is None:
-        with rounding_products(precision):
-            return Choice("native", native.precision_note())
+        return Choice("native")
     return Choice(fallback, f"no native recurrence ({obstacle}); running {fallback} instead")
 
 
@@ -237,7 +231,7 @@ def unroll(
     backend: str = "auto",
     unroll: int = 1,
     remat: str = "none",
-    precision: str = "default",
+    precision: str = DEFAULT,
     return_states: bool = False,
 ) -> Result:
     """Steps a cell along a batch of sequences.
@@ -259,9 +253,9 @@ def unroll(
         "reverse" keeps the last state alone, whatever T, and takes the others back from it, each
         with a rounding error of its own; for the cells and schemes of `reversible.py`.
       precision: what the operands of products are rounded to, "float32", "bfloat16_3x" or
-        "bfloat16"; "default" is as `jax_default_matmul_precision` says. On a CPU `native` rounds,
-        where the processor has a unit for it (AMX), and is faster then; the other backends, whose
-        products XLA makes, stay in float32 there. The backward pass of `adjoint` is as jax is set.
+        "bfloat16" (`asrnn.recurrence.precision`), of float32 parameters; "default" is as
+        `jax_default_matmul_precision` says. On a CPU `native` rounds, where the processor has a
+        unit for it (AMX), and is faster then; the other backends stay in float32 there.
       return_states: whether to return all hidden states, not only the last.
 
     Returns:
@@ -269,35 +263,66 @@ def unroll(
 
     Raises:
       ConfigError: for an unknown backend, a coefficient that is missing, not a scalar or not
-        finite, arrays whose shapes do not fit, or `remat` that is unknown or not for this cell.
+        finite, arrays whose shapes do not fit, `remat` that is unknown or not for this cell, or a
+        precision that is unknown or not for these parameters or this `remat`.
     """
-    with rounding_products(precision):
+    choice = choose_backend(backend, cell, params, precision)
+    check_rounding(precision, remat, jnp.result_type(*params.values()))
+    if choice.note is not None:
+        _say_once(choice.note)
+    with products_in(choice.precision):
         return _unroll(
-            cell, params, coefficients, inputs, initial_carry, backend, unroll, remat, return_states
+            choice.backend,
+            cell,
+            params,
+            coefficients,
+            inputs,
+            initial_carry,
+            unroll=unroll,
+            remat=remat,
+            return_states=return_states,
+        )
+
+
+def check_rounding(precision: str, remat: str, dtype: Any) -> None:
+    """Checks that products may be rounded.
+
+    Raises:
+      ConfigError: if not.
+    """
+    if precision in (DEFAULT, "float32"):
+        return
+    if dtype != jnp.float32:
+        raise ConfigError(
+            f"recurrence.precision={precision} is for parameters in float32, found {dtype};"
+            " leave it at default"
+        )
+    if remat == "reverse":
+        raise ConfigError(
+            f"recurrence.remat=reverse takes steps back, which products in {precision} do not"
+            " allow; set recurrence.precision=float32 or another remat"
         )
 
 
 def _unroll(
+    backend: str,
     cell: Cell,
     params: Params,
     coefficients: Scalars,
     inputs: Array,
     initial_carry: Carry,
-    backend: str,
+    *,
     unroll: int,
     remat: str,
     return_states: bool,
 ) -> Result:
-    """As `unroll`, with products as jax is set."""
+    """As `unroll`, by a backend, with products as jax is set."""
     check_choice("recurrence.remat", remat, REMATS)
     params, coefficients, inputs, initial_carry = checked(
         cell, params, coefficients, inputs, initial_carry, unroll
     )
-    choice = choose_backend(backend, cell, params)
-    if choice.note is not None:
-        _say_once(choice.note)
     exact = check_reversible(cell, coefficients) if remat == "reverse" else None
-    if choice.backend == "scan" and exact is not None:
+    if backend == "scan" and exact is not None:
         assert isinstance(cell, OdeCell)
         return reversible(
             cell,
@@ -309,7 +334,7 @@ def _unroll(
             unroll=unroll,
             return_states=return_states,
         )
-    if choice.backend == "scan":
+    if backend == "scan":
         result = scan(
             cell,
             params,
@@ -325,7 +350,7 @@ def _unroll(
     assert isinstance(cell, OdeCell)
     field = cell.field(params, coefficients)
     pair = type(field), cell.scheme_name
-    native_chosen = choice.backend == "native"
+    native_chosen = backend == "native"
     run = KERNELS[*pair, jax.default_backend()].run if native_chosen else ADJOINTS[pair]
     return run(
         field,

@@ -21,6 +21,7 @@ from jax import lax
 
 from asrnn.dynamics import CELLS, SCHEMES, Cell, Ode, OdeCell, Scalars
 from asrnn.errors import ConfigError
+from asrnn.recurrence.precision import jax_precision, multiplying
 from asrnn.typing import Array, State
 
 
@@ -101,14 +102,20 @@ def reversible(
     dtype = inputs.dtype
     field = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), field)
     operands = Operands(field, step_size, inputs, initial_state)
-    return _sequence(cell, unroll, return_states, operands, exact.astype(dtype))
+    static = cell, unroll, return_states, jax_precision()
+    return _sequence(*static, operands, exact.astype(dtype))
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
+@partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2, 3))
 def _sequence(
-    cell: OdeCell, unroll: int, return_states: bool, operands: Operands, exact: Array
+    cell: OdeCell,
+    unroll: int,
+    return_states: bool,
+    precision: str | None,
+    operands: Operands,
+    exact: Array,
 ) -> tuple[State, Array | None]:
-    del exact
+    del precision, exact
     step = cell.scheme.step(operands.field, operands.step_size)
 
     def body(state: State, x: Array) -> tuple[State, Array | None]:
@@ -119,9 +126,14 @@ def _sequence(
 
 
 def _forward(
-    cell: OdeCell, unroll: int, return_states: bool, operands: Operands, exact: Array
+    cell: OdeCell,
+    unroll: int,
+    return_states: bool,
+    precision: str | None,
+    operands: Operands,
+    exact: Array,
 ) -> tuple[tuple[State, Array | None], tuple[Operands, State, Array]]:
-    last, states = _sequence(cell, unroll, return_states, operands, exact)
+    last, states = _sequence(cell, unroll, return_states, precision, operands, exact)
     return (last, states), (operands, last, exact)
 
 
@@ -129,10 +141,21 @@ def _backward(
     cell: OdeCell,
     unroll: int,
     return_states: bool,
+    precision: str | None,
     saved: tuple[Operands, State, Array],
     cotangents: tuple[State, Array | None],
 ) -> tuple[Operands, Array]:
     del return_states
+    with multiplying(precision):
+        return _gradients(cell, unroll, saved, cotangents)
+
+
+def _gradients(
+    cell: OdeCell,
+    unroll: int,
+    saved: tuple[Operands, State, Array],
+    cotangents: tuple[State, Array | None],
+) -> tuple[Operands, Array]:
     operands, last, exact = saved
     field, step_size = operands.field, operands.step_size
     assert cell.scheme.inverse is not None

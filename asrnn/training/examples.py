@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from asrnn.errors import ConfigError
+from asrnn.models.network import DROPOUT_STREAM
 from asrnn.tasks import (
     Data,
     DataSet,
@@ -36,8 +37,8 @@ TEST_SEED = 0
 """Of generated examples, so that runs of different seeds are tested on the same."""
 
 
-AUGMENTATION_STREAM = 2**31 - 2
-"""Folded into an example's key, so that its augmentation shares no bits with its noise."""
+AUGMENTATION_STREAM = DROPOUT_STREAM - 1
+"""Folded into an example's key, so that its augmentation shares no bits with noise and dropout."""
 
 
 def purpose_key(seed: int, purpose: KeyPurpose) -> Key:

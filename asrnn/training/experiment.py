@@ -15,7 +15,13 @@ from asrnn.errors import check_choice
 from asrnn.models import SequenceNetwork
 from asrnn.objectives import Objective, objective_of
 from asrnn.options import Use, values_of
-from asrnn.recurrence import BACKENDS, FORMER_NAMES, check_reversible, choose_backend
+from asrnn.recurrence import (
+    BACKENDS,
+    FORMER_NAMES,
+    check_reversible,
+    check_rounding,
+    choose_backend,
+)
 from asrnn.tasks import Task, check_fits, make_task
 from asrnn.training.devices import batch_mesh
 from asrnn.training.examples import KeyPurpose, purpose_key
@@ -92,11 +98,13 @@ def make_experiment(config: ConfigDict) -> Experiment:
     choice = choose_backend(
         config.recurrence.backend, module.cell, params["recurrent"], config.recurrence.precision
     )
+    check_rounding(config.recurrence.precision, config.recurrence.remat, jnp.float32)
     if config.recurrence.remat == "reverse":
         check_reversible(module.cell, hyper.coefficients)
     training = config.training
     mesh = batch_mesh(training.batch_size, choice.backend, training.accumulate)
-    model = Model(graphdef, recurrence | {"backend": choice.backend}, mesh)
+    chosen = {"backend": choice.backend, "precision": choice.precision}
+    model = Model(graphdef, recurrence | chosen, mesh)
     return Experiment(config, task, objective, model, params, hyper, settings, choice.note)
 
 

@@ -243,6 +243,7 @@ class Journal:
             **self._scores(test),
             "seconds": round(self.elapsed(), 3),
             "backend": self._experiment.model.recurrence["backend"],
+            "precision": self._experiment.model.recurrence["precision"],
             "data": self._origin,
             "init_from": self._init_from,
             **self._experiment.task.notes,

@@ -335,10 +335,12 @@ class _Run:
         start = f"resuming at step {first}" if first else "starting"
         if not first and self.experiment.init_from is not None:
             start += " from step {step} of {network}".format(**self.experiment.init_from)
+        precision = model.recurrence["precision"]
+        rounded = f" in {precision}" if precision.startswith("bfloat16") else ""
         return (
             f"data: {config.task.name} ({self.origin})\n"
             f"{config.model.cell}, {config.model.hidden_size} units,"
             f" {num_parameters(self.experiment.initial_params):,} parameters;"
-            f" {model.recurrence['backend']} recurrence on {device_name(model.mesh)};"
+            f" {model.recurrence['backend']} recurrence{rounded} on {device_name(model.mesh)};"
             f" {start}, workdir {self.journal.workdir}"
         )

@@ -189,10 +189,10 @@ class SharedCheckpoints:
 
 
 def check_agreement(group: ProcessGroup, experiment: Experiment, data: DataSet) -> None:
-    """Compares the config, the backend chosen and the data with those of the first process.
+    """Compares config, backend and precision chosen, and data with those of the first process.
 
     Raises:
-      ConfigError: if config or backend differ.
+      ConfigError: if config, backend or precision differ.
       DataError: if the data differ.
     """
     if group.alone:
@@ -201,7 +201,9 @@ def check_agreement(group: ProcessGroup, experiment: Experiment, data: DataSet) 
         name: value
         for name, value in flatten(experiment.config.to_dict()).items()
         if name not in MAY_DIFFER
-    } | {"recurrence.backend": experiment.model.recurrence["backend"]}
+    } | {
+        f"recurrence.{name}": experiment.model.recurrence[name] for name in ("backend", "precision")
+    }
     first, checksums = group.share([here, _checksums(data)])
     differing = [
         f"{name}: {value}, there {first[name]}"

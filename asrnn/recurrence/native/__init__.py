@@ -14,7 +14,7 @@ import jax
 from asrnn.recurrence.native import cpu, cuda
 from asrnn.recurrence.native.operands import Result
 
-__all__ = ["available", "precision_note", "unroll"]
+__all__ = ["available", "unroll"]
 
 
 def available(units: int, inputs: int, gated: bool) -> str | None:
@@ -33,11 +33,6 @@ def available(units: int, inputs: int, gated: bool) -> str | None:
     if platform == "gpu":
         return cuda.available(units, inputs, gated)
     return f"there is none for {platform}"
-
-
-def precision_note() -> str | None:
-    """One line where products are more precise than `jax_default_matmul_precision` asks for."""
-    return cpu.precision_note() if jax.default_backend() == "cpu" else None
 
 
 def unroll(*operands: Any, return_states: bool, remat: bool = False) -> Result:

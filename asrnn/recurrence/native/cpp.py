@@ -174,6 +174,6 @@ def _check(done: subprocess.CompletedProcess[str], target: Path) -> None:
         return
     log = target.with_suffix(".log")
     log.write_text(f"{' '.join(done.args)}\n{done.stdout}", encoding="utf-8")
-    errors = [line for line in done.stdout.splitlines() if "error" in line]
+    errors = [line for line in done.stdout.splitlines() if "error" in line.lower()]
     detail = errors[0].strip() if errors else f"exit status {done.returncode}"
     raise Unavailable(f"the C++ compiler {done.args[0]} failed: {detail} (log: {log})")

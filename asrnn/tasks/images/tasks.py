@@ -46,6 +46,9 @@ PADDED_LENGTH = Option(
     COUNT,
 )
 
+WRITTEN = ("digits", "mnist")
+"""Image sets of characters, which their mirror images are not."""
+
 CLASSES = 10
 
 Notes = dict[str, str | int]
@@ -104,6 +107,11 @@ def _resident(
         return DataSet(as_data(images.train), as_data(images.test), images.origin)
 
     shape, chosen = IMAGE_SETS[image_set].shape, settings.options["augment"]
+    if chosen.startswith("flip") and image_set in WRITTEN:
+        raise ConfigError(
+            f"config.task.augment={chosen} would make other characters of those of {image_set};"
+            " set it to shift or none"
+        )
     augment = partial(
         sequences.augmented,
         flip=chosen.startswith("flip"),

@@ -80,6 +80,11 @@ def test_training_images_are_augmented_as_the_task_says(
     assert task.notes == {"augment": augment}
 
 
+def test_mirrored_digits_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"task\.augment=flip would make other characters"):
+        make_task("pmnist", augment="flip")
+
+
 def test_pooled_pixels_are_scaled_after_their_mean() -> None:
     found = sequence(make_task("mnist", pool=4), images("mnist"))
     means = np.asarray(images("mnist"), np.float64).reshape(3, 7, 4, 7, 4).mean((2, 4))

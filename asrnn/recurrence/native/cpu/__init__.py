@@ -35,7 +35,7 @@ from asrnn.recurrence.native.cpu.derivative import AnyOperands, run, run_compile
 from asrnn.recurrence.native.members import vary_alike, within_shard_map
 from asrnn.recurrence.native.operands import Operands, Result, SplitOperands, check
 
-__all__ = ["available", "hamiltonian_unroll", "precision_note", "unroll"]
+__all__ = ["available", "hamiltonian_unroll", "obstacle_to_rounding", "unroll"]
 
 
 def available() -> str | None:
@@ -46,12 +46,12 @@ def available() -> str | None:
     return library.reason_unavailable()
 
 
-def precision_note() -> str | None:
-    """One line where products are in float32 though `jax_default_matmul_precision` admits less."""
-    wanted = library.wanted_rounding()
-    if wanted is None or (reason := library.reason_not_rounded()) is None:
-        return None
-    return f"no products in {wanted} ({reason}); they are in float32"
+def obstacle_to_rounding() -> str | None:
+    """None if products can be in bfloat16 on this machine, else the reason in one line.
+
+    The first call compiles the kernels that round unless they are in the user's cache.
+    """
+    return library.obstacle_to_rounding()
 
 
 def unroll(

@@ -19,21 +19,26 @@
 
 namespace asrnn {
 
+// A unit that multiplies tiles of bfloat16 (AMX): there for this process, missing in the processor, or
+// refused by the system.
+enum class TileUnitState { kUsable = 0, kMissing = 1, kRefused = 2 };
+
 #if defined(__x86_64__) && defined(__linux__)
-// Has this processor a tile unit for bfloat16, and may this process use it? The system has to be
-// asked once, as it then saves the unit's registers with each thread's others.
-inline bool has_tile_unit() {
-  if (!__builtin_cpu_supports("avx512f")) return false;
+// The system has to be asked once, as it then saves the unit's registers with each thread's others.
+inline TileUnitState tile_unit() {
   unsigned a = 0, b = 0, c = 0, d = 0;
   constexpr unsigned kRoundsToBfloat16 = 1u << 5, kTiles = 1u << 24, kMultiplies = 1u << 22;
-  if (!__get_cpuid_count(7, 1, &a, &b, &c, &d) || !(a & kRoundsToBfloat16)) return false;
-  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(d & kTiles) || !(d & kMultiplies))
-    return false;
+  const bool rounds = __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & kRoundsToBfloat16);
+  const bool multiplies =
+      __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & kTiles) && (d & kMultiplies);
+  if (!rounds || !multiplies || !__builtin_cpu_supports("avx512f"))
+    return TileUnitState::kMissing;
   constexpr long kRequestPermission = 0x1023, kTileData = 18;
-  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0 ? TileUnitState::kUsable
+                                                                     : TileUnitState::kRefused;
 }
 #else
-inline bool has_tile_unit() { return false; }
+inline TileUnitState tile_unit() { return TileUnitState::kMissing; }
 #endif
 
 // Which kernels of this library the machine can run; the order of the names in library.py.

@@ -285,11 +285,12 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(asrnn_cpu_backward, asrnn::backward,
                                   .Ret<asrnn::Array>()
                                   .Attrs());
 
-// Can this machine run the instruction set of that index?
+// Has this library the kernel of that index, and can the machine run it? Of the kernels that round the
+// latter is not asked here.
 int asrnn_cpu_supports(int64_t isa) { return asrnn::usable_kernel(isa) != nullptr; }
 
-// Can this machine run the kernels that round?
-int asrnn_cpu_has_tile_unit() { return asrnn::has_tile_unit(); }
+// Can this machine run the kernels that round? See TileUnitState.
+int asrnn_cpu_tile_unit() { return static_cast<int>(asrnn::tile_unit()); }
 
 // tanh[2 i] and tanh[2 i + 1]: as the plain and as the gated cell compute it.
 void asrnn_cpu_activations(int64_t isa, const float* values, float* tanh, float* sigmoid,

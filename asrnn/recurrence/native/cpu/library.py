@@ -4,6 +4,7 @@ import ctypes
 import functools
 import os
 import platform
+from collections.abc import Callable
 from pathlib import Path
 
 import jax
@@ -12,6 +13,7 @@ from asrnn.errors import check_choice
 from asrnn.recurrence.native import cpp
 from asrnn.recurrence.native.compilation import Unavailable
 from asrnn.recurrence.native.cpp import Unit
+from asrnn.recurrence.precision import rounding
 
 SOURCES = Path(__file__).parent
 FORWARD = "asrnn_cpu_forward"
@@ -21,12 +23,14 @@ BACKWARD = "asrnn_cpu_backward"
 INSTRUCTION_SETS = ("avx512", "avx2", "portable")
 ROUNDED = ("bfloat16", "bfloat16_3x")
 KERNELS = (*INSTRUCTION_SETS, *ROUNDED)
-PRECISIONS = {"bfloat16": "bfloat16", "BF16_BF16_F32": "bfloat16"} | dict.fromkeys(
-    ("high", "tensorfloat32", "BF16_BF16_F32_X3"), "bfloat16_3x"
-)
-"""`jax_default_matmul_precision` -> the kernel that rounds so."""
 AVX512 = ("-DASRNN_LANES=16", "-mavx512f", "-mfma")
-TILES = ("-mavx512bf16", "-mamx-tile", "-mamx-bf16")
+TILES = ("-mavx512bf16", "-mamx-tile", "-mamx-bf16")  # of GCC 11, clang 12 and later
+SUFFIX = "_rounded"
+UNIT_OBSTACLES = {
+    1: "the processor has no unit for them (AMX, as Intel's Xeons have since 2023)",
+    2: "the system does not let this process use AMX, as Linux before 5.16 and some containers",
+}
+"""By what `asrnn_cpu_tile_unit` returns."""
 
 
 def units() -> tuple[Unit, ...]:
@@ -61,35 +65,41 @@ def library_path() -> Path:
     return cpp.shared_library(SOURCES, units())
 
 
+def rounded_path() -> Path:
+    """The same for the kernels that round: for a cache that other machines share."""
+    return cpp.shared_library(SOURCES, rounded_units())
+
+
 def target(name: str, kernel: int) -> str:
     """What jax knows FORWARD or BACKWARD of a kernel by."""
-    return f"{name}_rounded" if KERNELS[kernel] in ROUNDED else name
+    return f"{name}{SUFFIX}" if KERNELS[kernel] in ROUNDED else name
 
 
 @functools.cache
 def _load() -> ctypes.CDLL | str:
     """The library with its targets registered, or the reason why there is none."""
-    return _loaded(units(), 0)
+    return _loaded(library_path, "")
 
 
 @functools.cache
 def _load_rounded() -> ctypes.CDLL | str:
     """The same for the kernels that round."""
-    if not loaded_library().asrnn_cpu_has_tile_unit():
-        return "the processor has no unit for them (AMX, as Intel's Xeons have since 2023)"
-    return _loaded(rounded_units(), len(INSTRUCTION_SETS))
+    known = _load()
+    if isinstance(known, str):
+        return known
+    return UNIT_OBSTACLES.get(known.asrnn_cpu_tile_unit()) or _loaded(rounded_path, SUFFIX)
 
 
-def _loaded(units: tuple[Unit, ...], kernel: int) -> ctypes.CDLL | str:
+def _loaded(path: Callable[[], Path], suffix: str) -> ctypes.CDLL | str:
     try:
-        loaded = ctypes.CDLL(str(cpp.shared_library(SOURCES, units)))
+        loaded = ctypes.CDLL(str(path()))
     except Unavailable as reason:
         return str(reason)
     except OSError as error:
         return f"cannot load the compiled kernel: {error}"
     for name in (FORWARD, BACKWARD):
         capsule = jax.ffi.pycapsule(getattr(loaded, name))
-        jax.ffi.register_ffi_target(target(name, kernel), capsule, platform="cpu")
+        jax.ffi.register_ffi_target(f"{name}{suffix}", capsule, platform="cpu")
     loaded.asrnn_cpu_supports.argtypes = [ctypes.c_int64]
     pointer = ctypes.POINTER(ctypes.c_float)
     loaded.asrnn_cpu_activations.argtypes = [
@@ -108,8 +118,10 @@ def reason_unavailable() -> str | None:
     return loaded if isinstance(loaded, str) else None
 
 
-def reason_not_rounded() -> str | None:
+def obstacle_to_rounding() -> str | None:
     """None if the kernels that round are compiled and loaded, else why not, in one line."""
+    if os.environ.get("ASRNN_NATIVE_ISA"):
+        return "ASRNN_NATIVE_ISA names a kernel in float32"
     loaded = _load_rounded()
     return loaded if isinstance(loaded, str) else None
 
@@ -129,24 +141,13 @@ def usable_instruction_sets() -> tuple[str, ...]:
     return tuple(name for i, name in enumerate(INSTRUCTION_SETS) if supports(i))
 
 
-def wanted_rounding() -> str | None:
-    """The name in `ROUNDED` that `jax_default_matmul_precision` asks for; None for float32.
-
-    $ASRNN_NATIVE_ISA asks for float32.
-    """
-    if os.environ.get("ASRNN_NATIVE_ISA"):
-        return None
-    precision: str | None = jax.config.jax_default_matmul_precision  # type: ignore[attr-defined]
-    return PRECISIONS.get(precision or "")
-
-
 def kernel_number() -> int:
-    """The number of the kernel to use: the wanted one, else the best in float32.
+    """The number of the kernel to use: one that rounds if jax is set so and there is one.
 
-    $ASRNN_NATIVE_ISA names another of those.
+    Else it is the best in float32, or $ASRNN_NATIVE_ISA, which names another of those.
     """
-    wanted = wanted_rounding()
-    if wanted is not None and reason_not_rounded() is None:
+    wanted = rounding()
+    if wanted is not None and obstacle_to_rounding() is None:
         return KERNELS.index(wanted)
     usable = usable_instruction_sets()
     chosen = os.environ.get("ASRNN_NATIVE_ISA") or usable[0]

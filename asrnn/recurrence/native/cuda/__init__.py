@@ -20,6 +20,7 @@ from asrnn.recurrence.native.cuda.calls import Drive, Forward, StaticArguments
 from asrnn.recurrence.native.cuda.variant import DEPTH, MAX_UNITS, make_variant
 from asrnn.recurrence.native.members import vary_alike, within_shard_map
 from asrnn.recurrence.native.operands import NeededGradients, Operands, Result, check
+from asrnn.recurrence.precision import jax_precision, multiplying
 from asrnn.recurrence.segments import by_segments
 
 __all__ = ["available", "unroll"]
@@ -104,7 +105,7 @@ def unroll(
         )
         check(operands, operands.units)
         steps, batch, _ = xs.shape
-        static = StaticArguments(steps, batch, variant, image, return_states)
+        static = StaticArguments(steps, batch, variant, image, return_states, jax_precision())
         chosen = _run_compiled if within_shard_map() else _run
         result: Result = chosen(static, vary_alike(operands))
         return result
@@ -158,8 +159,7 @@ def _affine(x: jax.Array, kernel: jax.Array, bias: jax.Array) -> jax.Array:
 
 def _precision() -> lax.Precision | None:
     """What the user has set, and not the faster one that is jax's own default on a GPU."""
-    chosen = jax.config.jax_default_matmul_precision  # type: ignore[attr-defined]
-    return None if chosen else lax.Precision.HIGHEST
+    return None if jax_precision() else lax.Precision.HIGHEST
 
 
 def _run_plain(static: StaticArguments, operands: Operands) -> Result:
@@ -177,6 +177,13 @@ def _run_forward(static: StaticArguments, operands: Operands) -> tuple[Result, R
 
 
 def _run_backward(
+    static: StaticArguments, residuals: Residuals, cotangents: tuple[jax.Array | SymbolicZero, ...]
+) -> tuple[Operands]:
+    with multiplying(static.precision):
+        return _gradients(static, residuals, cotangents)
+
+
+def _gradients(
     static: StaticArguments, residuals: Residuals, cotangents: tuple[jax.Array | SymbolicZero, ...]
 ) -> tuple[Operands]:
     wanted, operands, kept = residuals

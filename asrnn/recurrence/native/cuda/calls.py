@@ -21,6 +21,8 @@ class StaticArguments:
     variant: Variant
     image: int
     return_states: bool
+    precision: str | None
+    """`jax_default_matmul_precision`, for the products that XLA makes."""
 
     @property
     def state(self) -> tuple[int, int]:

@@ -35,7 +35,7 @@ def instruction_set(
 def rounding(request: pytest.FixtureRequest, kernel: None) -> Iterator[str]:
     """Each rounding of products in turn, where the machine has a unit for it."""
     name: str = request.param
-    if reason := library.reason_not_rounded():
+    if reason := library.obstacle_to_rounding():
         pytest.skip(reason)
     with jax.default_matmul_precision(PRECISIONS[name]):
         yield name
