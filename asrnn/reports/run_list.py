@@ -7,9 +7,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from asrnn.console import duration
-from asrnn.errors import ConfigError, near_miss
-from asrnn.reports.runs import Run, differing_fields, find_workdirs, read_run, written
+from asrnn.console import duration, to_stderr
+from asrnn.errors import AsrnnError, ConfigError, near_miss
+from asrnn.reports.runs import Run, differing_fields, find_workdirs, read_readable, written
 from asrnn.reports.sweep import read_sweep
 from asrnn.runs.workdir import TRIALS
 from asrnn.sweeps.folder import TABLE
@@ -31,31 +31,42 @@ WIDEST = 120  # where there is no terminal to fit into
 NOTHING = "-"
 
 
-def read_runs(root: Path, *, trials: bool = False) -> tuple[list[Run], int]:
+def read_runs(
+    root: Path, *, trials: bool = False, tell: Callable[[str], None] = to_stderr
+) -> tuple[list[Run], int]:
     """The runs in and below a folder, and how many trials of sweeps are left out.
 
     Args:
       root: where; the trials of a sweep whose folder it is are runs.
       trials: whether those of the sweeps below are, too.
+      tell: is given a line on each run that is damaged, and on each such table of a sweep.
 
     Raises:
       ConfigError: if there is no run.
-      CheckpointError: if a file is damaged.
+      CheckpointError: if all runs are damaged.
     """
     found = find_workdirs(root)
     of_sweeps = [
         w for w in found if w != root and w.parent != root and (w.parent / TRIALS).exists()
     ]
     kept = found if trials or len(of_sweeps) == len(found) else sorted({*found} - {*of_sweeps})
-    pruned = {
-        folder / entry.id
-        for folder in {workdir.parent for workdir in kept}
-        if (folder / TABLE).exists() and (folder / TRIALS).exists()
-        for entry in read_sweep(folder / TABLE, folder.name).entries
-        if entry.status == "pruned"
-    }
-    runs = [read_run(workdir, root)._replace(pruned=workdir in pruned) for workdir in kept]
+    read = read_readable(kept, root, tell)
+    folders = sorted({workdir.parent for workdir in read})
+    pruned = {workdir for folder in folders for workdir in _pruned(folder, tell)}
+    runs = [run._replace(pruned=workdir in pruned) for workdir, run in read.items()]
     return runs, len(found) - len(kept)
+
+
+def _pruned(folder: Path, tell: Callable[[str], None]) -> list[Path]:
+    """The workdirs of the trials that the sweep in a folder, if there is one, has ended early."""
+    if not ((folder / TABLE).exists() and (folder / TRIALS).exists()):
+        return []
+    try:
+        entries = read_sweep(folder / TABLE, folder.name).entries
+    except AsrnnError as error:
+        tell(f"which trials were pruned is not known: {error}")
+        return []
+    return [folder / entry.id for entry in entries if entry.status == "pruned"]
 
 
 def filtered(runs: Sequence[Run], filters: Sequence[str]) -> list[Run]:

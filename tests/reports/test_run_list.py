@@ -66,6 +66,16 @@ def test_a_trial_that_its_sweep_has_ended_early_is_pruned(tmp_path: Path) -> Non
     assert status["aa"] != "pruned"
 
 
+def test_a_damaged_table_of_a_sweep_hides_no_trial(tmp_path: Path) -> None:
+    write_run(tmp_path / "sweep" / "aa")
+    write_sweep(tmp_path / "sweep", "")
+    told: list[str] = []
+    found, _ = read_runs(tmp_path, trials=True, tell=told.append)
+    assert names(found) == ["sweep/aa"]
+    [line] = told
+    assert line.startswith("which trials were pruned is not known: ") and "sweep.csv" in line
+
+
 @pytest.mark.parametrize(
     ("filters", "kept"),
     [
