@@ -388,7 +388,7 @@ def _help() -> str:
 
     return (
         f"{text}\n\nConfigs that ship, and their variants:\n{configs_table()}"
-        f"\n\nFields of --config, their defaults where a config sets nothing (--dry_run prints"
+        f"\n\nFields of --config, their defaults where a config sets nothing\n(--dry_run prints"
         f" those of yours), and who reads them:\n{field_table()}"
     )
 

@@ -1,11 +1,13 @@
 """Evaluates the best checkpoint of a workdir, or a trained network that ships.
 
-python -m asrnn.evaluate --workdir=DIR [--split=test] [--json] [--out=FILE.npz]
+python -m asrnn.evaluate --workdir=DIR [--split=test] [--json]
+                         [--out=FILE.npz|FILE.json]
 python -m asrnn.evaluate --pretrained=mnist-gated --source=files --data_dir=DIR
-python -m asrnn.evaluate --workdir=DIR --discretization=rk4   # the ODE, or Euler's map of it?
+python -m asrnn.evaluate --workdir=DIR --discretization=rk4
 
-Prints the metrics, then the confusion matrix with the accuracy of each class; for targets that are
-numbers, their errors.
+Prints the metrics, then the confusion matrix with the accuracy of each class;
+for targets that are numbers, their errors. Under another discretization it
+shows whether the network is the ODE, or Euler's map of it.
 """
 
 import json

@@ -1,10 +1,11 @@
-"""Predicts with the network of a workdir, or one that ships: a line for each example.
+"""Predicts with the network of a workdir, or one that ships: a line an example.
 
   python -m asrnn.predict --workdir=DIR --input=FILE.npz
-  python -m asrnn.predict --pretrained=mnist-gated --input=one.png --input='more/*.png'
+  python -m asrnn.predict --pretrained=mnist-gated --input=1.png --input='*.png'
 
-A line has the example, its class and the probability of it, or the numbers, separated by tabs;
-with a target at every step, the class or the numbers of each step.
+A line has the example, its class and the probability of it, or the numbers,
+separated by tabs; with a target at every step, the class or the numbers of each
+step.
 """
 
 from pathlib import Path

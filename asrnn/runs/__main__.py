@@ -1,7 +1,10 @@
-"""Lists the runs below a folder: scores, status, time; filtered, sorted, or compared.
+"""Lists the runs below a folder: scores, status, time; filtered, or compared.
 
-python -m asrnn.runs [DIR] [--filter=cell=lstm] [--filter='validation>0.9'] [--sort=FIELD]
-python -m asrnn.runs DIR --compare     # only the fields that differ, side by side, best first
+python -m asrnn.runs [DIR] [--filter=cell=lstm] [--filter='validation>0.9']
+                     [--sort=FIELD]
+python -m asrnn.runs DIR --compare
+
+With --compare only the fields that differ, side by side, best first.
 """
 
 import json
