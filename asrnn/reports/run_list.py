@@ -131,7 +131,7 @@ def _equal(value: Any, wanted: str) -> bool:
     try:
         return float(value) == float(wanted) and not isinstance(value, bool)
     except (TypeError, ValueError):
-        return wanted == (NOTHING if value is None else written(value))
+        return wanted in ((NOTHING, "") if value in (None, "") else (written(value),))
 
 
 OPERATORS: dict[str, Callable[[Any, str], bool]] = {
@@ -269,7 +269,7 @@ def _table() -> Table:
 
 
 def _config_text(config: Mapping[str, Any], field: str) -> str:
-    return written(config[field]) if field in config else NOTHING
+    return (written(config[field]) if field in config else "") or NOTHING
 
 
 def _text(run: Run, name: str) -> str:

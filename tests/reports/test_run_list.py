@@ -93,6 +93,7 @@ def test_a_damaged_table_of_a_sweep_hides_no_trial(tmp_path: Path) -> None:
         (["validation>0.5"], ["[red]plain"]),
         (["learning_rate>=9"], ["lost"]),
         (["test=-"], ["adding", "lost"]),
+        (["init_from=", "init_from=-", "cell=lstm"], ["lstm"]),
     ],
 )
 def test_filters_choose_by_columns_and_config_fields(
