@@ -1,16 +1,23 @@
 """Times the recurrence and the train step beside their peers, in one process.
 
-python -m asrnn.benchmark [--cases=A,B,N] [--cells=antisymmetric,gated_antisymmetric]
-                          [--work=forward,forward+backward,train-step,evaluation]
-                          [--systems=scan,scan-graph,scan-ab2,adjoint,native,native-hamiltonian,
-                           native-ab2,native-bfloat16,native-bfloat16_3x,flax-lstm,torch-rnn,torch-gru,torch-lstm,torch-rnn-tf32,
+python -m asrnn.benchmark [--cases=A,B,N]
+                          [--cells=antisymmetric,gated_antisymmetric]
+                          [--work=forward,forward+backward,train-step,
+                           evaluation]
+                          [--systems=scan,scan-graph,scan-ab2,adjoint,native,
+                           native-hamiltonian,native-ab2,native-bfloat16,
+                           native-bfloat16_3x,flax-lstm,torch-rnn,
+                           torch-gru,torch-lstm,torch-rnn-tf32,
                            torch-lstm-tf32,gemm-floor]
-                          [--repeats=7] [--scaling] [--nomemory] [--out=FILE.json]
+                          [--repeats=7] [--scaling] [--nomemory]
+                          [--out=FILE.json]
 python -m asrnn.benchmark --population=8,32,128 [--cases=D32,D128,A,B]
-                          [--systems=scan,adjoint,native] [--repeats=7] [--out=FILE.json]
+                          [--systems=scan,adjoint,native] [--repeats=7]
+                          [--out=FILE.json]
 
-All runs of a case and cell are interleaved. What each system does: asrnn/benchmarks/. Only a GPU
-has scan-graph and those with tf32; on a CPU bfloat16 takes one with AMX.
+All runs of a case and cell are interleaved. What each system does:
+asrnn/benchmarks/. Only a GPU has scan-graph and those with tf32; on a CPU
+bfloat16 takes one with AMX.
 """
 
 from absl import flags

@@ -20,6 +20,7 @@ from asrnn.errors import (
     CheckpointError,
     ConfigError,
     check_choice,
+    in_words,
     near_miss,
     out_of_memory,
 )
@@ -78,7 +79,7 @@ def _outcome(
     except AsrnnError as error:
         return _failed(error)
     except KeyboardInterrupt:
-        _say("interrupted; what was saved before is kept")
+        _say("interrupted; run the same command again")
         return INTERRUPTED
     except BrokenPipeError:  # whoever read the output has seen enough
         _drop_output()
@@ -388,7 +389,7 @@ def _help() -> str:
 
     return (
         f"{text}\n\nConfigs that ship, and their variants:\n{configs_table()}"
-        f"\n\nFields of --config, their defaults where a config sets nothing (--dry_run prints"
+        f"\n\nFields of --config, their defaults where a config sets nothing\n(--dry_run prints"
         f" those of yours), and who reads them:\n{field_table()}"
     )
 
@@ -396,4 +397,4 @@ def _help() -> str:
 def _sentence(error: BaseException | str) -> str:
     first = error.args[0] if isinstance(error, BaseException) and error.args else error
     line = " ".join(str(first).split())
-    return line[1:-1] if line[:1] == line[-1:] == "'" else line
+    return in_words(line[1:-1] if line[:1] == line[-1:] == "'" else line)

@@ -1,10 +1,11 @@
-"""Prints a completion script for bash, zsh or fish, which starts no Python when it is used.
+"""Prints a completion script for bash, zsh or fish, which needs no Python in use.
 
   eval "$(asrnn completion bash)"                # in ~/.bashrc; zsh in ~/.zshrc
   asrnn completion fish | source                 # in ~/.config/fish/config.fish
 
-It knows the commands and their flags, the configs, variants and spaces that ship, the fields of
---config and the values of those that choose. After an upgrade a new shell knows the new ones.
+It knows the commands and their flags, the configs, variants and spaces that
+ship, the fields of --config and the values of those that choose. After an
+upgrade a new shell knows the new ones.
 """
 
 from importlib import import_module

@@ -19,6 +19,14 @@ from collections.abc import Collection
 CLOSE = 0.6  # how similar a name must be to one that is suggested instead
 
 
+_SAID_OTHERWISE = {
+    r"invalid literal for int\(\) with base \d+: (.*)": r"must be a whole number, found \1",
+    r"could not convert string to float: (.*)": r"must be a number, found \1",
+    r"\('Non-boolean argument to boolean flag', (.*)\)": r"must be true or false, found \1",
+    r"Exceeds the limit \(\d+ digits\) for integer string conversion.*": "has too many digits",
+}
+
+
 class AsrnnError(Exception):
     """A foreseeable failure; its text is one line: what was wrong, found, to do."""
 
@@ -94,6 +102,13 @@ def out_of_memory(error: Exception) -> ConfigError | None:
         f"out of memory{found}; make the network or the batch smaller, for example"
         " config.model.hidden_size or config.training.batch_size"
     )
+
+
+def in_words(text: str) -> str:
+    """What Python, absl and ml_collections say of a value of the wrong kind, as a user would."""
+    for theirs, ours in _SAID_OTHERWISE.items():
+        text = re.sub(theirs, ours, text)
+    return text
 
 
 def one_line(error: BaseException) -> str:

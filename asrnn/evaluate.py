@@ -1,20 +1,24 @@
 """Evaluates the best checkpoint of a workdir, or a trained network that ships.
 
-python -m asrnn.evaluate --workdir=DIR [--split=test] [--json] [--out=FILE.npz]
+python -m asrnn.evaluate --workdir=DIR [--split=test] [--json]
+                         [--out=FILE.npz|FILE.json]
 python -m asrnn.evaluate --pretrained=mnist-gated --source=files --data_dir=DIR
-python -m asrnn.evaluate --workdir=DIR --discretization=rk4   # the ODE, or Euler's map of it?
+python -m asrnn.evaluate --workdir=DIR --discretization=rk4
 
-Prints the metrics, then the confusion matrix with the accuracy of each class; for targets that are
-numbers, their errors.
+Prints the metrics, then the confusion matrix with the accuracy of each class;
+for targets that are numbers, their errors. Under another discretization it
+shows whether the network is the ODE, or Euler's map of it.
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
 from asrnn.command import loading, network_flags, run
+from asrnn.console import to_stderr
 from asrnn.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -41,6 +45,7 @@ def main() -> None:
     if OUT.value and not OUT.value.endswith((".npz", ".json")):
         raise ConfigError(f"--out must end in .npz or .json, found {OUT.value}")
     loading("jax")
+    from asrnn.progress import Progress
     from asrnn.trained import load
     from asrnn.training.devices import configure_jax
     from asrnn.training.predictions import details, details_text
@@ -55,11 +60,13 @@ def main() -> None:
     }
     changes = {field: value for field, value in wanted.items() if value is not None}
     network = load(chosen, changes)
-    result, objective = network.evaluate(SPLIT.value), network.experiment.objective
-    found = network.predict_part(SPLIT.value)
+    number, objective = network.size(SPLIT.value), network.experiment.objective
+    to_stderr(f"evaluating {number:,} {SPLIT.value} examples")
+    with Progress(f"{SPLIT.value} examples", number) as progress:
+        result, found = network.judge(SPLIT.value, progress.advance)
     said = details(found)
     if JSON.value:
-        print(json.dumps({"split": SPLIT.value, **result, **said}, indent=2))
+        print(json_text({"split": SPLIT.value, **result, **said}))
     else:
         names = sorted(objective.metrics, key=lambda name: name != objective.monitored)
         metrics = (f"{name} {objective.metrics[name].text(result[name])}" for name in names)
@@ -69,6 +76,18 @@ def main() -> None:
         print(line, details_text(said), sep="\n")
     if OUT.value:
         write(Path(OUT.value), found, {"split": SPLIT.value, **result, **said})
+        (to_stderr if JSON.value else print)(f"written: {OUT.value}")
+
+
+def json_text(said: Mapping[str, Any]) -> str:
+    """JSON with a line for each entry and for each row of a matrix."""
+    lines = []
+    for name, value in said.items():
+        text = json.dumps(value)
+        if isinstance(value, list) and any(isinstance(row, list) for row in value):
+            text = "[\n" + ",\n".join(f"    {json.dumps(row)}" for row in value) + "\n  ]"
+        lines.append(f"  {json.dumps(name)}: {text}")
+    return "{\n" + ",\n".join(lines) + "\n}"
 
 
 def write(path: Path, found: "Predictions", said: dict[str, Any]) -> None:

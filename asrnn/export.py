@@ -1,12 +1,14 @@
 """Writes a trained network for other programs, or puts it among those that ship.
 
-  python -m asrnn.export --workdir=DIR --format=safetensors     # or npz: the parameters
-  python -m asrnn.export --workdir=DIR --format=stablehlo       # the network as a function
-  python -m asrnn.export --workdir=DIR --format=stablehlo --step       # one step of it
+  python -m asrnn.export --workdir=DIR --format=npz      # or safetensors
+  python -m asrnn.export --workdir=DIR --format=stablehlo         # a function
+  python -m asrnn.export --workdir=DIR --format=stablehlo --step  # of one step
   python -m asrnn.export --pretrained=NAME --format=npz --out=FILE
-  python -m asrnn.export --workdir=DIR --name=NAME --command='python -m asrnn.train ...'
+  python -m asrnn.export --workdir=DIR --name=NAME --command='asrnn train ...'
 
-With --name it is then `asrnn.load("NAME")`, and --pretrained=NAME of evaluate and predict.
+npz and safetensors hold the parameters, stablehlo the network as a function.
+With --name it is then `asrnn.load("NAME")`, and --pretrained=NAME of evaluate
+and predict.
 """
 
 from pathlib import Path
@@ -58,7 +60,7 @@ def _ship(network: str | Path) -> Path:
 
     if isinstance(network, str):
         raise ConfigError(f"the network {network} ships already; give --format, or a --workdir")
-    example = "'python -m asrnn.train --config=configs/mnist.py:gated'"
+    example = "'asrnn train --config=mnist:gated'"
     return export(
         network, required(NAME, "mnist-gated"), required(COMMAND, example), str(NOTE.value)
     )

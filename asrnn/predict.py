@@ -1,10 +1,11 @@
-"""Predicts with the network of a workdir, or one that ships: a line for each example.
+"""Predicts with the network of a workdir, or one that ships: a line an example.
 
   python -m asrnn.predict --workdir=DIR --input=FILE.npz
-  python -m asrnn.predict --pretrained=mnist-gated --input=one.png --input='more/*.png'
+  python -m asrnn.predict --pretrained=mnist-gated --input=1.png --input='*.png'
 
-A line has the example, its class and the probability of it, or the numbers, separated by tabs;
-with a target at every step, the class or the numbers of each step.
+A line has the example, its class and the probability of it, or the numbers,
+separated by tabs; with a target at every step, the class or the numbers of each
+step.
 """
 
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from asrnn.command import loading, network_flags, run
+from asrnn.console import to_stderr
 from asrnn.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -35,17 +37,20 @@ def main() -> None:
         raise ConfigError("no input given; for example --input=FILE.npz or --input=one.png")
     files, chosen = found_files(INPUT.value), NETWORK()
     loading("jax")
+    from asrnn.progress import Progress
     from asrnn.trained import load
     from asrnn.training.devices import configure_jax
 
     configure_jax()
     network = load(chosen)
     inputs, names = read_inputs(network.experiment.task, files)
-    if network.classifies:
-        probabilities = network.probabilities(inputs)
-        found = {"predictions": probabilities.argmax(-1), "probabilities": probabilities}
-    else:
-        found = {"predictions": network.predict(inputs)}
+    to_stderr(f"predicting {len(names):,} example{'s' * (len(names) != 1)}")
+    with Progress("examples", len(names)) as progress:
+        if network.classifies:
+            probabilities = network.probabilities(inputs, progress.advance)
+            found = {"predictions": probabilities.argmax(-1), "probabilities": probabilities}
+        else:
+            found = {"predictions": network.predict(inputs, progress.advance)}
     if OUT.value:
         write(Path(OUT.value), found)
         return

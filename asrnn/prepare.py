@@ -1,9 +1,10 @@
-"""Downloads and converts a task's data, or takes them from a folder of original files.
+"""Downloads and converts a task's data, or takes them from original files.
 
   python -m asrnn.prepare --task=mnist --data_dir=DIR [--raw_dir=DIR]
 
-Verifies size and sha256 and writes a TensorFlow Datasets directory in array_record, without
-TensorFlow; train on it with --config.task.source=tfds --config.task.data_dir=DIR.
+Verifies size and sha256 and writes a TensorFlow Datasets directory in
+array_record, without TensorFlow; train on it with
+--config.task.source=tfds --config.task.data_dir=DIR.
 """
 
 import signal

@@ -1,6 +1,6 @@
 """Makes one HTML page from runs and sweeps: tables, curves, configs, environment.
 
-python -m asrnn.report --runs=DIR [--results=DIR] [--out=FILE.html]
+python -m asrnn.report [--runs=DIR] [--results=DIR] [--out=FILE.html]
 """
 
 from pathlib import Path
@@ -9,7 +9,10 @@ from absl import flags
 
 from asrnn.command import required, run
 
-RUNS = flags.DEFINE_string("runs", None, "The folder of a run, or one with many runs below it.")
+DEFAULT = "runs"  # where `asrnn train` puts them
+RUNS = flags.DEFINE_string(
+    "runs", None, f"The folder of a run, or of many; by default {DEFAULT}, if it is there."
+)
 RESULTS = flags.DEFINE_string(
     "results", None, "A folder with table*.json and figures *.png to be shown too."
 )
@@ -20,7 +23,8 @@ def main() -> None:
     """Reads the flags, writes the page, prints where it is."""
     from asrnn.reports.page import make_page, write_page
 
-    root = Path(required(RUNS, "runs"))
+    bare = RUNS.value is None and Path(DEFAULT).is_dir()
+    root = Path(DEFAULT if bare else required(RUNS, DEFAULT))
     results = Path(RESULTS.value) if RESULTS.value else None
     out = Path(OUT.value) if OUT.value else root / "report.html"
     write_page(make_page(root, results), out)

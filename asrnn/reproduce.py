@@ -1,16 +1,19 @@
 """Rebuilds a table or a figure of the paper from runs, beside the paper's numbers.
 
-python -m asrnn.reproduce table1|table2 [--data_dir=DIR] [--source=files|tfds] [--rows=a,b]
-                          [--norun] [--workers=2] [--quick] [--out=DIR] [--runs=DIR]
-python -m asrnn.reproduce integrators|trainability  (as a table; not in the paper: schemes on one
-                          field; where a network can be trained)
+python -m asrnn.reproduce table1|table2 [--data_dir=DIR] [--source=files|tfds]
+                          [--rows=a,b] [--norun] [--workers=2] [--quick]
+                          [--out=DIR] [--runs=DIR]
+python -m asrnn.reproduce integrators|trainability    (as a table)
 python -m asrnn.reproduce spectra [--quick] [--out=DIR]
-python -m asrnn.reproduce spectra --workdir=DIR [--data_dir=DIR] [--source=files|tfds] [--out=DIR]
+python -m asrnn.reproduce spectra --workdir=DIR [--data_dir=DIR]
+                          [--source=files|tfds] [--out=DIR]
 python -m asrnn.reproduce figure1 [--steps=50] [--out=DIR]
-python -m asrnn.reproduce phase [--quick] [--out=DIR]  (not in the paper: where gradients survive)
+python -m asrnn.reproduce phase [--quick] [--out=DIR]
 
-A table runs what is missing, or goes on where it stopped, and writes Markdown, CSV and JSON.
-The figures need no runs and no data; spectra of a trained network are those of a --workdir.
+A table runs what is missing, or goes on where it stopped, and writes Markdown,
+CSV and JSON. The figures need no runs and no data; spectra of a trained network
+are those of a --workdir. Not in the paper: integrators (schemes on one field),
+trainability (where a network can be trained), phase (where gradients survive).
 """
 
 from pathlib import Path

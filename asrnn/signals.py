@@ -57,11 +57,11 @@ def leave(number: int, frame: FrameType | None) -> None:
     """Ends the process at once: an exception would get lost where imports catch everything."""
     from asrnn.errors import Interrupted
 
-    _leave_saying(f"stopped by {signal.Signals(number).name}", Interrupted.exit_code)
+    _leave_saying(f"stopped by {signal.Signals(number).name};", Interrupted.exit_code)
 
 
 def _leave_saying(what: str, code: int) -> NoReturn:
-    line = f"{command_name()}: {what}; what was saved is kept, run the same command again\n"
+    line = f"{command_name()}: {what} run the same command again\n"
     with suppress(OSError):  # the terminal may be gone
         os.write(2, (SHOW_CURSOR + b"\r\n" if os.isatty(2) else b"") + line.encode())
     os._exit(code)
@@ -119,6 +119,6 @@ class StopRequest:
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.received is not None and number == signal.SIGINT:
             if self._previous.get(signal.SIGINT) is leave:
-                _leave_saying("interrupted again", INTERRUPTED)
+                _leave_saying("interrupted again; what was saved is kept,", INTERRUPTED)
             raise KeyboardInterrupt
         self.received = signal.Signals(number)

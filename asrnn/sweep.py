@@ -1,10 +1,11 @@
 """Runs or continues a set of trials and picks the best by validation.
 
 python -m asrnn.sweep --config=mnist|FILE.py --space=mnist|FILE.py
-                      [--rungs=500,1500 --reduction=3] [--search=optuna --trials=50 [--prune]]
-                      [--workers=2] [--shard=0/4 | --engine=ray --ray_address=HOST:PORT
-                                     | --engine=population --population_size=32]
-                      [--workdir=DIR] [--dry_run] [--config.training.steps=5000 ...]
+                      [--rungs=500,1500 --reduction=3] [--workers=2]
+                      [--search=optuna --trials=50 [--prune]] [--shard=0/4]
+                      [--engine=ray --ray_address=HOST:PORT]
+                      [--engine=population --population_size=32]
+                      [--workdir=DIR] [--dry_run] [--config.seed=1 ...]
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Trains a network from a config file, or continues where the same command stopped.
+"""Trains a network from a config file, or goes on where the same command stopped.
 
 python -m asrnn.train --config=mnist[:variant]|FILE.py[:variant] [--workdir=DIR]
                       [--config.model.hidden_size=64 ...] [--dry_run]

@@ -17,7 +17,7 @@ from asrnn.tasks import TASKS, Resident, time_major
 from asrnn.training.evaluation import evaluate_trained, part_of
 from asrnn.training.examples import Examples, KeyPurpose
 from asrnn.training.experiment import Experiment, make_experiment
-from asrnn.training.predictions import Predictions, predict_examples
+from asrnn.training.predictions import Predictions, judge_examples
 from asrnn.training.saved import Trained, find_trained, read_trained
 from asrnn.typing import Array, Key
 
@@ -25,6 +25,12 @@ BATCH_SIZE = 100
 """Inputs are cut into batches of as many, the last one padded, so that one compilation serves."""
 
 Forward = Callable[[Any, Array, Key], Array]
+Advance = Callable[[int], None]
+"""Is told how many more examples are done."""
+
+
+def ignored(count: int) -> None:
+    """For who does not show how far it is."""
 
 
 class TrainedNetwork:
@@ -64,19 +70,27 @@ class TrainedNetwork:
         """Whether the targets are classes; else they are k numbers."""
         return self.experiment.task.targets == "class"
 
-    def predict(self, inputs: Any) -> np.ndarray:
+    def predict(self, inputs: Any, advance: Advance = ignored) -> np.ndarray:
         """The most probable classes, int32 `[N]`, or the numbers, float32 `[N, k]`.
 
         With a target at every step they are `[N, T]` or `[N, T, k]`.
 
+        Args:
+          inputs: N examples.
+          advance: is told how many more of them are done.
+
         Raises:
           ConfigError: for inputs that do not fit the task.
         """
-        outputs = self._apply(self._outputs, inputs)
+        outputs = self._apply(self._outputs, inputs, advance)
         return outputs.argmax(-1).astype(np.int32) if self.classifies else outputs
 
-    def probabilities(self, inputs: Any) -> np.ndarray:
+    def probabilities(self, inputs: Any, advance: Advance = ignored) -> np.ndarray:
         """The softmax of the outputs, float32 `[N, C]`, or `[N, T, C]` at every step.
+
+        Args:
+          inputs: N examples.
+          advance: is told how many more of them are done.
 
         Raises:
           ConfigError: for inputs that do not fit the task, or a task without classes.
@@ -86,7 +100,7 @@ class TrainedNetwork:
                 f"the targets of task {self.experiment.task.name} are numbers, which have no"
                 " probabilities; use predict"
             )
-        return np.asarray(jax.nn.softmax(self._apply(self._outputs, inputs)))
+        return np.asarray(jax.nn.softmax(self._apply(self._outputs, inputs, advance)))
 
     def states(self, inputs: Any) -> np.ndarray:
         """The hidden states of the last layer, float32 `[N, T, n]`.
@@ -102,14 +116,32 @@ class TrainedNetwork:
 
     def predict_part(self, split: str = "test") -> Predictions:
         """The predictions of a part; raises what `asrnn.training.evaluation.part_of` raises."""
-        return predict_examples(self._trained, self._part(split))
+        return self.judge(split)[1]
+
+    def judge(
+        self, split: str = "test", advance: Advance = ignored
+    ) -> tuple[dict[str, float], Predictions]:
+        """What `evaluate` and `predict_part` give, by one pass over the part.
+
+        Args:
+          split: which part.
+          advance: is told how many more examples are done.
+
+        Raises:
+          AsrnnError: as `asrnn.training.evaluation.part_of`.
+        """
+        return judge_examples(self._trained, self._part(split), advance)
+
+    def size(self, split: str = "test") -> int:
+        """The number of examples of a part, which is loaded."""
+        return self._part(split).number
 
     def _part(self, split: str) -> Examples:
         if split not in self._parts:
             self._parts[split] = part_of(self._trained, split)
         return self._parts[split]
 
-    def _apply(self, forward: Forward, inputs: Any) -> np.ndarray:
+    def _apply(self, forward: Forward, inputs: Any, advance: Advance = ignored) -> np.ndarray:
         checked = _fitting(self.experiment, np.asarray(inputs))
         key = self.experiment.key(KeyPurpose.EVALUATION_NOISE)
         found = []
@@ -120,6 +152,7 @@ class TrainedNetwork:
             keys = jax.vmap(jax.random.fold_in, (None, 0))(key, numbers)
             outputs = forward(self.params, jnp.asarray(np.pad(batch, padding)), keys)
             found.append(np.asarray(outputs)[: len(batch)])
+            advance(len(batch))
         return np.concatenate(found)
 
 

@@ -19,7 +19,7 @@ COMMANDS = {"train", "evaluate", "predict", "export"} | {
     "runs.__main__",
 }
 
-GROUND = {"errors", "lazy", "typing", "options", "files", "console", "shipped"}
+GROUND = {"errors", "lazy", "typing", "options", "files", "console", "progress", "shipped"}
 """What every room above them may use."""
 
 MODELLING = {"dynamics", "recurrence", "models"}
@@ -32,6 +32,7 @@ ALLOWED = {
     "lazy": set(),
     "typing": {"lazy"},
     "console": set(),
+    "progress": {"console"},
     "files": {"errors"},
     "options": {"errors"},
     "shipped": {"errors"},
@@ -64,7 +65,7 @@ OWNERS = {
     "orbax": {"runs.checkpoints"},
     "tensorboardX": {"runs.loggers"},
     "wandb": {"runs.loggers"},
-    "rich": {"training.display", "sweeps.progress_table", "reports.run_list"},
+    "rich": {"progress", "training.display", "sweeps.progress_table", "reports.run_list"},
     "jinja2": {"reports"},
     "plotly": {"reports"},
     "tensorflow_datasets": {"tasks"},

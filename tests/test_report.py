@@ -32,10 +32,16 @@ def test_a_page_is_written_into_the_folder(tmp_path: Path) -> None:
     assert (tmp_path / "runs" / "report.html").read_text().startswith("<!doctype html>")
 
 
+def test_without_a_folder_it_is_that_of_train(tmp_path: Path) -> None:
+    write_run(tmp_path / "runs" / "one")
+    done = report(cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "written: runs/report.html\n")
+
+
 @pytest.mark.parametrize(
     ("flags", "code", "words"),
     [
-        ([], 2, "no runs given; for example --runs=runs"),
+        (["--runs="], 2, "no runs given; for example --runs=runs"),
         (["--runs=runs", "--out=damaged/one/config.json/page"], 5, "cannot write damaged/one/con"),
         (["--runs=damaged"], 5, "config.json cannot be read"),
     ],

@@ -377,11 +377,32 @@ def test_a_regression_is_predicted_and_evaluated_by_the_commands(
     expected = load(regression).predict(inputs)
     np.testing.assert_allclose([[float(line[1])] for line in lines], expected, rtol=1e-4)
 
+    assert "predicting 2 examples" in done.err.splitlines()
+
     done = call_here(f"--workdir={regression}", name="asrnn.evaluate")
+    assert "evaluating 20 test examples" in done.err.splitlines()
     assert done.out.startswith("test loss "), done.err
     first, second = done.out.splitlines()
     assert first.endswith(", checkpoint 2, 20 examples")
     assert second.startswith("number 0: root mean squared error ")
+
+
+def test_an_evaluation_as_json_has_a_row_a_line_and_says_what_was_written(
+    run: Path, tmp_path: Path, call_here: Any
+) -> None:
+    arguments = (f"--workdir={run}", f"--out={tmp_path / 'out.npz'}")
+    plain = call_here(*arguments, name="asrnn.evaluate")
+    assert plain.out.splitlines()[-1] == f"written: {tmp_path / 'out.npz'}", plain.err
+    done = call_here(*arguments, "--json", name="asrnn.evaluate")
+    found = json.loads(done.out)
+    assert found["accuracy"] == summary(run)["test_accuracy"]
+    rows = found["confusion_matrix"]
+    lines = [line.strip(" ,") for line in done.out.splitlines()]
+    assert [line for line in lines if line.startswith("[") and line != "["] == [
+        json.dumps(row) for row in rows
+    ]
+    assert len(lines) == 2 + len(found) + len(rows) + 1
+    assert f"written: {tmp_path / 'out.npz'}" in done.err.splitlines()
 
 
 @pytest.mark.parametrize(

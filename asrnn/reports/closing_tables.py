@@ -2,11 +2,11 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from asrnn.console import duration, nonzero
 from asrnn.objectives import CROSS_ENTROPY, Metric, Objective
-from asrnn.sweeps.halving import setting
 from asrnn.sweeps.progress_table import describe
 from asrnn.sweeps.trials import Trial
 
@@ -80,6 +80,12 @@ def sweep_table(result: "Result", command: str) -> str:
         f" {', '.join([f'{len(found)} trials', *nonzero(counts)])}"
     )
     score, best = result.ranking[0]
+    tests = [result.outcomes[trial.id].test for trial in best]
+    known = [test for test in tests if test is not None]
+    if score is not None and len(known) == len(best):
+        mean = f" (mean of {len(best)} seeds)" if len(best) > 1 else ""
+        text = objective.metric.text(fmean(known))
+        lines.append(f"test {objective.monitored} of the best: {text}{mean}")
     found_one = f"{command} {_flags(best[0])}"
     lines.append(f"best: {'none, no setting has finished' if score is None else found_one}")
     return "\n".join(lines)
@@ -92,4 +98,6 @@ def _flags(trial: Trial) -> str:
 
 
 def _setting(group: Sequence[Trial]) -> str:
-    return describe(Trial("", dict(setting(group[0]))))
+    """What a group has in common, in the order of the space, as while it ran."""
+    fields = {name: value for name, value in group[0].overrides.items() if name != "seed"}
+    return describe(Trial("", fields))

@@ -3,17 +3,19 @@
 import base64
 import gzip
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from asrnn.console import to_stderr
+from asrnn.errors import AsrnnError
 from asrnn.files import replacing_output
 from asrnn.reports import page_data, page_tables
 from asrnn.reports.importance import importance_line
 from asrnn.reports.results import results_figures, results_tables
-from asrnn.reports.runs import Run, find_workdirs, read_run
+from asrnn.reports.runs import Run, find_workdirs, read_readable
 from asrnn.reports.sweep import TrialTable, find_sweeps, read_sweep
 from asrnn.runs.workdir import METRICS
 from asrnn.sweeps.folder import TABLE
@@ -35,20 +37,30 @@ class Sweep(NamedTuple):
         return self.runs[trial].name if trial in self.runs else None
 
 
-def make_page(root: Path, results: Path | None = None) -> str:
+def make_page(
+    root: Path, results: Path | None = None, tell: Callable[[str], None] = to_stderr
+) -> str:
     """The page as HTML; the same folder makes the same page.
 
     Args:
       root: all workdirs and folders of sweeps in and below it are shown.
       results: a folder with table*.json and figures to be shown too.
+      tell: is given a line on each run or sweep that is damaged; the page has these lines, too.
 
     Raises:
       ConfigError: if there is no run below the folder, or no folder of results.
-      CheckpointError: if a file is damaged.
+      CheckpointError: if all runs are damaged, or a file of the results is.
     """
-    workdirs = find_workdirs(root)
-    by_folder = {workdir: read_run(workdir, root) for workdir in workdirs}
-    sweeps = [_read_sweep(folder, root, by_folder) for folder in find_sweeps(root)]
+    left_out: list[str] = []
+    by_folder = read_readable(find_workdirs(root), root, left_out.append)
+    sweeps = []
+    for folder in find_sweeps(root):
+        try:
+            sweeps.append(_read_sweep(folder, root, by_folder))
+        except AsrnnError as error:
+            left_out.append(f"left out, its trials are shown as runs: {error}")
+    for line in left_out:
+        tell(line)
     trials = [run for sweep in sweeps for run in sweep.runs.values()]
     names = {run.name for run in trials}
     runs = [run for run in by_folder.values() if run.name not in names]
@@ -58,7 +70,8 @@ def make_page(root: Path, results: Path | None = None) -> str:
     style, script = (_text(name) for name in ("page.css", "page.js"))
     page: str = _template("page.html").render(
         title=root.resolve().name,
-        written=_last_written(workdirs),
+        written=_last_written(list(by_folder)),
+        left_out=left_out,
         root=root.as_posix().rstrip("/"),
         runs=runs,
         shown=shown,

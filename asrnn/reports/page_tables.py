@@ -177,12 +177,15 @@ def shared_fields(runs: Sequence[Run]) -> list[tuple[str, str]]:
 
 def fields_of(run: Run) -> list[tuple[str, str]]:
     """The config of a run."""
-    return [(name, written(value)) for name, value in sorted(run.config.items())]
+    return [(name, written(value) or NOTHING) for name, value in sorted(run.config.items())]
 
 
 def summary_of(run: Run) -> list[tuple[str, str]]:
     """What its summary.json says."""
-    return [(name.removeprefix("versions."), written(value)) for name, value in run.summary.items()]
+    return [
+        (name.removeprefix("versions."), written(value) or NOTHING)
+        for name, value in run.summary.items()
+    ]
 
 
 def environments(runs: Sequence[Run]) -> Table | None:
@@ -215,10 +218,14 @@ def command(run: Run, root: str) -> str:
         fields = read_fields(completed(run.config))
     except (ConfigError, TypeError, ValueError):
         fields = run.config
-    words = [f"--config.{name}={written(value)}" for name, value in flatten(fields).items()]
+    words = [
+        f"--config.{name}={written(value)}"
+        for name, value in flatten(fields).items()
+        if value != ""  # no config that ships sets a field that is empty by default
+    ]
     workdir = root if root.rpartition("/")[2] == run.name else f"{root}/{run.name}"
     words = [f"--config={run.task}", *words, f"--workdir={workdir}"]
-    return " ".join(["python -m asrnn.train", *map(shlex.quote, words)])
+    return " ".join(["asrnn train", *map(shlex.quote, words)])
 
 
 def _settings_of(runs: Sequence[Run]) -> list[str]:
@@ -230,7 +237,7 @@ def _settings_of(runs: Sequence[Run]) -> list[str]:
 def _settings(run: Run, fields: Collection[str]) -> str:
     """The fields that differ, by the last part of their names."""
     return ", ".join(
-        f"{name.rpartition('.')[2]} {written(run.config[name])}"
+        f"{name.rpartition('.')[2]} {written(run.config[name]) or NOTHING}"
         for name in sorted(fields)
         if name in run.config
     )
@@ -241,7 +248,7 @@ def _value(run: Run, name: str) -> Cell:
     if value is ABSENT:
         return Cell()
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return Cell(written(value), float(value) if is_number else None)
+    return Cell(written(value) or NOTHING, float(value) if is_number else None)
 
 
 def _text(run: Run, name: str) -> str:

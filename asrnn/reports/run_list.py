@@ -7,9 +7,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from asrnn.console import duration
-from asrnn.errors import ConfigError, near_miss
-from asrnn.reports.runs import Run, differing_fields, find_workdirs, read_run, written
+from asrnn.console import duration, to_stderr
+from asrnn.errors import AsrnnError, ConfigError, near_miss
+from asrnn.reports.runs import Run, differing_fields, find_workdirs, read_readable, written
 from asrnn.reports.sweep import read_sweep
 from asrnn.runs.workdir import TRIALS
 from asrnn.sweeps.folder import TABLE
@@ -24,38 +24,54 @@ COLUMNS: dict[str, Callable[[Run], Any]] = {
     "task": lambda run: run.task,
     "time": lambda run: run.summary.get("seconds"),
 }
-"""What is listed; on a narrow terminal the last columns are left out."""
+"""What is listed; on a narrow terminal the last columns are left out, but those asked for."""
 
+SAME = {"task.name": "task", "model.cell": "cell"}
+"""The config fields that are columns."""
 SCORES = ("validation", "test")
 WIDEST = 120  # where there is no terminal to fit into
+AFTER_FIELDS = ("steps", "cell", "task", "time")
+"""The columns behind the config fields that are asked for."""
+FOLDED = 24  # a name or a field that is longer goes over several lines, where there is no room
 NOTHING = "-"
 
 
-def read_runs(root: Path, *, trials: bool = False) -> tuple[list[Run], int]:
+def read_runs(
+    root: Path, *, trials: bool = False, tell: Callable[[str], None] = to_stderr
+) -> tuple[list[Run], int]:
     """The runs in and below a folder, and how many trials of sweeps are left out.
 
     Args:
       root: where; the trials of a sweep whose folder it is are runs.
       trials: whether those of the sweeps below are, too.
+      tell: is given a line on each run that is damaged, and on each such table of a sweep.
 
     Raises:
       ConfigError: if there is no run.
-      CheckpointError: if a file is damaged.
+      CheckpointError: if all runs are damaged.
     """
     found = find_workdirs(root)
     of_sweeps = [
         w for w in found if w != root and w.parent != root and (w.parent / TRIALS).exists()
     ]
     kept = found if trials or len(of_sweeps) == len(found) else sorted({*found} - {*of_sweeps})
-    pruned = {
-        folder / entry.id
-        for folder in {workdir.parent for workdir in kept}
-        if (folder / TABLE).exists() and (folder / TRIALS).exists()
-        for entry in read_sweep(folder / TABLE, folder.name).entries
-        if entry.status == "pruned"
-    }
-    runs = [read_run(workdir, root)._replace(pruned=workdir in pruned) for workdir in kept]
+    read = read_readable(kept, root, tell)
+    folders = sorted({workdir.parent for workdir in read})
+    pruned = {workdir for folder in folders for workdir in _pruned(folder, tell)}
+    runs = [run._replace(pruned=workdir in pruned) for workdir, run in read.items()]
     return runs, len(found) - len(kept)
+
+
+def _pruned(folder: Path, tell: Callable[[str], None]) -> list[Path]:
+    """The workdirs of the trials that the sweep in a folder, if there is one, has ended early."""
+    if not ((folder / TABLE).exists() and (folder / TRIALS).exists()):
+        return []
+    try:
+        entries = read_sweep(folder / TABLE, folder.name).entries
+    except AsrnnError as error:
+        tell(f"which trials were pruned is not known: {error}")
+        return []
+    return [folder / entry.id for entry in entries if entry.status == "pruned"]
 
 
 def filtered(runs: Sequence[Run], filters: Sequence[str]) -> list[Run]:
@@ -65,16 +81,36 @@ def filtered(runs: Sequence[Run], filters: Sequence[str]) -> list[Run]:
       ConfigError: for one that cannot be understood, or a field that no run has.
     """
     for text in filters:
-        operator = next((it for it in OPERATORS if it in text), None)
-        name, _, wanted = text.partition(operator) if operator else ("", "", "")
-        if operator is None or not name:
-            raise ConfigError(
-                f"--filter={text} is not a condition; for example --filter=cell=lstm,"
-                " --filter=status!=done or --filter='validation>0.9'"
-            )
+        name, operator, wanted = _condition(text)
         field = _field(runs, name)
         runs = [run for run in runs if OPERATORS[operator](_value(run, field), wanted)]
     return list(runs)
+
+
+def _condition(text: str) -> tuple[str, str, str]:
+    """Field, operator and value of a filter.
+
+    Raises:
+      ConfigError: for one that cannot be understood.
+    """
+    operator = next((it for it in OPERATORS if it in text), None)
+    name, _, wanted = text.partition(operator) if operator else ("", "", "")
+    if operator is None or not name:
+        raise ConfigError(
+            f"--filter={text} is not a condition; for example --filter=cell=lstm,"
+            " --filter=status!=done or --filter='validation>0.9'"
+        )
+    return name, operator, wanted
+
+
+def asked_for(runs: Sequence[Run], filters: Sequence[str], sort: str) -> list[str]:
+    """The columns and config fields that the runs are filtered and sorted by.
+
+    Raises:
+      ConfigError: as `filtered` and `ordered`.
+    """
+    names = [_field(runs, name) for name in (*(_condition(text)[0] for text in filters), sort)]
+    return list(dict.fromkeys(SAME.get(name, name) for name in names))
 
 
 def _compare(holds: Callable[[float, float], bool]) -> Callable[[Any, str], bool]:
@@ -95,7 +131,7 @@ def _equal(value: Any, wanted: str) -> bool:
     try:
         return float(value) == float(wanted) and not isinstance(value, bool)
     except (TypeError, ValueError):
-        return wanted == (NOTHING if value is None else written(value))
+        return wanted in ((NOTHING, "") if value in (None, "") else (written(value),))
 
 
 OPERATORS: dict[str, Callable[[Any, str], bool]] = {
@@ -160,30 +196,43 @@ def as_json(runs: Sequence[Run]) -> list[dict[str, Any]]:
     ]
 
 
-def listing(runs: Sequence[Run], width: int) -> Table:
-    """A line for each run, in as many columns as fit."""
-    cells = {name: [_text(run, name) for run in runs] for name in COLUMNS}
-    wide = {name: max(len(name), *map(len, texts)) for name, texts in cells.items()}
+def listing(runs: Sequence[Run], width: int, asked: Sequence[str] = ()) -> Table:
+    """A line for each run, in as many columns as fit.
+
+    Args:
+      runs: at least one.
+      width: to fit into.
+      asked: columns and config fields that are shown whatever else fits, as the task is where the
+        runs differ in it.
+    """
+    tasks = ["task"] if len({run.task for run in runs}) > 1 else []
+    first = list(dict.fromkeys(["name", *tasks, *asked]))
+    fields = [name for name in first if name not in COLUMNS]
+    order = [name for name in COLUMNS if name not in AFTER_FIELDS] + fields + list(AFTER_FIELDS)
+    heads = {name: name if name in COLUMNS else name.rpartition(".")[2] for name in order}
+    cells = {name: [_text(run, name) for run in runs] for name in order}
+    wide = {name: max(len(heads[name]), *map(len, cells[name])) for name in order}
+    folds = {"name", *fields}
     kept: list[str] = []
     left = width
-    for name in COLUMNS:
-        needed = min(wide[name], 24 if name == "name" else wide[name]) + 2
-        if needed > left and kept:
+    for name in [*first, *(name for name in order if name not in first)]:
+        needed = min(wide[name], FOLDED if name in folds else wide[name]) + 2
+        if needed > left and name not in first:
             break
         kept.append(name)
         left -= needed
     table = _table()
-    for name in kept:
+    for name in sorted(kept, key=order.index):
         numbers = name in (*SCORES, "steps", "time")
         table.add_column(
-            name,
+            heads[name],
             justify="right" if numbers else "left",
-            no_wrap=name != "name",
+            no_wrap=name not in folds,
             overflow="fold",
-            min_width=None if name == "name" else wide[name],
+            min_width=None if name == "name" else min(wide[name], FOLDED),
         )
     for i in range(len(runs)):
-        table.add_row(*(cells[name][i] for name in kept))
+        table.add_row(*(cells[name][i] for name in sorted(kept, key=order.index)))
     return table
 
 
@@ -220,10 +269,12 @@ def _table() -> Table:
 
 
 def _config_text(config: Mapping[str, Any], field: str) -> str:
-    return written(config[field]) if field in config else NOTHING
+    return (written(config[field]) if field in config else "") or NOTHING
 
 
 def _text(run: Run, name: str) -> str:
+    if name not in COLUMNS:
+        return _config_text(run.config, name)
     value = COLUMNS[name](run)
     if value is None:
         return NOTHING

@@ -3,12 +3,12 @@
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from asrnn.config import flatten
-from asrnn.errors import ConfigError
+from asrnn.errors import AsrnnError, ConfigError
 from asrnn.files import damaged, read_sealed
 from asrnn.objectives import Objective, objective_of
 from asrnn.runs.metrics import Row, read_rows
@@ -18,6 +18,7 @@ from asrnn.runs.workdir import CONFIG, METRICS
 UNFINISHED = "unfinished"
 ABSENT = object()
 """Shown where a config does not have a field."""
+CONFIG_NUMBERS = ("training.steps", "training.batch_size", "training.patience")
 SUMMARY_NUMBERS = ("steps", "num_parameters", "seconds", "peak_memory_bytes")
 
 
@@ -112,6 +113,33 @@ def find_workdirs(root: Path) -> list[Path]:
     return sorted(found)
 
 
+def read_readable(
+    workdirs: Sequence[Path], root: Path, tell: Callable[[str], None]
+) -> dict[Path, Run]:
+    """The runs by their workdirs; one that is damaged does not hide the others.
+
+    Args:
+      workdirs: the folders of the runs.
+      root: what their names are relative to.
+      tell: is given a line on each that is left out.
+
+    Raises:
+      CheckpointError: that of the first run, if none can be read.
+    """
+    runs: dict[Path, Run] = {}
+    refused: list[AsrnnError] = []
+    for workdir in workdirs:
+        try:
+            runs[workdir] = read_run(workdir, root)
+        except AsrnnError as error:
+            refused.append(error)
+    if refused and not runs:
+        raise refused[0]
+    for one in refused:
+        tell(f"left out: {one}")
+    return runs
+
+
 def read_run(workdir: Path, root: Path) -> Run:
     """Reads a workdir; a torn last line of its metrics, left by a kill, is dropped.
 
@@ -121,8 +149,11 @@ def read_run(workdir: Path, root: Path) -> Run:
     relative = workdir.relative_to(root)
     name = relative.as_posix() if relative.parts else workdir.resolve().name
     summary = workdir / SUMMARY
-    config = _read_object(workdir / CONFIG, ("training.steps",))
-    numbers = (*SUMMARY_NUMBERS, f"test_{objective_of(config).monitored}")
+    config = _read_object(workdir / CONFIG, CONFIG_NUMBERS)
+    try:
+        numbers = (*SUMMARY_NUMBERS, f"test_{objective_of(config).monitored}")
+    except ConfigError as error:
+        raise damaged(workdir / CONFIG, str(error)) from None
     return Run(
         name,
         config,

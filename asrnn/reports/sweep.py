@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from asrnn.config import flatten
-from asrnn.errors import CheckpointError
-from asrnn.files import read_sealed
+from asrnn.errors import CheckpointError, ConfigError
+from asrnn.files import damaged, read_sealed
 from asrnn.objectives import CROSS_ENTROPY, Objective, objective_of
 from asrnn.runs.workdir import CONFIG, TRIALS
 from asrnn.sweeps.folder import CHECK, SCALES, TABLE, check_of, read_trials
@@ -135,6 +135,8 @@ def _read_objective(path: Path) -> Objective:
         return objective_of(flatten(read_sealed(path)))
     except (OSError, ValueError, AttributeError):
         return CROSS_ENTROPY
+    except ConfigError as error:
+        raise damaged(path, str(error)) from None
 
 
 def _read_scales(path: Path) -> dict[str, str]:

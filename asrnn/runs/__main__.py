@@ -1,7 +1,10 @@
-"""Lists the runs below a folder: scores, status, time; filtered, sorted, or compared.
+"""Lists the runs below a folder: scores, status, time; filtered, or compared.
 
-python -m asrnn.runs [DIR] [--filter=cell=lstm] [--filter='validation>0.9'] [--sort=FIELD]
-python -m asrnn.runs DIR --compare     # only the fields that differ, side by side, best first
+python -m asrnn.runs [DIR] [--filter=cell=lstm] [--filter='validation>0.9']
+                     [--sort=FIELD]
+python -m asrnn.runs DIR --compare
+
+With --compare only the fields that differ, side by side, best first.
 """
 
 import json
@@ -25,6 +28,7 @@ def main(folder: str = "runs") -> None:
     """Reads the flags, lists."""
     from asrnn.reports.run_list import (
         as_json,
+        asked_for,
         comparison,
         filtered,
         listing,
@@ -34,13 +38,16 @@ def main(folder: str = "runs") -> None:
     )
 
     runs, left_out = read_runs(Path(folder), trials=TRIALS.value)
+    asked = asked_for(runs, FILTER.value, SORT.value)
     runs = ordered(filtered(runs, FILTER.value), SORT.value)
     if JSON.value:
         print(json.dumps(as_json(runs), indent=2))
     elif not runs:
         print("no run fits the filters")
+    elif COMPARE.value:
+        print_table(lambda width: comparison(runs, width))
     else:
-        print_table(lambda width: (comparison if COMPARE.value else listing)(runs, width))
+        print_table(lambda width: listing(runs, width, asked))
     if left_out and not JSON.value:
         to_stderr(f"{left_out} trials of sweeps are not listed; --trials lists them")
 

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from asrnn.config import flatten
+from asrnn.console import to_stderr
 from asrnn.errors import ConfigError, Interrupted
 from asrnn.files import damaged, parse_json, read_sealed, sealed, write_atomically
 from asrnn.objectives import CROSS_ENTROPY, Metric, objective_of
@@ -120,6 +121,7 @@ def run_search(sweep: Sweep, search: Search, engine: Engine) -> Result:
                 result = run_sweep(sweep._replace(trials=trials, limits=limits), engine)
                 scored = [_scored(search, choices, sweep, result, alike) for choices in proposals]
             if len(proposals) >= search.settings:
+                _tell_of_repetitions(search, proposals, alike)
                 return result
             if stop.received is not None:
                 raise Interrupted(
@@ -272,6 +274,23 @@ def _scored(
         if one.status == "pruned" or result.goals[trial.id] < sweep.job(trial).config.training.steps
     ]
     return Scored(choices, fmean(scores), min(dropped, default=None))
+
+
+def _tell_of_repetitions(
+    search: Search, proposals: Sequence[Choices], alike: Mapping[str, Trial]
+) -> None:
+    """A small space has fewer settings than were asked for, and TPE may like one twice."""
+    runs = {
+        tuple(alike[trial.id].id for trial in make_trials(_points(search, choices)))
+        for choices in proposals
+    }
+    again = len(proposals) - len(runs)
+    if again:
+        to_stderr(
+            f"{again} of the {len(proposals)} settings that the search proposed"
+            f" {'are ones' if again > 1 else 'is one'} that it had proposed before, run once:"
+            f" {len(runs)} different settings; a larger --trials searches on"
+        )
 
 
 def _batches(search: Search, proposals: Sequence[Choices]) -> list[Sequence[Choices]]:

@@ -71,6 +71,8 @@ class Outcome(NamedTuple):
     """Whose metric the score is."""
     beyond: bool = False
     """Whether the run went further than the last step of the job: on to a later rung."""
+    test: float | None = None
+    """The monitored metric on the test part, of a run that is done; nothing is picked by it."""
 
     @property
     def text(self) -> str:
@@ -194,4 +196,6 @@ def outcome(job: Job) -> Outcome:
     best = min(scores, key=objective.metric.cost, default=None)
     if finished and reached == summary["steps"]:  # rows may have got lost
         best = summary.get(f"validation_{objective.monitored}", best)
-    return Outcome(finished, status, reached, best, objective, beyond)
+    of_this = status == "done" and reached == summary["steps"]
+    test = summary.get(f"test_{objective.monitored}") if of_this else None
+    return Outcome(finished, status, reached, best, objective, beyond, test)

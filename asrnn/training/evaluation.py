@@ -63,11 +63,16 @@ def sum_up(
     for indices, filled in zip(*evaluation_batches(number, min(batch_size, number)), strict=True):
         if not wanted():
             return None
-        found = jax.device_get(eval_step(params, hyper, examples, indices, filled, key))
-        totals = {name: totals.get(name, 0.0) + np.float64(found[name]) for name in found}
+        totals = added(totals, eval_step(params, hyper, examples, indices, filled, key))
     if np.any(totals["examples"] != number):
         raise AssertionError(f"evaluated {totals['examples']} of {number} examples")
     return totals
+
+
+def added(totals: Totals, sums: Sums) -> Totals:
+    """The totals with the sums of one more batch."""
+    found = jax.device_get(sums)
+    return {name: totals.get(name, 0.0) + np.float64(found[name]) for name in found}
 
 
 def scores(totals: Totals, objective: Objective) -> dict[str, float]:

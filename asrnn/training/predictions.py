@@ -1,5 +1,6 @@
 """What a trained network says of each example of a part of the data, and which classes it mixes."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -7,9 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from asrnn.tasks import evaluation_batches
-from asrnn.training.evaluation import BATCH_SIZE
-from asrnn.training.examples import Examples, KeyPurpose, take
+from asrnn.training.evaluation import BATCH_SIZE, Totals, added, scores
+from asrnn.training.examples import Examples, KeyPurpose
 from asrnn.training.saved import Trained
+from asrnn.training.step import Hyperparameters, Sums, batch_outputs, batch_sums
 from asrnn.typing import Array, Key
 
 
@@ -26,32 +28,51 @@ class Predictions(NamedTuple):
     """Of the classes, float32 `[N, C]` or `[N, T, C]`; None for numbers."""
 
 
-def predict_examples(trained: Trained, examples: Examples) -> Predictions:
-    """The predictions of what `asrnn.training.evaluation.part_of` gives, in its order."""
+def judge_examples(
+    trained: Trained, examples: Examples, advance: Callable[[int], None] = lambda count: None
+) -> tuple[dict[str, float], Predictions]:
+    """What `evaluate_trained` gives, and the predictions, by one pass over the examples.
+
+    Args:
+      trained: the network.
+      examples: what `asrnn.training.evaluation.part_of` gives; the predictions are in its order.
+      advance: is told how many more examples are done.
+    """
     experiment = trained.experiment
-    task, model = experiment.task, experiment.model
+    task, model, objective = experiment.task, experiment.model, experiment.objective
 
     @jax.jit
-    def forward(params: Any, examples: Examples, indices: Array, key: Key) -> tuple[Array, ...]:
-        keys = jax.vmap(jax.random.fold_in, (None, 0))(key, indices)
-        batch = take(task, examples, indices, keys)
-        outputs = model.outputs(params, experiment.hyper.coefficients, batch.inputs)
+    def forward(
+        params: Any,
+        hyper: Hyperparameters,
+        examples: Examples,
+        indices: Array,
+        filled: Array,
+        key: Key,
+    ) -> tuple[Sums, tuple[Array, ...]]:
+        outputs, batch = batch_outputs(model, task, params, hyper, examples, indices, key)
+        sums = batch_sums(objective, hyper, outputs, batch, filled)
         outputs = jnp.swapaxes(outputs, 0, 1) if outputs.ndim == 3 else outputs
         shape = outputs.shape[:-1]
         counts = jnp.ones(shape, bool) if batch.mask is None else batch.mask.astype(bool)
         counts = counts[:, None] if counts.ndim < len(shape) else counts
         own = outputs, batch.targets, jnp.broadcast_to(counts, shape)
-        return (*own, jax.nn.softmax(outputs)) if task.targets == "class" else own
+        return sums, (*own, jax.nn.softmax(outputs)) if task.targets == "class" else own
 
-    key, found = experiment.key(KeyPurpose.EVALUATION_NOISE), []
-    batches = evaluation_batches(examples.number, min(BATCH_SIZE, examples.number))
+    key, number = experiment.key(KeyPurpose.EVALUATION_NOISE), examples.number
+    found, totals = [], Totals()
+    batches = evaluation_batches(number, min(BATCH_SIZE, number))
     for indices, filled in zip(*batches, strict=True):
-        parts = forward(trained.params, examples, jnp.asarray(indices), key)
+        sums, parts = forward(trained.params, experiment.hyper, examples, indices, filled, key)
+        totals = added(totals, sums)
         found.append([np.asarray(part)[filled > 0] for part in parts])
+        advance(len(found[-1][0]))
+    result = {"step": trained.step, "examples": number, **scores(totals, objective)}
     outputs, targets, counts, *rest = (np.concatenate(parts) for parts in zip(*found, strict=True))
     if task.targets != "class":
-        return Predictions(outputs, targets, counts, None)
-    return Predictions(outputs.argmax(-1).astype(np.int32), targets, counts, rest[0])
+        return result, Predictions(outputs, targets, counts, None)
+    classes = outputs.argmax(-1).astype(np.int32)
+    return result, Predictions(classes, targets, counts, rest[0])
 
 
 def confusion_matrix(found: Predictions) -> np.ndarray:

@@ -21,7 +21,7 @@ from asrnn.objectives import Objective
 from asrnn.optimizers import learning_rate, make_optimizer
 from asrnn.tasks import Task
 from asrnn.training.devices import mean_over_devices, over_devices
-from asrnn.training.examples import Examples, take
+from asrnn.training.examples import Batch, Examples, take
 from asrnn.typing import Array, Key
 
 
@@ -260,14 +260,8 @@ def eval_step_function(model: Model, task: Task, objective: Objective) -> Callab
         indices: Array,
         filled: Array,
     ) -> Sums:
-        keys = jax.vmap(jax.random.fold_in, (None, 0))(key, indices)
-        batch = take(task, examples, indices, keys)
-        outputs = model.outputs(params, hyper.coefficients, batch.inputs)
-        mask = filled.astype(bool)
-        if batch.mask is not None:
-            mask = batch.mask & (mask if batch.mask.ndim == 1 else mask[:, None])
-        sums = objective.sums(outputs, batch.targets, mask, **hyper.objective)
-        return sums | {"examples": filled.sum()}
+        outputs, batch = batch_outputs(model, task, params, hyper, examples, indices, key)
+        return batch_sums(objective, hyper, outputs, batch, filled)
 
     in_parallel = over_devices(part_of_batch, model.mesh, lax.psum, num_shared=4)
 
@@ -285,3 +279,29 @@ def eval_step_function(model: Model, task: Task, objective: Objective) -> Callab
         return sums
 
     return eval_step
+
+
+def batch_outputs(
+    model: Model,
+    task: Task,
+    params: Any,
+    hyper: Hyperparameters,
+    examples: Examples,
+    indices: Array,
+    key: Key,
+) -> tuple[Array, Batch]:
+    """The outputs of an evaluation as `Model.outputs` has them, and the batch they are of."""
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, indices)
+    batch = take(task, examples, indices, keys)
+    return model.outputs(params, hyper.coefficients, batch.inputs), batch
+
+
+def batch_sums(
+    objective: Objective, hyper: Hyperparameters, outputs: Array, batch: Batch, filled: Array
+) -> Sums:
+    """What the outputs of a batch come to; `filled` is 0 where it is padded."""
+    mask = filled.astype(bool)
+    if batch.mask is not None:
+        mask = batch.mask & (mask if batch.mask.ndim == 1 else mask[:, None])
+    sums = objective.sums(outputs, batch.targets, mask, **hyper.objective)
+    return sums | {"examples": filled.sum()}

@@ -52,7 +52,7 @@ def test_a_signal_while_libraries_are_imported_ends_in_one_line_and_code_75(
     process.send_signal(number)
     _, err = process.communicate(timeout=300)
     assert process.returncode == 75
-    said = f"stopped by {number.name}; what was saved is kept, run the same command again"
+    said = f"stopped by {number.name}; run the same command again"
     assert err == f"{name}: loading jax\n" * (library == "jax") + f"{name}: {said}\n"
 
 

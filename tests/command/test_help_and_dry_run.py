@@ -2,6 +2,8 @@
 
 import pytest
 
+from asrnn import signals
+from asrnn.__main__ import commands
 from asrnn.config import field_table
 from tests.command.calls import DIGITS, ROOT
 
@@ -77,3 +79,12 @@ def test_dry_run_counts_parameters_for_which_there_is_no_memory(call):
 
 def test_dry_run_checks_the_backend_too(call):
     assert "'scan'" in call(DIGITS, "--dry_run", "--config.recurrence.backend=scn").refusal()
+
+
+@pytest.mark.parametrize("name", commands())
+def test_the_help_of_every_command_fits_80_columns(call, monkeypatch, name):
+    for called in ("", f"asrnn {name}"):  # "python -m asrnn.train", "asrnn train"
+        monkeypatch.setattr(signals, "_name", called)
+        text = call("--help", name=f"asrnn.{name}").out
+        assert "\nFlags:" in text
+        assert [line for line in text.splitlines() if len(line) > 80] == []

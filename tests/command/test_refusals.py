@@ -38,7 +38,10 @@ from tests.command.calls import DIGITS, SWEEP, config_file
         # Values that cannot be read.
         ([DIGITS, "--config.model.hidden_size=1e-3"], ["hidden_size", "1e-3"]),
         ([DIGITS, "--config.model.hidden_size=64.0"], ["hidden_size", "64.0"]),
-        ([DIGITS, "--config.optimizer.learning_rate=abc"], ["learning_rate", "abc"]),
+        ([DIGITS, "--config.training.steps=abc"], ["steps=abc: must be a whole number, found"]),
+        ([DIGITS, "--config.optimizer.learning_rate=abc"], ["rate=abc: must be a number, found"]),
+        ([DIGITS, "--config.training.wandb=abc"], ["wandb=abc: must be true or false, found"]),
+        ([DIGITS, "--config.seed=" + "9" * 5000], ["has too many digits"]),
         ([DIGITS, "--config.recurrence.remat=maybe"], ["remat", "maybe"]),
         ([DIGITS, "--config.optimizer=sgd"], ["optimizer", "sgd"]),
         ([DIGITS, "--dry_run=perhaps"], ["dry_run", "perhaps"]),
@@ -56,7 +59,7 @@ from tests.command.calls import DIGITS, SWEEP, config_file
         # Flags that mean nothing without another.
         ([DIGITS, "--process_id=0"], ["--process_id", "--distributed"]),
         ([DIGITS, "--distributed", "--num_processes=2"], ["--process_id", "all three"]),
-        ([DIGITS, "--num_processes=two"], ["num_processes", "two"]),
+        ([DIGITS, "--num_processes=two"], ["num_processes=two: must be a whole number"]),
         # Arguments in the wrong form or order.
         ([DIGITS, "config.model.hidden_size=5"], ["--config.model.hidden_size=5"]),
         ([DIGITS, "hidden_size=5"], ["hidden_size=5"]),

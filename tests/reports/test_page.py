@@ -160,6 +160,18 @@ def test_the_same_folder_makes_the_same_page(html: str, folder: Path) -> None:
     assert make_page(folder, folder.parent / "results") == html
 
 
+def test_what_is_damaged_is_said_and_the_rest_is_shown(tmp_path: Path) -> None:
+    (write_run(tmp_path / "a") / "metrics.jsonl").write_text("junk\n")
+    write_run(tmp_path / "b")
+    write_run(tmp_path / "sweep" / "aa")
+    write_sweep(tmp_path / "sweep", "")
+    told: list[str] = []
+    page = Outline(make_page(tmp_path, tell=told.append))
+    assert [run["name"] for run in page.data["runs"]] == ["b", "sweep/aa"]
+    assert ["a/metrics.jsonl" in told[0], "sweep.csv" in told[1]] == [True, True]
+    assert all(line in page.text for line in told)
+
+
 def test_an_unwritable_place_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(CheckpointError, match=r"cannot write .*: .+; give another --out"):

@@ -11,6 +11,7 @@ from asrnn.reports.page_tables import (
     command,
     differences,
     environments,
+    fields_of,
     runs_table,
     seeds_table,
     shared_fields,
@@ -44,6 +45,19 @@ def test_a_run_is_a_line_best_first_with_the_fields_in_which_it_differs(tmp_path
     ]
     assert table.numeric[:5] == [False, False, True, True, True]
     assert table.rows[0][0] == Cell("plain", kind="run")
+
+
+def test_a_field_that_is_empty_in_one_run_is_a_dash_and_no_word_of_a_command(
+    tmp_path: Path,
+) -> None:
+    runs = [read(tmp_path, "a", {}), read(tmp_path, "b", {"training.init_from": "runs/a"})]
+    assert [row[-1] for row in texts(runs_table(runs))] == ["init_from –", "init_from runs/a"]
+    found = differences(runs)
+    assert found is not None
+    assert texts(found) == [["a", "–"], ["b", "runs/a"]]
+    assert "init_from" not in command(runs[0], "runs")
+    assert "--config.training.init_from=runs/a" in command(runs[1], "runs")
+    assert ("training.init_from", "–") in fields_of(runs[0])
 
 
 def test_seeds_have_a_mean_and_a_deviation(tmp_path: Path) -> None:
@@ -96,7 +110,7 @@ def test_the_environment_groups_runs_by_versions_and_device(tmp_path: Path) -> N
 def test_the_command_of_a_run_sets_every_field_that_it_reads(tmp_path: Path) -> None:
     run = read(tmp_path, "my run", {"optimizer.name": "sgd", "model.step_size": 0.5})
     words = command(run, "runs")
-    assert words.startswith("python -m asrnn.train --config=digits --config.")
+    assert words.startswith("asrnn train --config=digits --config.")
     assert "--config.model.step_size=0.5" in words and "--config.optimizer.momentum=" in words
     assert "beta1" not in words  # of Adam
     assert words.endswith(" '--workdir=runs/my run'")

@@ -10,7 +10,15 @@ from rich.console import Console
 from rich.table import Table
 
 from asrnn.errors import ConfigError
-from asrnn.reports.run_list import as_json, comparison, filtered, listing, ordered, read_runs
+from asrnn.reports.run_list import (
+    as_json,
+    asked_for,
+    comparison,
+    filtered,
+    listing,
+    ordered,
+    read_runs,
+)
 from asrnn.reports.runs import Run
 from tests.reports.workdirs import (
     ROWS,
@@ -66,6 +74,16 @@ def test_a_trial_that_its_sweep_has_ended_early_is_pruned(tmp_path: Path) -> Non
     assert status["aa"] != "pruned"
 
 
+def test_a_damaged_table_of_a_sweep_hides_no_trial(tmp_path: Path) -> None:
+    write_run(tmp_path / "sweep" / "aa")
+    write_sweep(tmp_path / "sweep", "")
+    told: list[str] = []
+    found, _ = read_runs(tmp_path, trials=True, tell=told.append)
+    assert names(found) == ["sweep/aa"]
+    [line] = told
+    assert line.startswith("which trials were pruned is not known: ") and "sweep.csv" in line
+
+
 @pytest.mark.parametrize(
     ("filters", "kept"),
     [
@@ -75,6 +93,7 @@ def test_a_trial_that_its_sweep_has_ended_early_is_pruned(tmp_path: Path) -> Non
         (["validation>0.5"], ["[red]plain"]),
         (["learning_rate>=9"], ["lost"]),
         (["test=-"], ["adding", "lost"]),
+        (["init_from=", "init_from=-", "cell=lstm"], ["lstm"]),
     ],
 )
 def test_filters_choose_by_columns_and_config_fields(
@@ -111,6 +130,25 @@ def test_as_many_columns_as_fit_and_none_is_cut(width: int, runs: list[Run]) -> 
     assert shown[2].split()[:4] == ["[red]plain", "done", "90.00%", "88.00%"]
     assert all(len(line) <= width for line in shown)
     assert ("time" in shown[0]) == (width == 100)
+
+
+def test_the_task_comes_before_other_columns_where_it_differs(runs: list[Run]) -> None:
+    narrow = lines(listing(runs, 50), 50)
+    assert narrow[0].split() == ["name", "status", "validation", "task"]
+    one_task = [run for run in runs if run.task == "digits"]
+    assert "task" not in lines(listing(one_task, 50), 50)[0]
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+def test_what_is_sorted_and_filtered_by_is_a_column(width: int, runs: list[Run]) -> None:
+    filters = ["model.cell!=gru", "learning_rate>0"]
+    asked = asked_for(runs, filters, "steps")
+    assert asked == ["cell", "optimizer.learning_rate", "steps"]
+    one_task = [run for run in filtered(runs, filters) if run.task == "digits"]
+    shown = lines(listing(one_task, width, asked), width)
+    assert {"learning_rate", "steps", "cell"} <= set(shown[0].split())
+    assert any("9.0" in line.split() for line in shown)
+    assert all(len(line) <= width for line in shown)
 
 
 def test_a_comparison_has_only_what_differs_best_first(runs: list[Run]) -> None:

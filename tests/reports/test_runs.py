@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from asrnn.errors import CheckpointError, ConfigError
-from asrnn.reports.runs import differing_fields, find_workdirs, read_run, written
+from asrnn.reports.runs import differing_fields, find_workdirs, read_readable, read_run, written
 from tests.reports.workdirs import ROWS, SUMMARY, write_diverged, write_run
 
 
@@ -110,6 +110,19 @@ def test_a_damaged_file_is_named(name: str, content: str | bytes, tmp_path: Path
     ) as caught:
         read_run(workdir, tmp_path)
     assert "\n" not in str(caught.value)
+
+
+def test_a_damaged_run_is_told_and_the_others_are_read(tmp_path: Path) -> None:
+    damaged, whole, odd = (write_run(tmp_path / name) for name in ("a", "b", "c"))
+    (damaged / "config.json").write_text("{")
+    (odd / "config.json").write_text('{"objective": {"name": "none"}}')
+    told: list[str] = []
+    assert list(read_readable([damaged, whole, odd], tmp_path, told.append)) == [whole]
+    assert [line.split(" (")[0] for line in told] == [
+        f"left out: {workdir / 'config.json'} cannot be read" for workdir in (damaged, odd)
+    ]
+    with pytest.raises(CheckpointError, match=r"a/config\.json cannot be read"):
+        read_readable([damaged, odd], tmp_path, told.append)
 
 
 def test_fields_that_differ_are_named_in_order() -> None:

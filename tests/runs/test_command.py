@@ -42,3 +42,13 @@ def test_runs_are_listed_without_jax(tmp_path: Path) -> None:
     refused = runs("gone", cwd=tmp_path)
     assert refused.returncode == 2
     assert "no run found below gone" in refused.stderr
+
+
+def test_a_damaged_run_is_a_line_and_the_others_are_listed(tmp_path: Path) -> None:
+    write_run(tmp_path / "runs" / "one")
+    (write_run(tmp_path / "runs" / "two") / "config.json").write_text("{")
+    listed = runs(cwd=tmp_path)
+    assert listed.returncode == 0
+    assert [line.split()[0] for line in listed.stdout.splitlines()] == ["name", "one"]
+    assert listed.stderr.startswith("left out: runs/two/config.json cannot be read (")
+    assert runs("runs/two", cwd=tmp_path).returncode == 5

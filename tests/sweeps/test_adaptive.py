@@ -206,6 +206,16 @@ def test_two_choices_that_come_to_one_run_have_its_score(tmp_path, monkeypatch):
     assert {one.score for one in told} == {1.0}
 
 
+def test_settings_that_are_proposed_again_are_told(tmp_path, capsys):
+    space = h.product(h.sweep(STEP_SIZE, [0.3, 0.5]), h.seeds(2))
+    result = run_search(sweep(tmp_path), search(5, 4, space), Engine())
+    assert len(result.outcomes) == 4
+    line = "3 of the 5 settings that the search proposed are ones that it had proposed before"
+    assert f"{line}, run once: 2 different settings; " in capsys.readouterr().err
+    run_search(sweep(tmp_path / "box"), search(5), Engine())
+    assert "proposed" not in capsys.readouterr().err
+
+
 def test_another_space_in_the_same_folder_is_refused(tmp_path):
     run_search(sweep(tmp_path), search(), Engine())
     for space in (h.uniform(STEP_SIZE, 0.0, 1.0), h.product(BOX, h.sweep("seed", [7]))):

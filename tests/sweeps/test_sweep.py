@@ -12,8 +12,8 @@ from asrnn.sweeps import space_functions as h
 from asrnn.sweeps.engines import local_engine
 from asrnn.sweeps.shard import Shard
 from asrnn.sweeps.space import expand
-from asrnn.sweeps.sweep import Sweep, check_sweep, dry_run, run_sweep
-from asrnn.sweeps.trials import make_trials, outcome
+from asrnn.sweeps.sweep import Result, Sweep, check_sweep, dry_run, run_sweep
+from asrnn.sweeps.trials import Outcome, make_trials, outcome
 from tests.sweeps.engine import in_process
 from tests.training.runs import assert_same_run, summary, tiny_config
 
@@ -70,6 +70,22 @@ def test_the_closing_table_names_the_pick_and_how_it_was_picked(whole):
     assert "diverged" not in text and "not finished yet" not in text
     assert "\nbest: TRAIN --config.optimizer.learning_rate=0.0" in text
     assert " --config.seed=0" in text.splitlines()[-1]
+
+
+def test_the_closing_table_has_the_test_score_of_the_pick(whole):
+    sweep, result = whole
+    folders = [sweep.folder / trial.id for trial in result.ranking[0][1]]
+    mean = sum(summary(folder)["test_accuracy"] for folder in folders) / 2
+    line = f"test accuracy of the best: {mean:.2%} (mean of 2 seeds)"
+    assert line in sweep_table(result, "TRAIN").splitlines()
+    untested = {id: one._replace(test=None) for id, one in result.outcomes.items()}
+    assert "test accuracy of" not in sweep_table(result._replace(outcomes=untested), "TRAIN")
+
+
+def test_the_closing_table_has_the_fields_in_the_order_of_the_space():
+    [trial] = make_trials([{"optimizer.learning_rate": 0.1, "model.cell": "lstm", "seed": 0}])
+    result = Result([(0.5, [trial])], {trial.id: Outcome(True, "done", 9, 0.5)}, {trial.id: 9})
+    assert sweep_table(result, "TRAIN").splitlines()[1].endswith("  learning_rate=0.1 cell=lstm")
 
 
 def test_the_pictures_and_the_page_name_the_same_pick(whole):

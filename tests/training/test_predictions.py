@@ -12,7 +12,7 @@ from asrnn.training.predictions import (
     confusion_matrix,
     details,
     details_text,
-    predict_examples,
+    judge_examples,
 )
 from asrnn.training.saved import read_trained
 from tests.training.test_golden import GOLDEN
@@ -54,8 +54,11 @@ def test_numbers_have_errors_and_what_is_explained() -> None:
 def test_every_example_is_predicted_once_and_as_it_is_evaluated() -> None:
     workdir = GOLDEN / "antisymmetric"
     trained = read_trained(workdir)
-    found = predict_examples(trained, part_of(trained, "test"))
+    done: list[int] = []
+    result, found = judge_examples(trained, part_of(trained, "test"), done.append)
     evaluated = evaluate_workdir(workdir, "test")
+    assert result == pytest.approx(evaluated, rel=1e-6)
+    assert sum(done) == evaluated["examples"]
     assert found.predictions.shape == found.counts.shape == (evaluated["examples"],)
     assert found.probabilities is not None
     assert np.allclose(found.probabilities.sum(1), 1, atol=1e-5)

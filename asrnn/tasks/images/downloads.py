@@ -11,9 +11,11 @@ from typing import IO
 
 from asrnn.errors import DataError
 from asrnn.files import replacing
+from asrnn.progress import Progress
 from asrnn.tasks.images.sets import IMAGE_SETS, OriginalFile
 
 _CHUNK = 1 << 20
+_MEGABYTE = 1e6
 _TIMEOUT = 30.0  # seconds without a byte
 
 
@@ -49,12 +51,15 @@ def check_folder(image_set: str, folder: Path) -> None:
             )
 
 
-def _copy(response: IO[bytes], target: IO[bytes], limit: int) -> None:
-    """Copies up to `limit` bytes, whatever the server sends."""
+def _copy(
+    response: IO[bytes], target: IO[bytes], limit: int, advance: Callable[[float], None]
+) -> None:
+    """Copies up to `limit` bytes, whatever the server sends; tells of each megabyte."""
     left = limit
     while left and (block := response.read(min(_CHUNK, left))):
         target.write(block)
         left -= len(block)
+        advance(len(block) / _MEGABYTE)
 
 
 def _download(file: OriginalFile, path: Path) -> None:
@@ -62,8 +67,9 @@ def _download(file: OriginalFile, path: Path) -> None:
         with (
             temporary.open("wb") as target,
             urllib.request.urlopen(file.url, timeout=_TIMEOUT) as response,
+            Progress(f"MB of {file.name}", file.size / _MEGABYTE) as progress,
         ):
-            _copy(response, target, file.size + 1)
+            _copy(response, target, file.size + 1, progress.advance)
         if not _is_registered(temporary, file):
             raise DataError(
                 f"{file.url} did not send the registered file: {file.size} bytes with sha256 "
@@ -83,7 +89,7 @@ def fetch(image_set: str, folder: Path, report: Callable[[str], None]) -> None:
         path = folder / file.name
         if _is_registered(path, file):
             continue
-        report(f"downloading {file.url} ({file.size / 1e6:.1f} MB)")
+        report(f"downloading {file.url} ({file.size / _MEGABYTE:.1f} MB)")
         try:
             _download(file, path)
         except (OSError, http.client.HTTPException) as error:

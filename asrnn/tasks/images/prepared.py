@@ -132,7 +132,7 @@ def locate_prepared(image_set: str, data_dir: str) -> Located:
     """
     root = resolve_data_dir(data_dir)
     folder = root / IMAGE_SETS[image_set].tfds
-    advice = f"python -m asrnn.prepare --task={image_set} --data_dir={shlex.quote(str(root))}"
+    advice = f"asrnn prepare --task={image_set} --data_dir={shlex.quote(str(root))}"
     if not is_prepared(image_set, root):
         todo = f"run: {advice}"
         if any((root / file.name).exists() for file in IMAGE_SETS[image_set].files):

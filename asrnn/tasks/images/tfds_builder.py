@@ -14,9 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from asrnn.progress import Progress
 from asrnn.tasks.images import cifar_binary
 from asrnn.tasks.images.originals import read_originals
 from asrnn.tasks.images.sets import IMAGE_SETS, Split
+
+Example = tuple[int, dict[str, Any]]
+"""A key and the features."""
 
 
 def _png(image: np.ndarray) -> bytes:
@@ -28,14 +32,22 @@ def _png(image: np.ndarray) -> bytes:
     return encoded.getvalue()
 
 
-def _mnist_examples(split: Split) -> Iterator[tuple[int, dict[str, Any]]]:
+def _mnist_examples(split: Split) -> Iterator[Example]:
     for key, (image, label) in enumerate(zip(split.images, split.labels, strict=True)):
         yield key, {"image": _png(image), "label": int(label)}
 
 
-def _cifar10_examples(split: Split, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
+def _cifar10_examples(split: Split, name: str) -> Iterator[Example]:
     for key, example in _mnist_examples(split):
         yield key, {"id": f"{name}_{key:05d}", **example}
+
+
+def _counted(examples: Iterator[Example], number: int, name: str) -> Iterator[Example]:
+    """Shows how many of the examples tfds has taken."""
+    with Progress(f"{name} images converted", number) as progress:
+        for example in examples:
+            yield example
+            progress.advance(1)
 
 
 def make_builder(image_set: str, data_dir: Path) -> Any:
@@ -54,10 +66,13 @@ def make_builder(image_set: str, data_dir: Path) -> Any:
     def split_generators(self: Any, downloads: Any) -> dict[str, Iterator[Any]]:
         paths = downloads.download([file.url for file in facts.files])
         train, test = read_originals(image_set, [Path(path) for path in paths])
+        parts = {"train": train, "test": test}
         if facts.format == "idx":
-            return {"train": _mnist_examples(train), "test": _mnist_examples(test)}
-        self.info.features["label"].names = list(cifar_binary.LABEL_NAMES)
-        return {"train": _cifar10_examples(train, "train"), "test": _cifar10_examples(test, "test")}
+            examples = {name: _mnist_examples(part) for name, part in parts.items()}
+        else:
+            self.info.features["label"].names = list(cifar_binary.LABEL_NAMES)
+            examples = {name: _cifar10_examples(part, name) for name, part in parts.items()}
+        return {name: _counted(it, len(parts[name].labels), name) for name, it in examples.items()}
 
     stock = getattr(tfds.image_classification, facts.builder)
     members = {

@@ -68,7 +68,7 @@ def test_nothing_prepared_is_said_at_once_with_the_command_to_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)  # so that importing it fails
-    expected = f"python -m asrnn.prepare --task=cifar10 --data_dir='{tmp_path / 'a b'}'"
+    expected = f"asrnn prepare --task=cifar10 --data_dir='{tmp_path / 'a b'}'"
     with pytest.raises(DataError, match=f"cifar10 is not prepared: .*{expected}$"):
         locate_prepared("cifar10", str(tmp_path / "a b"))
     assert not is_prepared("cifar10", tmp_path)
