@@ -86,7 +86,7 @@ def read_pixels(order: Order, options: Any, facts: Facts) -> Order:
 
 
 def pixel_notes(options: Any) -> Notes:
-    """The options for pixels that are not at their defaults."""
+    """The options for pixels that are not at their defaults; images of npz have no `augment`."""
     return {
         option.name: options[option.name]
         for option in (PIXELS, POOL, AUGMENT)

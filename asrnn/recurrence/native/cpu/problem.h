@@ -163,7 +163,8 @@ struct BackwardSlice {
 // One instruction set's entry points.
 struct Kernel {
   int64_t panel;
-  // Packs right[k][j] = sign * matrix[k * row + j * column] as [panel][rows][panel columns].
+  // Packs right[k][j] = sign * matrix[k * row + j * column] as [panel][rows][panel columns], or as
+  // tiles (products.h).
   void (*pack)(const float* matrix, int64_t row, int64_t column, int64_t rows, int64_t columns,
                float sign, float* packed);
   // The same of kernel[k * row + j], with `bias` as a last row.

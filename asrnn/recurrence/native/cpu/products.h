@@ -3,8 +3,9 @@
 // bfloat16 and sums kept in float32.
 //
 // An operand is the sum of kPrecision numbers in bfloat16, each the rounded rest of those before it.
-// With one, a product is right to 2^-9 of its terms. With two, of which the product of the second
-// parts is left out, it is right to about 2^-16:
+// With one, a product is right to 2^-8 of its terms. With two, of which the product of the second
+// parts is left out, it is right to about 2^-16, but an infinite operand has no second part and gives
+// NaN:
 //
 //   a b ~ a1 b1                                       (1)
 //   a b ~ a1 b1 + a1 b2 + a2 b1                       (2)

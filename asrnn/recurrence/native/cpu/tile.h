@@ -20,7 +20,7 @@ namespace {
 struct Term {
   const float* left;     // panels, first row of the product
   int64_t panel_stride;  // of left, in floats
-  const float* right;    // packed: panels [panel][depth][kPanel]
+  const float* right;    // packed: panels [panel][depth][kPanel], or tiles (products.h)
   int64_t depth;
 };
 
