@@ -15,7 +15,7 @@ updates, 100 seconds on two. The 300,000 updates that we believe the paper made,
 not been run: docs/reproducing.md.
 
 Variants, after a colon and separated by commas: gated, gated_hamiltonian, gated_hamiltonian_pooled,
-lstm, ablation, quick.
+augmented, augmented_pooled, long_pooled, lstm, ablation, quick.
 """
 
 from typing import Any
@@ -41,16 +41,39 @@ HAMILTONIAN: dict[str, Any] = {
 """From the parameters of the variant on pooled images, which has four times the step size and a
 quarter of the steps: an image takes the same time of the ODE."""
 
+AUGMENTED: dict[str, Any] = HAMILTONIAN | {
+    "optimizer.name": "adamw",
+    "optimizer.weight_decay": 0.02,
+    "recurrence.precision": "bfloat16",
+    "task.augment": "flip_and_shift",
+    "training.steps": 9_000,
+    "training.eval_every": 1_000,
+}
+"""From the parameters of `augmented_pooled`, which has those of `long_pooled`."""
+
+POOLED: dict[str, Any] = {
+    "task.pool": 2,
+    "model.step_size": 0.5,
+    "optimizer.learning_rate": 0.001,
+}
+
 VARIANTS: Variants = {
     "gated": {"model.cell": "gated_antisymmetric"},
     "gated_hamiltonian": HAMILTONIAN,
     "gated_hamiltonian_pooled": HAMILTONIAN
+    | POOLED
+    | {"training.steps": 12_000, "training.eval_every": 1_000},
+    "augmented": AUGMENTED,
+    "augmented_pooled": AUGMENTED
+    | POOLED
+    | {"training.steps": 30_000, "training.eval_every": 2_000},
+    "long_pooled": HAMILTONIAN
+    | POOLED
     | {
-        "task.pool": 2,
-        "model.step_size": 0.5,
-        "optimizer.learning_rate": 0.001,
-        "training.steps": 12_000,
-        "training.eval_every": 1_000,
+        "optimizer.name": "adamw",
+        "optimizer.weight_decay": 0.02,
+        "training.steps": 40_000,
+        "training.eval_every": 2_000,
     },
     "lstm": {
         "model.cell": "lstm",
