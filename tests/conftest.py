@@ -1,6 +1,5 @@
 """What holds for all tests: no silent broadcasting, full precision, one key."""
 
-import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +8,7 @@ import jax
 import pytest
 from jax.experimental.compilation_cache import compilation_cache as cache
 
-from asrnn.recurrence.native import cpu
+from asrnn.recurrence.native import compilation, cpu
 from asrnn.recurrence.native.cuda.library import Target
 from tests.recurrence.native.cuda import simulator
 from tests.recurrence.native.cuda.target import in_place_of_the_gpu, simulated
@@ -70,20 +69,10 @@ def compilation_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path
 
 
 @pytest.fixture(scope="session")
-def kernel_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A cache folder for all workers of this session, unless the environment names one."""
-    if named := os.environ.get("ASRNN_CACHE_DIR"):
-        yield named
-        return
-    own = tmp_path_factory.getbasetemp()
-    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "kernels"
-    folder.mkdir(exist_ok=True)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ASRNN_CACHE_DIR", str(folder))
-        with (folder / "lock").open("w") as lock:  # one worker builds, which takes long
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            cpu.available()
-        yield str(folder)
+def kernel_cache() -> str:
+    """The cache folder of compiled kernels, this user's: each is built once, whoever needs it."""
+    cpu.available()
+    return str(compilation.cache_dir().parent)
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """Compiling kernels: the private folder in which they are kept, and how a compiler is run."""
 
+import fcntl
 import hashlib
 import os
 import stat
@@ -79,6 +80,24 @@ def _seal(content: bytes) -> str:
 
 def _seal_of(file: Path) -> Path:
     return file.with_name(f"{file.name}.sha256")
+
+
+@contextmanager
+def one_at_a_time(file: Path) -> Iterator[None]:
+    """Lets one process after the other make a file; where files cannot be locked, all at once.
+
+    Raises:
+      OSError: if nothing can be written beside the file.
+    """
+    with file.with_suffix(".lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            to_stderr("waiting for another process that compiles the native kernel")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        except OSError:  # a file system without locks
+            pass
+        yield
 
 
 @contextmanager

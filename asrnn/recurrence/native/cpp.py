@@ -1,9 +1,9 @@
 """Compiling C++ into a shared library at first use, into a cache that belongs to the user.
 
 The library's file name has a hash of everything that decides its content, so that it never has to
-be removed or checked for age, and any number of processes may build it at once: each compiles into
-a folder of its own and moves the finished file into place. Size and hash of the file are kept
-beside it, and one that differs is not loaded but built again.
+be removed or checked for age. Of several processes one builds it and the others wait; where files
+cannot be locked each compiles into a folder of its own and moves the finished file into place. Size
+and hash of the file are kept beside it, and one that differs is not loaded but built again.
 """
 
 import hashlib
@@ -26,6 +26,7 @@ from asrnn.recurrence.native.compilation import (
     Unavailable,
     announced,
     cache_dir,
+    one_at_a_time,
     run_compiler,
     seal,
     sealed_content,
@@ -98,8 +99,10 @@ def shared_library(sources: Path, units: Sequence[Unit]) -> Path:
     if sealed_content(target) is None:
         flags = (*flags, "-isystem", jax.ffi.include_dir())
         try:
-            with announced(compiler[0]):
-                _build(compiler, flags, sources, units, target)
+            with one_at_a_time(target):
+                if sealed_content(target) is None:
+                    with announced(compiler[0]):
+                        _build(compiler, flags, sources, units, target)
         except OSError as error:
             raise Unavailable(f"cannot keep the kernel in {folder}: {error.strerror}") from error
     return target

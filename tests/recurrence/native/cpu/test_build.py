@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -48,7 +49,7 @@ def test_says_that_the_compiler_failed_and_keeps_the_log(tmp_path: Path) -> None
     found = available_in_new_process(CXX=str(compiler), ASRNN_CACHE_DIR=str(tmp_path / "cache"))
     assert "failed: x.cc:1: error: too old" in found
     assert "\n" not in found
-    (log,) = (tmp_path / "cache" / "native").iterdir()
+    (log,) = (tmp_path / "cache" / "native").glob("*.log")
     assert "too old" in log.read_text()
 
 
@@ -137,6 +138,24 @@ def test_a_compiler_may_have_a_launcher_and_arguments(
     monkeypatch.setenv("CXX", "'unclosed")
     with pytest.raises(compilation.Unavailable, match="CXX='unclosed cannot be read"):
         cpp.find_compiler()
+
+
+def test_of_several_at_once_one_builds(
+    small: Callable[[], Path],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    launcher = tmp_path / "launcher"
+    launcher.write_text(f'#!/bin/sh\necho "$*" >> "{tmp_path}/log"\nexec "$@"\n')
+    launcher.chmod(0o755)
+    monkeypatch.setenv("CXX", f"{launcher} {cpp.find_compiler()[0]}")
+    with ThreadPoolExecutor() as pool:
+        paths = {running.result() for running in [pool.submit(small) for _ in range(4)]}
+    assert len(paths) == 1
+    compilations = [line for line in (tmp_path / "log").read_text().splitlines() if " -c " in line]
+    assert len(compilations) == 1
+    assert capsys.readouterr().err.count("compiled the native kernel") == 1
 
 
 def test_the_driver_of_c_makes_a_library_that_can_be_loaded(
