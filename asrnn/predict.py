@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 NETWORK = network_flags()
 INPUT = flags.DEFINE_multi_string(
-    "input", None, "An .npz file with an array `inputs`, or a picture; may be repeated."
+    "input", None, "An .npz file with an array `inputs`, or a picture."
 )
 OUT = flags.DEFINE_string(
     "out", None, "Writes FILE.npz with `predictions` and, for classes, `probabilities` instead."

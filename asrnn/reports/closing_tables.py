@@ -26,11 +26,17 @@ def summary_table(summary: Mapping[str, Any], objective: Objective = CROSS_ENTRO
         + (f" (best, step {summary['best_step']:,})" if summary["best_step"] else ""),
         "parameters": f"{summary['num_parameters']:,}",
         "steps": f"{summary['steps']:,} in {duration(summary['seconds'])}" + _early(summary),
-        "recurrence": f"{summary['backend']} on {summary['device']}",
+        "recurrence": f"{summary['backend']}{_rounded(summary)} on {summary['device']}",
         "peak memory": f"{summary['peak_memory_bytes'] / 2**20:,.0f} MiB",
     }
     notes = {name: summary[name] for name in ("noise", "permutation_sha256") if name in summary}
     return "\n".join(f"{name:<20} {value}" for name, value in (rows | notes).items())
+
+
+def _rounded(summary: Mapping[str, Any]) -> str:
+    """Says so where products were rounded."""
+    precision: str = summary.get("precision", "")
+    return f" in {precision}" if precision.startswith("bfloat16") else ""
 
 
 def _early(summary: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ from asrnn.command import run
 from asrnn.console import to_stderr
 
 FILTER = flags.DEFINE_multi_string(
-    "filter", [], "FIELD=VALUE, or !=, <, <=, >, >=; a column or a config field; may be repeated."
+    "filter", [], "FIELD=VALUE, or !=, <, <=, >, >=; a column or a config field."
 )
 SORT = flags.DEFINE_string("sort", "validation", "The field to sort by; scores best first.")
 COMPARE = flags.DEFINE_bool("compare", False, "Show the config fields that differ, side by side.")

@@ -36,6 +36,13 @@ def test_the_table_says_what_came_out() -> None:
     ]
 
 
+def test_it_says_so_where_products_were_rounded() -> None:
+    assert "native in bfloat16 on cpu" in summary_table(
+        SUMMARY | {"backend": "native", "precision": "bfloat16"}
+    )
+    assert "scan on cpu" in summary_table(SUMMARY | {"precision": "float32"})
+
+
 def test_it_says_so_where_the_best_parameters_were_not_those_tested() -> None:
     table = summary_table(SUMMARY | {"test_step": 3000})
     said = "test accuracy        95.00% (step 3,000: the best checkpoint is damaged)"

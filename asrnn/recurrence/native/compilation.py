@@ -3,17 +3,20 @@
 import fcntl
 import hashlib
 import os
+import shutil
 import stat
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from asrnn.console import to_stderr
 from asrnn.files import replacing
 
 COMPILER_SECONDS = 600
+BUILD = "build-"
+"""How the names of the folders of builds begin."""
 
 
 class Unavailable(Exception):
@@ -101,12 +104,20 @@ def one_at_a_time(file: Path) -> Iterator[None]:
 
 
 @contextmanager
-def announced(compiler: str) -> Iterator[None]:
+def announced(compiler: str, name: str) -> Iterator[None]:
     """Says that kernels are being compiled, and how long that took."""
-    to_stderr(f"compiling the native kernel with {compiler}, once")
+    to_stderr(f"compiling {name} with {compiler}: a minute or two, once")
     began = time.monotonic()
     yield
-    to_stderr(f"compiled the native kernel in {time.monotonic() - began:.0f} s")
+    to_stderr(f"compiled {name} in {time.monotonic() - began:.0f} s")
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Removes the folders of builds that were killed, once they cannot be running any more."""
+    for build in folder.glob(f"{BUILD}*"):
+        with suppress(OSError):
+            if time.time() - build.stat().st_mtime > 2 * COMPILER_SECONDS:
+                shutil.rmtree(build, ignore_errors=True)
 
 
 def run_compiler(

@@ -23,10 +23,12 @@ import jax.ffi
 import jaxlib.version
 
 from asrnn.recurrence.native.compilation import (
+    BUILD,
     Unavailable,
     announced,
     cache_dir,
     one_at_a_time,
+    remove_abandoned,
     run_compiler,
     seal,
     sealed_content,
@@ -73,7 +75,7 @@ def find_compiler() -> list[str]:
     raise Unavailable("no C++ compiler: c++, g++ or clang++ not found")
 
 
-def shared_library(sources: Path, units: Sequence[Unit]) -> Path:
+def shared_library(sources: Path, units: Sequence[Unit], name: str = "the native kernel") -> Path:
     """The path of a compiled library, building it if it is not in the cache.
 
     Without a compiler, as on the nodes of some clusters, a library that another one has built from
@@ -82,6 +84,7 @@ def shared_library(sources: Path, units: Sequence[Unit]) -> Path:
     Args:
       sources: the folder of the sources; a change of any of them makes another library.
       units: what to compile.
+      name: what a user is told that it is.
 
     Raises:
       Unavailable: if it cannot be built.
@@ -101,7 +104,8 @@ def shared_library(sources: Path, units: Sequence[Unit]) -> Path:
         try:
             with one_at_a_time(target):
                 if sealed_content(target) is None:
-                    with announced(compiler[0]):
+                    remove_abandoned(folder)
+                    with announced(compiler[0], name):
                         _build(compiler, flags, sources, units, target)
         except OSError as error:
             raise Unavailable(f"cannot keep the kernel in {folder}: {error.strerror}") from error
@@ -142,7 +146,7 @@ def _build(
     units: Sequence[Unit],
     target: Path,
 ) -> None:
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix="build-") as name:
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=BUILD) as name:
         folder = Path(name)
 
         def compile_unit(unit: Unit) -> subprocess.CompletedProcess[str]:

@@ -1,5 +1,7 @@
 """Where compiled kernels are kept."""
 
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -42,6 +44,16 @@ def test_a_cache_in_the_home_of_nobody_is_a_reason(
 def test_a_compilation_says_that_it_has_begun_and_how_long_it_took(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with compilation.announced("c++"):
-        assert capsys.readouterr().err == "compiling the native kernel with c++, once\n"
-    assert capsys.readouterr() == ("", "compiled the native kernel in 0 s\n")
+    with compilation.announced("c++", "the kernel"):
+        begun = "compiling the kernel with c++: a minute or two, once\n"
+        assert capsys.readouterr().err == begun
+    assert capsys.readouterr() == ("", "compiled the kernel in 0 s\n")
+
+
+def test_what_a_killed_build_left_is_removed_when_it_is_old(tmp_path: Path) -> None:
+    for name, age in (("build-old", 3 * compilation.COMPILER_SECONDS), ("build-new", 0)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "kernel.o").touch()
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+    compilation.remove_abandoned(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["build-new"]

@@ -67,7 +67,7 @@ def library_path() -> Path:
 
 def rounded_path() -> Path:
     """The same for the kernels that round: for a cache that other machines share."""
-    return cpp.shared_library(SOURCES, rounded_units())
+    return cpp.shared_library(SOURCES, rounded_units(), "the native kernel in bfloat16")
 
 
 def target(name: str, kernel: int) -> str:
