@@ -84,6 +84,18 @@ ROWS = [
         "seeds": [0],
     },
     {
+        "name": "cifar10-long-gated-hamiltonian",
+        "task": "cifar10",
+        "method": "Gated Hamiltonian, symplectic Euler, longer",
+        "units": 256,
+        "recipe": "beyond",
+        "stages": ["configs/cifar10.py:long_pooled"],
+        "config": "configs/cifar10.py:long",
+        "overrides": {"training.log_every": 200},
+        "steps": 7_000,
+        "seeds": [0],
+    },
+    {
         "name": "noisy-cifar10-lstm",
         "task": "noise_padded_cifar10",
         "method": "LSTM",

@@ -68,6 +68,7 @@ SIZES = {
     "cifar10-antisymmetric": 36_234,
     "cifar10-gated": 37_258,
     "cifar10-gated-hamiltonian": 21_002,
+    "cifar10-long-gated-hamiltonian": 21_002,
     "noisy-cifar10-lstm": 116_490,
     "noisy-cifar10-ablation": 78_410,
     "noisy-cifar10-antisymmetric": 60_042,
