@@ -17,7 +17,7 @@ from asrnn.tasks import TASKS, Resident, time_major
 from asrnn.training.evaluation import evaluate_trained, part_of
 from asrnn.training.examples import Examples, KeyPurpose
 from asrnn.training.experiment import Experiment, make_experiment
-from asrnn.training.predictions import Predictions, judge_examples
+from asrnn.training.predictions import Advance, Predictions, ignored, judge_examples
 from asrnn.training.saved import Trained, find_trained, read_trained
 from asrnn.typing import Array, Key
 
@@ -25,12 +25,6 @@ BATCH_SIZE = 100
 """Inputs are cut into batches of as many, the last one padded, so that one compilation serves."""
 
 Forward = Callable[[Any, Array, Key], Array]
-Advance = Callable[[int], None]
-"""Is told how many more examples are done."""
-
-
-def ignored(count: int) -> None:
-    """For who does not show how far it is."""
 
 
 class TrainedNetwork:

@@ -28,8 +28,16 @@ class Predictions(NamedTuple):
     """Of the classes, float32 `[N, C]` or `[N, T, C]`; None for numbers."""
 
 
+Advance = Callable[[int], None]
+"""Is told how many more examples are done."""
+
+
+def ignored(count: int) -> None:
+    """For who does not show how far it is."""
+
+
 def judge_examples(
-    trained: Trained, examples: Examples, advance: Callable[[int], None] = lambda count: None
+    trained: Trained, examples: Examples, advance: Advance = ignored
 ) -> tuple[dict[str, float], Predictions]:
     """What `evaluate_trained` gives, and the predictions, by one pass over the examples.
 

@@ -19,8 +19,8 @@
 
 namespace asrnn {
 
-// A unit that multiplies tiles of bfloat16 (AMX): there for this process, missing in the processor, or
-// refused by the system.
+// A unit that multiplies tiles of bfloat16 (AMX): there for this process, missing in the processor,
+// or refused by the system.
 enum class TileUnitState { kUsable = 0, kMissing = 1, kRefused = 2 };
 
 #if defined(__x86_64__) && defined(__linux__)

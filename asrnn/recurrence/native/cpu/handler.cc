@@ -285,8 +285,8 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(asrnn_cpu_backward, asrnn::backward,
                                   .Ret<asrnn::Array>()
                                   .Attrs());
 
-// Has this library the kernel of that index, and can the machine run it? Of the kernels that round the
-// latter is not asked here.
+// Has this library the kernel of that index, and can the machine run it? Of the kernels that round
+// the latter is not asked here.
 int asrnn_cpu_supports(int64_t isa) { return asrnn::usable_kernel(isa) != nullptr; }
 
 // Can this machine run the kernels that round? See TileUnitState.

@@ -2,10 +2,10 @@
 // the builds with ASRNN_BFLOAT16 on the tile unit of some x86 processors (AMX), operands rounded to
 // bfloat16 and sums kept in float32.
 //
-// An operand is the sum of kPrecision numbers in bfloat16, each the rounded rest of those before it.
-// With one, a product is right to 2^-8 of its terms. With two, of which the product of the second
-// parts is left out, it is right to about 2^-16, but an infinite operand has no second part and gives
-// NaN:
+// An operand is the sum of kPrecision numbers in bfloat16, each the rounded rest of those before
+// it. With one, a product is right to 2^-8 of its terms. With two, of which the product of the
+// second parts is left out, it is right to about 2^-16, but an infinite operand has no second part
+// and gives NaN:
 //
 //   a b ~ a1 b1                                       (1)
 //   a b ~ a1 b1 + a1 b2 + a2 b1                       (2)
@@ -186,9 +186,9 @@ inline void pack_transposed(const float* half, int64_t rows, float sign, Tile* t
   }
 }
 
-// Two tiles of rows times the two halves of a panel, in the order of a row of the result: sums[0] and
-// [1] of the first rows, [2] and [3] of the others. `left` and `right` are [2][block][part] tiles, the
-// second of the two `left_apart` and `right_apart` behind the first.
+// Two tiles of rows times the two halves of a panel, in the order of a row of the result: sums[0]
+// and [1] of the first rows, [2] and [3] of the others. `left` and `right` are [2][block][part]
+// tiles, the second of the two `left_apart` and `right_apart` behind the first.
 inline void multiply_tiles(const Tile* left, int64_t left_apart, const Tile* right,
                            int64_t right_apart, int64_t blocks, Sums* sums) {
   constexpr int kTerms[3][2] = {{0, 0}, {0, 1}, {1, 0}};
@@ -333,7 +333,7 @@ inline void pack_tiles(const float* matrix, int64_t row, int64_t column, int64_t
 }
 
 inline void pack_right_operand(const float* matrix, int64_t row, int64_t column, int64_t rows,
-                     int64_t columns, float sign, float* packed) {
+                               int64_t columns, float sign, float* packed) {
   if (rows <= kShallow) {
     pack(matrix, row, column, rows, columns, sign, packed);
   } else {
@@ -342,7 +342,7 @@ inline void pack_right_operand(const float* matrix, int64_t row, int64_t column,
 }
 
 inline void pack_right_drive(const float* kernel, int64_t row, const float* bias, int64_t rows,
-                           int64_t columns, float* packed) {
+                             int64_t columns, float* packed) {
   if (rows + 1 <= kShallow) {
     pack_drive(kernel, row, bias, rows, columns, packed);
   } else {
